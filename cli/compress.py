@@ -1,0 +1,70 @@
+"""`vlcodec compress`: pictures to .vlz files."""
+
+import json
+import os
+
+import click
+
+from vlcodec import facade
+from vlcodec.cli import files, options
+from vlcodec.cli.progress import progress
+
+
+@click.command(short_help="Pictures to .vlz files.")
+@click.argument("images", nargs=-1, required=True, metavar="IMG...")
+@click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
+@options.quality
+@click.option("--lossless", is_flag=True, help="Keep every pixel.")
+@options.seed
+@options.model
+@options.device
+@click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
+@options.json
+@options.quiet
+@options.force
+def compress(
+    images: tuple[str, ...],
+    out: str | None,
+    quality: int | None,
+    lossless: bool,
+    seed: int,
+    model: str,
+    device: str,
+    verify: bool,
+    as_json: bool,
+    quiet: bool,
+    force: bool,
+) -> None:
+    """Compress each IMG; photo.png becomes photo.vlz beside it, and - is stdin to stdout.
+
+    Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
+    """
+    targets = files.targets(images, out, lambda name: os.path.splitext(name)[0] + ".vlz")
+
+    def work(source: str) -> None:
+        target = targets[source]
+        files.check(target, force)
+        image = files.read(source)
+        with progress(source, quiet or as_json) as show:
+            data = facade.compress(
+                image, model=model, lossless=lossless, quality=quality, seed=seed, device=device, progress=show
+            )
+            if verify:
+                facade.verify(data, image, device=device, progress=show)
+        files.write(target, data, force)
+        if not quiet:
+            click.echo(report(source, target, data, as_json), err=target == files.STREAM)
+
+    files.each(images, work)
+
+
+def report(source: str, target: str, data: bytes, as_json: bool) -> str:
+    """What became of one picture, in one line."""
+    header = facade.info(data)
+    bpp = 8 * len(data) / (header["width"] * header["height"])
+    if as_json:
+        kept = {key: header[key] for key in ("model", "width", "height", "mode", "lossless", "quality", "seed")}
+        return json.dumps({"input": source, "output": target, "bytes": len(data), "bits_per_pixel": bpp} | kept)
+    kind = "lossless" if header["lossless"] else f"lossy q{header['quality']}"
+    names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
+    return f"{names}  {len(data):,} bytes, {bpp:.3f} bits/pixel, {kind}"

@@ -1,0 +1,62 @@
+"""`vlcodec decompress`: .vlz files to PNG."""
+
+import json
+
+import click
+
+from vlcodec import facade
+from vlcodec.cli import files, options
+from vlcodec.cli.progress import progress
+
+
+@click.command(short_help=".vlz files to PNG pictures.")
+@click.argument("sources", nargs=-1, required=True, metavar="F.vlz...")
+@click.option("-o", "out", metavar="OUT", help="A .png, a folder for several, or - for stdout.  [default: F.vlz.png]")
+@click.option(
+    "--decode",
+    type=click.Choice(["sample", "mean"]),
+    help="Regenerate with noise, or the mean image.  [default: sample if lossy, every pixel if lossless]",
+)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
+@options.device
+@options.json
+@options.quiet
+@options.force
+def decompress(
+    sources: tuple[str, ...],
+    out: str | None,
+    decode: str | None,
+    seed: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    force: bool,
+) -> None:
+    """Decompress each F.vlz to a PNG; photo.vlz becomes photo.vlz.png beside it, and - is stdin to stdout."""
+    from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
+
+    targets = files.targets(sources, out, lambda name: name + ".png")
+    for target in targets.values():
+        if target != files.STREAM and not target.lower().endswith(".png"):
+            raise click.UsageError(f"-o {target}: the output is PNG and its name must end in .png")
+
+    def work(source: str) -> None:
+        target = targets[source]
+        files.check(target, force)
+        data = files.read(source)
+        header = facade.info(data)
+        with progress(source, quiet or as_json) as show:
+            image = facade.decompress(data, decode=decode, seed=seed, device=device, progress=show)
+        files.write(target, png_bytes(image), force)
+        if quiet:
+            return
+        kind = decode or ("lossless" if header["lossless"] else "sample")
+        if as_json:
+            size = {"width": image.width, "height": image.height, "mode": image.mode}
+            line = json.dumps({"input": source, "output": target, **size, "decode": kind})
+        else:
+            names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
+            line = f"{names}  {image.width}x{image.height} {image.mode}, {kind}"
+        click.echo(line, err=target == files.STREAM)
+
+    files.each(sources, work)

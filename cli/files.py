@@ -1,0 +1,97 @@
+"""Names, reading and writing: nothing is overwritten unasked, nothing is left half written."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from vlcodec.codec.errors import OutputError, VlcodecError
+
+STREAM = "-"  # stdin as an input, stdout as an output
+
+
+def targets(sources: Sequence[str], out: str | None, derive: Callable[[str], str]) -> dict[str, str]:
+    """Where each source's result goes; refuses, before any work is done, what would write one file over another."""
+    if out is None:
+        names = [STREAM if source == STREAM else derive(source) for source in sources]
+    elif out.endswith("/") or os.path.isdir(out):
+        if not os.path.isdir(out):
+            raise click.UsageError(f"-o {out}: no such folder")
+        if STREAM in sources:
+            raise click.UsageError("what comes from stdin has no name: -o must be a file, not a folder")
+        names = [os.path.join(out, os.path.basename(derive(source))) for source in sources]
+    elif len(sources) == 1:
+        names = [out]
+    else:
+        raise click.UsageError("several inputs need a folder for -o")
+
+    taken = {os.path.realpath(source): f"the input {source}" for source in sources if source != STREAM}
+    for source, name in zip(sources, names, strict=True):
+        place = name if name == STREAM else os.path.realpath(name)
+        if place in taken:
+            raise click.UsageError(f"{source} would be written to {name}, which is {taken[place]}")
+        taken[place] = f"the output for {source}"
+    return dict(zip(sources, names, strict=True))
+
+
+def each(sources: Sequence[str], work: Callable[[str], None]) -> None:
+    """Works on every source; those that fail are named on stderr, the others are still done, and the exit code is 1."""
+    failed = False
+    for source in sources:
+        try:
+            work(source)
+        except BrokenPipeError:  # nobody reads on: no reason to go on, and none to complain
+            raise
+        except (VlcodecError, OSError) as error:
+            click.echo(f"vlcodec: {click.format_filename(source)}: {reason(error)}", err=True)
+            failed = True
+    if failed:
+        sys.exit(1)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in one line, without the path that an OSError repeats."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def read(source: str) -> bytes:
+    """All bytes of a file, or of stdin."""
+    return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+
+
+def check(target: str, force: bool) -> None:
+    """Refuses a target that may not be written, before minutes are spent on what goes there."""
+    if target == STREAM:
+        return
+    if os.path.lexists(target):
+        if not os.path.isfile(target):
+            raise OutputError(f"{target} exists and is not a file")
+        if not force:
+            raise OutputError(f"{target} exists; --force overwrites it")
+    folder = os.path.dirname(target) or "."
+    if not os.path.isdir(folder):
+        raise OutputError(f"{target} cannot be written: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{target} cannot be written: the folder is read-only")
+
+
+def write(target: str, data: bytes, force: bool) -> None:
+    """Writes all of `data` or nothing: first beside the target, then in its place in one move."""
+    if target == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    part = Path(target).with_name(f".vlcodec-{os.urandom(4).hex()}.part")
+    try:
+        with part.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())  # some file systems report a full disk only here
+        check(target, force)  # again: the work may have taken minutes
+        part.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {reason(error)}") from error
+    finally:
+        part.unlink(missing_ok=True)

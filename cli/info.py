@@ -1,0 +1,29 @@
+"""`vlcodec info`: what a .vlz file says of itself."""
+
+import json
+
+import click
+
+from vlcodec import facade
+from vlcodec.cli import files, options
+
+
+@click.command(short_help="What a .vlz file says of itself.")
+@click.argument("sources", nargs=-1, required=True, metavar="F.vlz...")
+@options.json
+def info(sources: tuple[str, ...], as_json: bool) -> None:
+    """Read the header of each F.vlz; no model is loaded and nothing is decoded."""
+
+    def work(source: str) -> None:
+        header = facade.info(files.read(source))
+        if as_json:
+            click.echo(json.dumps({"input": source, **header}))
+            return
+        click.echo(click.format_filename(source))
+        parts = header.pop("bytes")
+        for name, value in header.items():
+            click.echo(f"  {name:<12} {value}")
+        for name, count in parts.items():
+            click.echo(f"  {name + ' bytes':<12} {count:,}")
+
+    files.each(sources, work)

@@ -1,0 +1,11 @@
+"""The options that several commands share."""
+
+import click
+
+model = click.option("--model", default="photo", show_default=True, metavar="NAME", help="See `vlcodec models`.")
+device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+quality = click.option("-q", "--quality", type=click.IntRange(1, 4), help="1 smallest to 4 best.")
+seed = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all noise.")
+json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
+quiet = click.option("--quiet", is_flag=True, help="No report and no progress bar; errors are still shown.")
+force = click.option("--force", is_flag=True, help="Overwrite what exists.")

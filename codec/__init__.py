@@ -1,0 +1,1 @@
+"""Streams, files, integer tables and images: everything that knows no network."""

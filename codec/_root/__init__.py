@@ -1,0 +1,28 @@
+"""vlcodec, a learned image codec.
+
+    import vlcodec
+
+    data = vlcodec.compress("photo.png", lossless=True)  # bytes of a .vlz file
+    image = vlcodec.decompress(data)                     # a PIL image, every pixel as it was
+    print(vlcodec.rate("photo.png").table())             # what each part costs
+    vlcodec.info(data)                                   # what the header says
+
+The names are resolved at their first use: `import vlcodec` alone loads neither torch nor numpy nor Pillow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlcodec.codec.errors import VlcodecError
+    from vlcodec.facade import RateReport, compress, decompress, info, rate
+
+__version__ = "0.1.0"
+__all__ = ["RateReport", "VlcodecError", "compress", "decompress", "info", "rate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'vlcodec' has no attribute {name!r}")
+    home = "vlcodec.codec.errors" if name == "VlcodecError" else "vlcodec.facade"
+    return getattr(import_module(home), name)

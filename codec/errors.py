@@ -1,0 +1,24 @@
+"""The one family of errors: each message is one line and states the rule that was broken.
+
+Messages name no file; whoever knows the path (the command line) puts it in front.
+"""
+
+
+class VlcodecError(Exception):
+    """Base of everything that vlcodec refuses on purpose; catch this one to catch them all."""
+
+
+class ImageError(VlcodecError):
+    """A picture that cannot be taken: unreadable, damaged, too large, or of a kind that would not come back whole."""
+
+
+class FormatError(VlcodecError):
+    """Bytes that are not a valid .vlz file, or content that the format cannot hold."""
+
+
+class ModelError(VlcodecError):
+    """A model that is unknown, has other weights than the file was made with, or fails its golden vector here."""
+
+
+class OutputError(VlcodecError):
+    """An output that cannot be written: it exists already, is not writable, or the disk is full."""

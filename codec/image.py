@@ -1,0 +1,170 @@
+"""Pictures <-> pixels: the one file of the codec that imports Pillow.
+
+What cannot come back whole is refused, never quietly reduced: alpha, more than 8 bits, further pages, other colour
+spaces. Metadata is not kept.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+
+from vlcodec.codec.container import MAX_PIXELS, MAX_SIDE
+from vlcodec.codec.errors import ImageError
+
+# Only formats whose bit depth can be told for certain. It also keeps Pillow from starting the outside programs that
+# some of its other formats need.
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+
+_RULE: Final = "a picture must be 8-bit RGB, grey (L) or palette (P) without transparency"
+_TOO_LARGE: Final = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
+
+_UPRIGHT: Final = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_PILLOW_STATE: Final = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture's pixels, all that is coded of it."""
+
+    pixels: npt.NDArray[np.uint8]  # (H, W, 3) uint8 RGB, C-contiguous; of a grey picture R = G = B
+    grey: bool  # the picture had one channel
+
+
+def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
+    """Read a picture from a path, a file's bytes, a binary stream (to its end) or a Pillow image.
+
+    Taken are 8-bit RGB, grey (mode L) and opaque palette pictures; a palette becomes the RGB values that it stands for,
+    exactly. EXIF orientation is applied, because the tag itself is lost with all other metadata. A Pillow image is not
+    changed; one whose pixels are in memory already is taken at the 8 bits that it shows.
+
+    Raises ImageError for anything else: unreadable, damaged, larger than the container's limits, alpha or a transparent
+    colour, 16 bits, several frames, other modes.
+    """
+    if isinstance(source, Image.Image):
+        with _pillow():
+            return _picture(source)
+    data = _read(source)
+    if not data:
+        raise ImageError("no bytes: an empty file is not a picture")
+    with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return _picture(image)
+
+
+def to_image(pixels: npt.NDArray[np.uint8], grey: bool) -> Image.Image:
+    """The Pillow image, mode RGB or L, of (H, W, 3) uint8 pixels; the red channel stands for a grey picture's one."""
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The bytes of a PNG file of the image."""
+    out = io.BytesIO()
+    image.save(out, format="PNG")
+    return out.getvalue()
+
+
+def _read(source: str | Path | bytes | BinaryIO) -> bytes:
+    """All bytes of a source. Raises ImageError when it cannot be read."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL byte in a path, a closed stream
+        raise ImageError(f"cannot be read: {error}") from error
+
+
+@contextmanager
+def _pillow() -> Iterator[None]:
+    """Run Pillow under our limits and give its many kinds of failure one name, ImageError.
+
+    Its size limit and the warning filters are global, so they are swapped under a lock and put back.
+    """
+    with _PILLOW_STATE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they concern metadata, which is dropped anyway
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+        try:
+            yield
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            known = ", ".join(FORMATS)
+            raise ImageError(f"not a picture: none of {known}, or damaged in its first bytes") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(_TOO_LARGE) from error
+        except MemoryError as error:
+            raise ImageError("there is not enough memory to hold the picture") from error
+        except Exception as error:  # on damaged bytes Pillow's readers raise whatever they run into
+            raise ImageError("damaged or cut short: the picture cannot be decoded") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _picture(image: Image.Image) -> Picture:
+    """Check what an image says of itself, then decode it. Raises ImageError, or whatever Pillow raises."""
+    _check(image)
+    upright = _upright(image)
+    if image.mode == "L":
+        grey = np.asarray(upright)  # (H, W)
+        return Picture(np.repeat(grey[:, :, np.newaxis], 3, axis=2), grey=True)  # (H, W, 3)
+    return Picture(np.array(upright.convert("RGB")), grey=False)  # (H, W, 3)
+
+
+def _check(image: Image.Image) -> None:
+    """Raises ImageError for an image that is not taken; decodes no pixels."""
+    if min(image.size) < 1:
+        raise ImageError("empty: a picture must have at least one pixel")
+    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        raise ImageError(_TOO_LARGE)
+    if image.has_transparency_data:
+        raise ImageError(f"mode {image.mode} with transparency: alpha is not supported yet")
+    if image.mode not in ("RGB", "L", "P"):
+        raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
+    if _is_deep(image):
+        raise ImageError(f"more than 8 bits per channel are not supported: {_RULE}")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageError(f"{frames} frames or pages: a picture must have one")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether Pillow is about to cut an RGB picture down to 8 bits a channel, which it does without a word."""
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []  # how to decode; empty once it is done
+    if isinstance(image, TiffImageFile):
+        return bool(tiles) and max(image.tag_v2.get(BITSPERSAMPLE, (1,))) > 8
+    if image.format == "PNG":
+        return any(";16" in str(tile.args) for tile in tiles)  # raw mode
+    if image.format == "PPM":
+        return any(isinstance(tile.args, tuple) and tile.args[1] > 255 for tile in tiles)  # raw mode, largest value
+    return False
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its EXIF orientation wants it seen. Raises whatever Pillow raises on damaged pixels."""
+    image.load()
+    try:
+        orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged metadata is no reason to refuse sound pixels
+        return image
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(method)

@@ -1,0 +1,1 @@
+"""Networks, their integer arithmetic, their training and their weights."""

@@ -1,0 +1,252 @@
+"""Integer layers in float carriers: the same bits on every machine, batch size, thread count and device.
+
+An activation is an integer held in a float tensor. A layer multiplies integer weights, adds an integer bias and
+requantises by a power of two, rounding half to even. Float arithmetic on integers is exact, in any order of summation,
+while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.freeze` proves that bound for each layer.
+
+One class serves three walks:
+
+    train      conv2d on real weights; with `quantised` set, rounding is simulated with straight-through gradients
+    dense      frozen integers: gather the taps, one matrix product, in tiles of rows   (encoder, likelihood)
+    step       frozen integers: the caller gathers the taps                             (wavefront decoder)
+
+conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation
+ACTIVATION_MAX = 1023  # hidden activations are integers in [0, 1023]
+STREAM_MAX = 8191  # what one residual branch may add to a residual stream
+TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
+CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
+
+Taps = Sequence[tuple[int, int]]  # (row offset, column offset) of each neighbour that a layer sees
+OWN: Taps = ((0, 0),)
+SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
+
+
+class BoundError(ValueError):
+    """A layer whose sums could leave the range in which its float carrier is exact."""
+
+
+@contextmanager
+def exact_inference() -> Iterator[None]:
+    """No gradients and no reduced precision (TF32, bf16 sums, autocast), whatever the caller has set."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    saved = (torch.get_float32_matmul_precision(), matmul.allow_tf32, cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
+    try:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(saved[0])
+        matmul.allow_tf32, cudnn.allow_tf32 = saved[1:]
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Round half to even, with the gradient of the identity (straight-through estimator)."""
+    return x + (x.round() - x).detach()
+
+
+def relu(x: Tensor) -> Tensor:
+    """Residual stream -> activation: integers clamped to [0, 1023]."""
+    return x.clamp(0, ACTIVATION_MAX)
+
+
+class Layer(nn.Module):
+    """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
+
+    y = clamp(round(gain * (sum w x + UNIT * bias)), low, high), all of x and y integers.
+
+    Args:
+        taps: neighbours seen; `OWN` makes a 1x1 layer.
+        inputs, outputs: channels. beside: further channels, seen at the own position alone.
+        gain: power of two per output channel (or one for all); low, high: output range, likewise.
+        input_max: largest |input|, for the proof of the bound. bits: of a weight, sign included.
+    """
+
+    places: Tensor
+    gain: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self,
+        taps: Taps,
+        inputs: int,
+        outputs: int,
+        *,
+        beside: int = 0,
+        gain: float | Sequence[float] = 1.0,
+        low: float | Sequence[float] = 0,
+        high: float | Sequence[float] = ACTIVATION_MAX,
+        input_max: int = ACTIVATION_MAX,
+        bits: int = 8,
+        init: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.taps, self.inputs, self.outputs, self.beside = tuple(taps), inputs, outputs, beside
+        self.input_max, self.weight_max = input_max, 2 ** (bits - 1) - 1
+        fan_in = len(self.taps) * inputs + beside
+        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * init * math.sqrt(2.0 / fan_in))  # tap-major
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        for name, value in (("gain", gain), ("low", low), ("high", high)):
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
+        rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
+        self.above, self.below = max(0, -min(rows)), max(0, max(rows))
+        self.left, self.right = max(0, -min(columns)), max(0, max(columns))
+        places = [(r + self.above) * (self.left + self.right + 1) + c + self.left for r, c in self.taps]
+        self.register_buffer("places", torch.tensor(places), False)  # of the taps in conv2d's kernel
+        self.quantised = False
+        self._frozen: tuple[Tensor, Tensor, Tensor] | None = None  # weight (fan_in, outputs), bias, multiplier
+
+    # ---- integers ------------------------------------------------------------------------------------------------
+
+    def exponent(self) -> Tensor:
+        """(outputs,) e such that the integer weights are round(w 2^e), the largest of a channel just within range."""
+        peak = self.weight.detach().abs().amax(1).clamp_min(1e-12)
+        return torch.floor(torch.log2(self.weight_max / peak)).clamp(-8, 16)
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values."""
+        e = self.exponent().double()
+        w = (self.weight.detach().double() * torch.exp2(e)[:, None]).round()
+        b = (self.bias.detach().double() * UNIT * torch.exp2(e)).round()
+        return w, b, e
+
+    def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor) -> None:
+        """Set the real parameters so that `integers` gives exactly these back."""
+        scale = torch.exp2(-exponent.double())
+        with torch.no_grad():
+            self.weight.copy_(weight.double() * scale[:, None])
+            self.bias.copy_(bias.double() * scale / UNIT)
+
+    def largest_sum(self) -> float:
+        """Proof of the bound: no partial sum of any output channel can exceed this, whatever the input."""
+        w, b, _ = self.integers()
+        return float((w.abs().sum(1) * self.input_max + b.abs()).max())
+
+    def freeze(self, carrier: torch.dtype | None = None) -> None:
+        """Fix the integers. carrier None picks float32 where the bound allows it and float64 elsewhere.
+
+        Raises BoundError where the carrier is too small for the layer's largest possible sum.
+        """
+        peak = self.largest_sum()
+        if carrier is None:
+            carrier = torch.float32 if peak < CARRIER_LIMIT[torch.float32] else torch.float64
+        if peak >= CARRIER_LIMIT[carrier]:
+            raise BoundError(f"a sum can reach {peak:.4g}, which {carrier} does not hold exactly")
+        w, b, e = self.integers()
+        multiplier = torch.exp2(-e) * self.gain.double()
+        self._frozen = (w.t().to(carrier).contiguous(), b.to(carrier), multiplier.to(carrier))
+
+    def shrink_to_bound(self) -> None:
+        """Scale down the channels whose sums could leave float32's exact range (projection on the L1 ball)."""
+        w, b, _ = self.integers()
+        peak = w.abs().sum(1) * self.input_max + b.abs()
+        with torch.no_grad():
+            self.weight.mul_((0.97 * CARRIER_LIMIT[torch.float32] / peak).clamp(max=1.0).float()[:, None])
+
+    # ---- walks ---------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, beside: Tensor | None = None, above: Tensor | None = None) -> Tensor:
+        """x (N, H, W, inputs) [1x1 layers: (..., inputs)] -> (N, H, W, outputs); zero outside the picture.
+
+        beside: (N, H, W, beside). above: the rows just above x, where they are not outside (frozen walk alone).
+        """
+        if self._frozen is not None:
+            return self._dense(x, beside, above)
+        return self._train(x, beside)
+
+    def step(self, columns: Tensor) -> Tensor:
+        """Gathered taps (n, fan_in) -> (n, outputs), on frozen integers."""
+        if self._frozen is None:
+            raise RuntimeError("step walks frozen layers: call freeze first")
+        weight, bias, multiplier = self._frozen
+        y = torch.addmm(bias, columns.to(weight.dtype), weight)
+        y.mul_(multiplier).round_()
+        return torch.clamp(y.to(torch.float32), self.low, self.high)
+
+    def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
+        if self.taps == tuple(OWN):
+            columns = x if beside is None else torch.cat((x, beside), -1)
+            flat = columns.reshape(-1, columns.shape[-1])
+            rows = max(1, TILE_VALUES // (4 * flat.shape[1]))
+            out = [self.step(flat[i : i + rows]) for i in range(0, flat.shape[0], rows)]
+            return torch.cat(out).view(*x.shape[:-1], self.outputs)
+        n, height, width, _ = x.shape
+        top = x.new_zeros(n, self.above, width, self.inputs) if above is None else above
+        padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below))
+        out_rows = []
+        tile = max(1, TILE_VALUES // (n * width * self.weight.shape[1]))
+        for r in range(0, height, tile):
+            m = min(tile, height - r)
+            parts = [
+                padded[:, r + self.above + dr : r + self.above + dr + m, self.left + dc : self.left + dc + width]
+                for dr, dc in self.taps
+            ]
+            if beside is not None:
+                parts.append(beside[:, r : r + m])
+            columns = torch.cat(parts, -1)
+            out_rows.append(self.step(columns.view(-1, columns.shape[-1])).view(n, m, width, self.outputs))
+        return torch.cat(out_rows, 1)
+
+    def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
+        w, b = self.weight, self.bias * UNIT
+        if self.quantised:
+            e = self.exponent()
+            scale = torch.exp2(e)
+            w = w + ((w * scale[:, None]).round() / scale[:, None] - w).detach()
+            b = b + ((b * scale).round() / scale - b).detach()
+        seen = len(self.taps) * self.inputs
+        if self.taps == tuple(OWN):
+            y = F.linear(x, w[:, :seen], b)
+        else:
+            kernel = self._kernel(w[:, :seen])
+            padded = F.pad(x, (0, 0, self.left, self.right, self.above, self.below))
+            y = F.conv2d(padded.movedim(-1, 1), kernel, b).movedim(1, -1)
+        if beside is not None:
+            y = y + F.linear(beside, w[:, seen:])
+        y = y * self.gain
+        if self.quantised:
+            y = round_through(y)
+        return torch.clamp(y, self.low, self.high)
+
+    def _kernel(self, w: Tensor) -> Tensor:
+        """(outputs, taps * inputs) -> (outputs, inputs, rows, columns) for conv2d, zero where there is no tap."""
+        rows, columns = self.above + self.below + 1, self.left + self.right + 1
+        grid = w.new_zeros(self.outputs, rows * columns, self.inputs)
+        grid = grid.index_copy(1, self.places, w.view(self.outputs, len(self.taps), self.inputs))
+        return grid.view(self.outputs, rows, columns, self.inputs).permute(0, 3, 1, 2)
+
+
+def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:
+    """Every integer layer of a model, by name, in the order of definition."""
+    for name, child in module.named_modules():
+        if isinstance(child, Layer):
+            yield name, child
+
+
+def set_quantised(module: nn.Module, on: bool) -> None:
+    """Turn the simulation of rounding on or off for training."""
+    for _, layer in layers(module):
+        layer.quantised = on
+
+
+def freeze(module: nn.Module, carrier: torch.dtype | None = None) -> None:
+    """Freeze every layer to integers; raises BoundError naming the first layer that breaks its bound."""
+    for name, layer in layers(module):
+        try:
+            layer.freeze(carrier)
+        except BoundError as error:
+            raise BoundError(f"layer {name}: {error}") from None

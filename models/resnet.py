@@ -1,0 +1,53 @@
+"""Residual blocks and changes of resolution, in integer layers. Tensors are (N, H, W, C)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vlcodec.models.exact import OWN, SQUARE, STREAM_MAX, Layer, relu
+
+
+class ResBlock(nn.Module):
+    """x + conv(relu(conv(relu(x)))): a pre-activation residual block of two 3x3 layers."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = Layer(SQUARE, channels, channels)
+        self.second = Layer(SQUARE, channels, channels, low=-STREAM_MAX, high=STREAM_MAX, init=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(relu(x)))
+
+
+def space_to_depth(x: Tensor, s: int) -> Tensor:
+    """(N, H, W, C) -> (N, H/s, W/s, s s C)."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h // s, s, w // s, s, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h // s, w // s, s * s * c)
+
+
+def depth_to_space(x: Tensor, s: int) -> Tensor:
+    """(N, H, W, s s C) -> (N, sH, sW, C)."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h, w, s, s, c // (s * s)).permute(0, 1, 3, 2, 4, 5).reshape(n, h * s, w * s, c // (s * s))
+
+
+class Down(nn.Module):
+    """Half the resolution: (N, H, W, a) -> (N, H/2, W/2, b)."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__()
+        self.mix = Layer(OWN, 4 * a, b, low=-STREAM_MAX, high=STREAM_MAX)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(space_to_depth(relu(x), 2))
+
+
+class Up(nn.Module):
+    """Twice the resolution: (N, H, W, a) -> (N, 2H, 2W, b)."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__()
+        self.mix = Layer(OWN, a, 4 * b, low=-STREAM_MAX, high=STREAM_MAX)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depth_to_space(self.mix(relu(x)), 2)

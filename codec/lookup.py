@@ -62,3 +62,22 @@ def tanh_table(scale: Fraction, half: int, unit: int) -> NDArray[np.int64]:
         upper[i] = _round(unit * (_ONE - decay), _ONE + decay)
         decay = decay * ratio >> _BITS
     return np.concatenate([-upper[:0:-1], upper])
+
+
+def normal_table(unit: int, half: int, span: int) -> NDArray[np.int64]:
+    """(2 half + 1,) int64: round(span Phi(i / unit)), Phi the normal cdf, by Simpson's rule; entry i is at i + half.
+
+    What lies beyond half / unit standard deviations is left out: 8 of them hold all but 1e-15.
+    """
+    tiny = _exp(Fraction(-1, (2 * unit) ** 2))
+    density, ratio = _ONE, _exp(Fraction(-1, 2 * (2 * unit) ** 2))  # at i half-steps: e^(-(i/(2 unit))^2 / 2)
+    areas, previous, middle = [0], density, 0
+    for i in range(1, 2 * half + 1):
+        density, ratio = density * ratio >> _BITS, ratio * tiny >> _BITS
+        if i % 2:
+            middle = density
+        else:
+            areas.append(areas[-1] + previous + 4 * middle + density)
+            previous = density
+    upper = np.array([span - span // 2 + _round(span * a, 2 * areas[-1]) for a in areas], np.int64)
+    return np.concatenate([span - upper[:0:-1], upper])

@@ -82,7 +82,9 @@ class Decoder(nn.Module):
         a, b, c = shape.widths
         wide = {"low": -STREAM_MAX, "high": STREAM_MAX}
         z_max = LATENT_MAX + FINE
-        self.enter = nn.ModuleList(Layer(SQUARE, shape.latents, c, input_max=z_max, **wide) for _ in shape.kl_weight)
+        self.enter = nn.ModuleList(
+            Layer(SQUARE, shape.latents, c, input_max=z_max, carrier=torch.float64, **wide) for _ in shape.kl_weight
+        )
         stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.blocks[2])]
         stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.blocks[1]))]
         stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.blocks[0]))]
@@ -96,9 +98,9 @@ class Decoder(nn.Module):
         h = torch.cat([self.enter[q](part) for (q, _), part in zip(split, parts, strict=True)])
         return relu(self.stages(h))
 
-    def render(self, body: Tensor) -> Tensor:
-        """(N, H/4, W/4, a) -> f(z), (N, H, W, 3 + features)."""
-        return depth_to_space(self.leave(body), 4)
+    def render(self, body: Tensor, above: Tensor | None = None) -> Tensor:
+        """(N, H/4, W/4, a) -> f(z), (N, H, W, 3 + features); above: the row of body above a part of it."""
+        return depth_to_space(self.leave(body, None, above), 4)
 
 
 class Agave(nn.Module):

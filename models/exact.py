@@ -2,7 +2,7 @@
 
 An activation is an integer held in a float tensor. A layer multiplies integer weights, adds an integer bias and
 requantises by a power of two, rounding half to even. Float arithmetic on integers is exact, in any order of summation,
-while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.freeze` proves that bound for each layer.
+while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.prove` checks that bound for each layer.
 
 One class serves three walks:
 
@@ -29,7 +29,7 @@ STREAM_MAX = 8191  # what one residual branch may add to a residual stream
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
 
-Taps = Sequence[tuple[int, int]]  # (row offset, column offset) of each neighbour that a layer sees
+Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
 OWN: Taps = ((0, 0),)
 SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 
@@ -73,6 +73,7 @@ class Layer(nn.Module):
         inputs, outputs: channels. beside: further channels, seen at the own position alone.
         gain: power of two per output channel (or one for all); low, high: output range, likewise.
         input_max: largest |input|, for the proof of the bound. bits: of a weight, sign included.
+        carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
     """
 
     places: Tensor
@@ -92,11 +93,12 @@ class Layer(nn.Module):
         high: float | Sequence[float] = ACTIVATION_MAX,
         input_max: int = ACTIVATION_MAX,
         bits: int = 8,
+        carrier: torch.dtype = torch.float32,
         init: float = 1.0,
     ) -> None:
         super().__init__()
-        self.taps, self.inputs, self.outputs, self.beside = tuple(taps), inputs, outputs, beside
-        self.input_max, self.weight_max = input_max, 2 ** (bits - 1) - 1
+        self.taps, self.inputs, self.outputs, self.beside = taps, inputs, outputs, beside
+        self.input_max, self.weight_max, self.carrier = input_max, 2 ** (bits - 1) - 1, carrier
         fan_in = len(self.taps) * inputs + beside
         self.weight = nn.Parameter(torch.randn(outputs, fan_in) * init * math.sqrt(2.0 / fan_in))  # tap-major
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -108,14 +110,17 @@ class Layer(nn.Module):
         places = [(r + self.above) * (self.left + self.right + 1) + c + self.left for r, c in self.taps]
         self.register_buffer("places", torch.tensor(places), False)  # of the taps in conv2d's kernel
         self.quantised = False
-        self._frozen: tuple[Tensor, Tensor, Tensor] | None = None  # weight (fan_in, outputs), bias, multiplier
+        self._frozen: tuple[Tensor, ...] | None = None  # weight (fan_in, outputs), bias, multiplier
 
     # ---- integers ------------------------------------------------------------------------------------------------
 
     def exponent(self) -> Tensor:
-        """(outputs,) e such that the integer weights are round(w 2^e), the largest of a channel just within range."""
-        peak = self.weight.detach().abs().amax(1).clamp_min(1e-12)
-        return torch.floor(torch.log2(self.weight_max / peak)).clamp(-8, 16)
+        """(outputs,) e such that round(w 2^e) are the integer weights: the largest e that keeps the weights within
+        their bits, and every possible sum within the exact range of the layer's carrier (with 2 % to spare)."""
+        w = self.weight.detach().abs()
+        reach = w.sum(1) * self.input_max + self.bias.detach().abs() * UNIT
+        room = torch.minimum(self.weight_max / w.amax(1).clamp_min(1e-12), 0.98 * CARRIER_LIMIT[self.carrier] / reach)
+        return torch.floor(torch.log2(room)).clamp(-8, 16)
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values."""
@@ -124,70 +129,56 @@ class Layer(nn.Module):
         b = (self.bias.detach().double() * UNIT * torch.exp2(e)).round()
         return w, b, e
 
-    def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor) -> None:
-        """Set the real parameters so that `integers` gives exactly these back."""
-        scale = torch.exp2(-exponent.double())
-        with torch.no_grad():
-            self.weight.copy_(weight.double() * scale[:, None])
-            self.bias.copy_(bias.double() * scale / UNIT)
-
-    def largest_sum(self) -> float:
-        """Proof of the bound: no partial sum of any output channel can exceed this, whatever the input."""
-        w, b, _ = self.integers()
-        return float((w.abs().sum(1) * self.input_max + b.abs()).max())
-
-    def freeze(self, carrier: torch.dtype | None = None) -> None:
-        """Fix the integers. carrier None picks float32 where the bound allows it and float64 elsewhere.
-
-        Raises BoundError where the carrier is too small for the layer's largest possible sum.
-        """
-        peak = self.largest_sum()
-        if carrier is None:
-            carrier = torch.float32 if peak < CARRIER_LIMIT[torch.float32] else torch.float64
+    def prove(self, weight: Tensor, bias: Tensor, carrier: torch.dtype | None = None) -> None:
+        """Raise BoundError where some input could drive a partial sum out of the carrier's exact range."""
+        carrier = carrier or self.carrier
+        peak = float((weight.abs().sum(1) * self.input_max + bias.abs()).max())
         if peak >= CARRIER_LIMIT[carrier]:
             raise BoundError(f"a sum can reach {peak:.4g}, which {carrier} does not hold exactly")
-        w, b, e = self.integers()
-        multiplier = torch.exp2(-e) * self.gain.double()
-        self._frozen = (w.t().to(carrier).contiguous(), b.to(carrier), multiplier.to(carrier))
 
-    def shrink_to_bound(self) -> None:
-        """Scale down the channels whose sums could leave float32's exact range (projection on the L1 ball)."""
-        w, b, _ = self.integers()
-        peak = w.abs().sum(1) * self.input_max + b.abs()
+    def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor, carrier: torch.dtype | None = None) -> None:
+        """Set the real parameters from integers (float64 tensors) and freeze the layer to exactly these.
+
+        carrier: a wider float type than the layer's own, to check one against the other.
+        """
+        self.prove(weight, bias, carrier)
+        scale = torch.exp2(-exponent)
         with torch.no_grad():
-            self.weight.mul_((0.97 * CARRIER_LIMIT[torch.float32] / peak).clamp(max=1.0).float()[:, None])
+            self.weight.copy_(weight * scale[:, None])
+            self.bias.copy_(bias * scale / UNIT)
+        kind, device = carrier or self.carrier, self.weight.device
+        frozen = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
+        self._frozen = tuple(t.to(device, kind) for t in frozen)
 
     # ---- walks ---------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, beside: Tensor | None = None, above: Tensor | None = None) -> Tensor:
-        """x (N, H, W, inputs) [1x1 layers: (..., inputs)] -> (N, H, W, outputs); zero outside the picture.
+        """x (N, H, W, inputs) -> (N, H, W, outputs), zero outside the picture; 1x1 layers take (n, inputs) too.
 
-        beside: (N, H, W, beside). above: the rows just above x, where they are not outside (frozen walk alone).
+        beside: like x. above: the rows just above x, where they are not outside (frozen walk alone).
         """
         if self._frozen is not None:
+            if x.dim() == 2:  # the positions of one step
+                return self.step(x if beside is None else torch.cat((x, beside), -1))
             return self._dense(x, beside, above)
         return self._train(x, beside)
 
     def step(self, columns: Tensor) -> Tensor:
         """Gathered taps (n, fan_in) -> (n, outputs), on frozen integers."""
         if self._frozen is None:
-            raise RuntimeError("step walks frozen layers: call freeze first")
+            raise RuntimeError("step walks frozen layers: load integers first")
         weight, bias, multiplier = self._frozen
         y = torch.addmm(bias, columns.to(weight.dtype), weight)
         y.mul_(multiplier).round_()
         return torch.clamp(y.to(torch.float32), self.low, self.high)
 
     def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
-        if self.taps == tuple(OWN):
-            columns = x if beside is None else torch.cat((x, beside), -1)
-            flat = columns.reshape(-1, columns.shape[-1])
-            rows = max(1, TILE_VALUES // (4 * flat.shape[1]))
-            out = [self.step(flat[i : i + rows]) for i in range(0, flat.shape[0], rows)]
-            return torch.cat(out).view(*x.shape[:-1], self.outputs)
-        n, height, width, _ = x.shape
-        top = x.new_zeros(n, self.above, width, self.inputs) if above is None else above
-        padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below))
-        out_rows = []
+        n, height, width = x.shape[0], x.shape[1], x.shape[2]
+        padded = x
+        if self.taps != OWN:
+            top = x.new_zeros(n, self.above, width, self.inputs) if above is None else above
+            padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below))
+        out = x.new_empty(n, height, width, self.outputs)
         tile = max(1, TILE_VALUES // (n * width * self.weight.shape[1]))
         for r in range(0, height, tile):
             m = min(tile, height - r)
@@ -198,8 +189,8 @@ class Layer(nn.Module):
             if beside is not None:
                 parts.append(beside[:, r : r + m])
             columns = torch.cat(parts, -1)
-            out_rows.append(self.step(columns.view(-1, columns.shape[-1])).view(n, m, width, self.outputs))
-        return torch.cat(out_rows, 1)
+            out[:, r : r + m] = self.step(columns.view(-1, columns.shape[-1])).view(n, m, width, self.outputs)
+        return out
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
         w, b = self.weight, self.bias * UNIT
@@ -209,7 +200,7 @@ class Layer(nn.Module):
             w = w + ((w * scale[:, None]).round() / scale[:, None] - w).detach()
             b = b + ((b * scale).round() / scale - b).detach()
         seen = len(self.taps) * self.inputs
-        if self.taps == tuple(OWN):
+        if self.taps == OWN:
             y = F.linear(x, w[:, :seen], b)
         else:
             kernel = self._kernel(w[:, :seen])
@@ -241,12 +232,3 @@ def set_quantised(module: nn.Module, on: bool) -> None:
     """Turn the simulation of rounding on or off for training."""
     for _, layer in layers(module):
         layer.quantised = on
-
-
-def freeze(module: nn.Module, carrier: torch.dtype | None = None) -> None:
-    """Freeze every layer to integers; raises BoundError naming the first layer that breaks its bound."""
-    for name, layer in layers(module):
-        try:
-            layer.freeze(carrier)
-        except BoundError as error:
-            raise BoundError(f"layer {name}: {error}") from None

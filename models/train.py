@@ -1,6 +1,6 @@
 """The training loop: pictures in, a checkpoint out; stops at a time limit and resumes exactly.
 
-Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 40 %;
+Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %;
 rounding is simulated (`exact.set_quantised`) over the last `QUANTISED_FROM` of the steps, so that what is exported is
 what was trained.
 """
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
-from vlcodec.models.exact import layers, set_quantised
+from vlcodec.models.exact import set_quantised
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
-WARM_UP_STEPS, DECAY_FROM, QUANTISED_FROM, ANNEALED_AT = 200, 0.6, 0.55, 0.08
+WARM_UP_STEPS, DECAY_FROM, QUANTISED_FROM, ANNEALED_AT = 200, 0.7, 0.7, 0.05
 AVERAGE = 0.999  # per step, of the exponential average of the weights
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 LOG_STEPS = 100
@@ -151,9 +151,6 @@ def train(
             optimiser.step()
             step += 1
             average.update(model, step)
-            if step % 20 == 0:
-                for _, layer in layers(model):
-                    layer.shrink_to_bound()
             sums = sums + torch.stack([terms[k].detach().mean() for k in ("loss", "pixels", "kl", "mse")])
             if step % LOG_STEPS == 0:
                 row = [f"{v / LOG_STEPS:.5f}" for v in torch.as_tensor(sums).tolist()]

@@ -1,0 +1,345 @@
+"""All that the commands do, one call each: pictures <-> .vlz bytes, the rate report, what a file says of itself.
+
+Brings codec and models together. Importing it is instant: torch, numpy, Pillow and constriction come with the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from vlcodec.codec import container
+from vlcodec.codec.errors import FormatError, ImageError, ModelError, VlcodecError
+from vlcodec.models import zoo
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlcodec.codec.image import Picture
+    from vlcodec.codec.rate import RateReport
+    from vlcodec.models.photo import Features, PhotoModel
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RateReport":
+        from vlcodec.codec.rate import RateReport
+
+        return RateReport
+    raise AttributeError(f"module 'vlcodec.facade' has no attribute {name!r}")
+
+
+def compress(
+    image: str | Path | bytes | BinaryIO | Image,
+    *,
+    model: str = "photo",
+    lossless: bool = False,
+    quality: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> bytes:
+    """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
+
+    Args:
+        image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
+        quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is.
+        seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
+        device: "auto", "cpu" or "cuda".
+
+    Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device.
+    """
+    from vlcodec.codec import image as images
+
+    picture = images.load(image)
+    net, header = _prepare(picture, model, lossless, quality, seed, device)
+    with _memory():
+        return container.pack(_write(net, picture, header, progress))
+
+
+def decompress(
+    data: bytes,
+    *,
+    decode: Literal["sample", "mean"] | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Image:
+    """The picture of a .vlz file. Lossless files give every pixel back.
+
+    Args:
+        decode: for lossy files, "sample" (the default) draws the pixels from p(x | z) with the file's seed, "mean"
+            gives the mean image. "mean" of a lossless file is its preview.
+        seed: draws other pixels than the file's own seed would; the latents stay.
+
+    Raises FormatError for bytes that are not a whole, sound .vlz file, ModelError where the file needs other weights.
+    """
+    from vlcodec.codec import image as images
+
+    file = container.unpack(data)
+    header = file.header
+    net = _model_of(header, device)
+    with _memory():
+        fz = _features(net, file, progress)
+        if decode == "mean":
+            pixels = net.mean_image(fz, header.height, header.width)
+        else:
+            regenerate = decode == "sample" or not header.lossless
+            pixels = _bands(net, fz, file, (header.seed if seed is None else seed) if regenerate else None, progress)
+        if header.grey:
+            pixels[...] = pixels[..., 1:2]
+        return images.to_image(pixels, header.grey)
+
+
+def rate(
+    image: str | Path | bytes | BinaryIO | Image,
+    *,
+    model: str = "photo",
+    quality: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> RateReport:
+    """What every part of a picture costs, beside the likelihood's promise. quality None is 1, as for lossless files."""
+    import numpy as np
+
+    from vlcodec.codec import image as images
+    from vlcodec.codec import latents, pixels
+    from vlcodec.codec import rate as ledger
+
+    picture = images.load(image)
+    net, header = _prepare(picture, model, True, quality, seed, device)
+    with _memory():
+        file = _write(net, picture, header, progress)
+        u = latents.dither(seed, latents.grid_shape(net, header.height, header.width))
+        z = latents.read_latents(net, file.latents, u, header.quality)
+        kl = ledger.bits(net.prior(u, header.quality), (z - u) // 32 + 128)
+        fz, given = net.decode(z, header.quality), 0.0
+        for _, first, rows in pixels.bands(header.height):
+            part = net.to_symbols(picture.pixels[first : first + rows], header.grey)
+            given += ledger.bits(net.pixels(fz, first, rows, header.width, header.grey), part)
+        error = net.mean_image(fz, header.height, header.width).astype(np.float64) - picture.pixels
+    lossless, sizes = container.pack(file), container.sizes(file)
+    lossy = container.pack(_lossy_part(file))
+    return ledger.RateReport(
+        width=header.width,
+        height=header.height,
+        channels=1 if header.grey else 3,
+        quality=header.quality,
+        latents_naive=kl + float(np.log2(latents.DITHER_VALUES)) * z.size,
+        latents_kl=kl,
+        pixels=given,
+        elbo=kl + given,
+        header_bits=8 * sizes["header"],
+        latents_written=8 * sizes["latents"],
+        pixels_written=8 * sizes["pixels"],
+        lossy_bytes=len(lossy),
+        lossless_bytes=len(lossless),
+        overhead=8 * len(lossless) - (kl + given),
+        psnr_mean_db=float(10 * np.log10(255**2 / max(1e-9, np.square(error).mean()))),
+    )
+
+
+def verify(data: bytes, image: bytes, *, device: str = "auto", progress: Progress | None = None) -> None:
+    """Decompress `data` and hold it against the picture it was made from.
+
+    Raises FormatError where a lossless file gives other pixels, or a lossy one a picture of another size or kind.
+    """
+    import numpy as np
+
+    from vlcodec.codec import image as images
+
+    lossless = container.read_header(data).lossless
+    back = images.load(decompress(data, decode=None if lossless else "mean", device=device, progress=progress))
+    picture = images.load(image)
+    if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
+        raise FormatError("verification failed: the file gives a picture of another size or kind")
+    if lossless and not np.array_equal(back.pixels, picture.pixels):
+        raise FormatError("verification failed: the file does not give every pixel back")
+
+
+def info(data: bytes) -> dict[str, Any]:
+    """What a .vlz file says of itself, without decoding it. Raises FormatError for anything else than a sound file."""
+    file = container.unpack(data)
+    header = file.header
+    return {
+        "model": zoo.by_id(header.model_id).name,
+        "weights": header.digest.hex(),
+        "version": container.VERSION,
+        "width": header.width,
+        "height": header.height,
+        "mode": "L" if header.grey else "RGB",
+        "lossless": header.lossless,
+        "quality": header.quality,
+        "seed": header.seed,
+        "bands": header.bands,
+        "bytes": {**container.sizes(file), "file": len(data)},
+    }
+
+
+def models() -> list[dict[str, Any]]:
+    """The models in the package."""
+    return [
+        {
+            "name": entry.name,
+            "id": entry.id,
+            "digest": zoo.digest(entry.name).hex(),
+            "bytes": entry.path.stat().st_size,
+            "qualities": list(range(1, entry.qualities + 1)),
+            "description": entry.description,
+        }
+        for entry in zoo.ENTRIES
+    ]
+
+
+def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, Any]]:
+    """Does this machine compute what the files need? One {check, ok, detail} per check; nothing is raised."""
+    from vlcodec.codec import image as images
+    from vlcodec.models.export import golden_picture
+
+    picture = images.to_image(golden_picture(), False)
+
+    def golden() -> str:
+        zoo.load.cache_clear()
+        zoo.load(model, _device(device))
+        return f"bit-exact on {_device(device)}"
+
+    def lossless() -> str:
+        data = compress(picture, model=model, lossless=True, device=device)
+        if decompress(data, device=device).tobytes() != picture.tobytes():
+            raise FormatError("a lossless file must give every pixel back")
+        return f"{len(data)} bytes"
+
+    def lossy() -> str:
+        data = compress(picture, model=model, device=device)
+        if decompress(data, device=device).tobytes() != decompress(data, device=device).tobytes():
+            raise FormatError("a lossy file must regenerate the same picture every time")
+        return f"{len(data)} bytes"
+
+    results = []
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("golden vector", golden),
+        ("lossless round trip", lossless),
+        ("regeneration", lossy),
+    ]
+    for name, check in checks:
+        try:
+            results.append({"check": name, "ok": True, "detail": check()})
+        except VlcodecError as error:
+            results.append({"check": name, "ok": False, "detail": str(error)})
+    return results
+
+
+def _prepare(
+    picture: Picture, model: str, lossless: bool, quality: int | None, seed: int, device: str
+) -> tuple[PhotoModel, container.Header]:
+    entry = zoo.by_name(model)
+    if quality is None:
+        quality = DEFAULT_QUALITY["lossless" if lossless else "lossy"]
+    if not 1 <= quality <= entry.qualities:
+        raise ModelError(f"model {model} has qualities 1 to {entry.qualities}, not {quality}")
+    height, width, _ = picture.pixels.shape
+    if max(height, width) > container.MAX_SIDE or height * width > container.MAX_PIXELS:
+        raise ImageError(f"a picture may have at most {container.MAX_PIXELS} pixels; this has {height * width}")
+    digest = zoo.digest(model)[:2]
+    header = container.Header(entry.id, digest, width, height, picture.grey, lossless, quality, seed)
+    return zoo.load(model, _device(device)), header
+
+
+def _model_of(header: container.Header, device: str) -> PhotoModel:
+    entry = zoo.by_id(header.model_id)
+    installed = zoo.digest(entry.name)[:2]
+    if installed != header.digest:
+        raise ModelError(
+            f"the file was made with other weights of model {entry.name} ({header.digest.hex()}; "
+            f"installed are {installed.hex()})"
+        )
+    if not 1 <= header.quality <= entry.qualities:
+        raise FormatError(f"model {entry.name} has qualities 1 to {entry.qualities}, not {header.quality}")
+    return zoo.load(entry.name, _device(device))
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise ModelError(f"a device is auto, cpu or cuda, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("no CUDA device is available")
+    return device
+
+
+def _write(
+    net: PhotoModel, picture: Picture, header: container.Header, progress: Progress | None
+) -> container.File:
+    from vlcodec.codec import latents, pixels
+
+    u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))
+    symbols = latents.quantise(net.encode(picture.pixels, header.quality), u)
+    stack = latents.write_latents(net, symbols, u, header.quality, _tick(progress, "latents", 0, 1))
+    bands = []
+    if header.lossless:
+        fz = net.decode(latents.reconstruct(symbols, u), header.quality)
+        for number, first, rows in pixels.bands(header.height):
+            tick = _tick(progress, "pixels", number, header.bands)
+            bands.append(pixels.write_band(net, fz, picture.pixels, first, rows, header.grey, tick))
+    return container.File(header, stack, tuple(bands))
+
+
+def _features(net: PhotoModel, file: container.File, progress: Progress | None) -> Features:
+    from vlcodec.codec import latents
+
+    header = file.header
+    u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))
+    z = latents.read_latents(net, file.latents, u, header.quality, _tick(progress, "latents", 0, 1))
+    return net.decode(z, header.quality)
+
+
+def _bands(net: PhotoModel, fz: Features, file: container.File, seed: int | None, progress: Progress | None) -> Any:
+    """(H, W, 3) uint8: decoded from the file's bands, or drawn with a seed."""
+    import numpy as np
+
+    from vlcodec.codec import pixels
+
+    header = file.header
+    image = np.empty((header.height, header.width, 3), np.uint8)
+    for number, first, rows in pixels.bands(header.height):
+        tick = _tick(progress, "pixels", number, header.bands)
+        place = (first, rows, header.width, header.grey, tick)
+        image[first : first + rows] = (
+            pixels.read_band(net, fz, file.bands[number], *place)
+            if seed is None
+            else pixels.sample_band(net, fz, seed, number, *place)
+        )
+    return image
+
+
+def _lossy_part(file: container.File) -> container.File:
+    from dataclasses import replace
+
+    return container.File(replace(file.header, lossless=False), file.latents)
+
+
+def _tick(progress: Progress | None, what: str, part: int, parts: int) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(what, part * total + done, parts * total)
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Running out of memory is an error with a rule, not a traceback."""
+    try:
+        yield
+    except MemoryError:
+        raise VlcodecError("not enough memory for a picture of this size") from None
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise VlcodecError("not enough memory for a picture of this size") from None

@@ -1,0 +1,103 @@
+"""The model `photo`: a frozen Agave as a codec for pictures of any size, RGB and grey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlcodec.codec.interface import Bytes, Ints, Steps
+from vlcodec.models.agave import STRIDE, Agave
+from vlcodec.models.blocks import CENTRE, LatentBlock, PixelBlock, to_numpy
+from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.exact import exact_inference
+from vlcodec.models.mixture import FINE
+
+ORDER = [1, 0, 2]  # R, G, B <-> G, R, B: its own inverse
+BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
+STRIP_ROWS = 64  # of the mean image at a time
+
+
+@dataclass(frozen=True)
+class Features:
+    """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed. body: (1, h, w, C)."""
+
+    body: Tensor
+
+
+class PhotoModel:
+    """See codec.interface.ImageModel. Qualities are 1-based here, as users see them."""
+
+    posterior: Literal["uniform"] = "uniform"
+    stride = STRIDE
+
+    def __init__(self, net: Agave, device: torch.device) -> None:
+        self.net, self.device = net.to(device).eval(), device
+        self.qualities, self.latents = net.qualities, net.shape.latents
+
+    def encode(self, pixels: Bytes, quality: int) -> Ints:
+        """(H, W, 3) uint8 -> (h, w, latents) in 1/32 step; sides are padded by edge replication."""
+        height, width, _ = pixels.shape
+        padded = np.pad(pixels, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
+        with exact_inference():
+            x = torch.from_numpy(padded).to(self.device)[None][..., ORDER].float() - CENTRE
+            return to_numpy(self.net.encoder(x, [(quality - 1, 1)]))[0]
+
+    def prior(self, dither: Ints, quality: int) -> Steps:
+        """The latents' symbols, given the dither (h, w, latents) in 1/32 step."""
+        return LatentBlock(self.net.prior, dither, quality - 1, self.device)
+
+    def decode(self, z: Ints, quality: int) -> Features:
+        """(h, w, latents) in 1/32 step -> f(z)."""
+        with exact_inference():
+            grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
+            return Features(self.net.decoder.body(grid, [(quality - 1, 1)]))
+
+    def render(self, fz: Features, first_row: int, rows: int, width: int) -> Tensor:
+        """(rows, width, 3 + features) of f(z); first_row is a multiple of 4."""
+        a, b = first_row // BODY_STRIDE, -(-(first_row + rows) // BODY_STRIDE)
+        with exact_inference():
+            above = fz.body[:, a - 1 : a] if a else torch.zeros_like(fz.body[:, :1])
+            full = self.net.decoder.render(fz.body[:, a : b + 1], above)
+            return full[0, :rows, :width].contiguous()
+
+    def mean_image(self, fz: Features, height: int, width: int) -> Bytes:
+        """(height, width, 3) uint8: the auxiliary decoder's mean, rounded."""
+        image = np.empty((height, width, COLOURS), np.uint8)
+        for r in range(0, height, STRIP_ROWS):
+            strip = to_numpy(self.render(fz, r, min(STRIP_ROWS, height - r), width)[..., :COLOURS])
+            levels = (strip + MEAN_UNIT // 2) // MEAN_UNIT + CENTRE
+            image[r : r + STRIP_ROWS] = np.clip(levels, 0, 255)[..., ORDER]
+        return image
+
+    def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool) -> Steps:
+        """One band of pixels given f(z)."""
+        return PixelBlock(self.net.pixels, self.render(fz, first_row, rows, width), grey)
+
+    def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
+        """(rows, W, 3) uint8 -> (rows, W, 1 or 3): G, R, B, or the one channel of a grey picture."""
+        return pixels[..., ORDER[: 1 if grey else COLOURS]].astype(np.int64)
+
+    def to_pixels(self, symbols: Ints) -> Bytes:
+        """The inverse of to_symbols: (rows, W, 3) uint8."""
+        full = np.broadcast_to(symbols, (*symbols.shape[:2], COLOURS))
+        return full[..., ORDER].astype(np.uint8)
+
+    def everything(self, pixels: Bytes, quality: int) -> Iterator[Ints]:
+        """All integers that tables are made of, for the golden vector: mu, prior, f(z) and pixel parameters."""
+        mu = self.encode(pixels, quality)
+        yield mu
+        z = mu // FINE * FINE + 1
+        with exact_inference():
+            fz = self.render(self.decode(z, quality), 0, *pixels.shape[:2])
+        yield to_numpy(fz)
+        latents = LatentBlock(self.net.prior, np.ones_like(z), quality - 1, self.device)
+        blocks = ((latents, z // FINE + CENTRE), (PixelBlock(self.net.pixels, fz, False), self.to_symbols(pixels, False)))
+        for block, symbols in blocks:
+            for step in block.parallel(symbols):
+                d = step.distribution
+                yield from (d.logit, d.centre, d.scale)

@@ -1,6 +1,7 @@
 """`vlcodec decompress`: .vlz files to PNG."""
 
 import json
+from typing import Literal
 
 import click
 
@@ -25,7 +26,7 @@ from vlcodec.cli.progress import progress
 def decompress(
     sources: tuple[str, ...],
     out: str | None,
-    decode: str | None,
+    decode: Literal["sample", "mean"] | None,
     seed: int | None,
     device: str,
     as_json: bool,

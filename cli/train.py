@@ -1,9 +1,11 @@
 """`vlcodec train`: weights from pictures."""
 
 from pathlib import Path
+from typing import TextIO
 
 import click
 
+from vlcodec import facade
 from vlcodec.cli import options
 from vlcodec.cli.progress import progress
 
@@ -21,8 +23,10 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
-@click.option("--batch", type=click.IntRange(min=1), default=12, show_default=True, help="Patches a step.")
-@click.option("--patch", type=click.IntRange(min=16), default=64, show_default=True, help="Side of a patch, in pixels.")
+@click.option("--batch", type=click.IntRange(min=1), default=10, show_default=True, help="Patches a step.")
+@click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1.2e-3, help="Peak learning rate.")
+@click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
 @options.quiet
 def train(
     model: str,
@@ -36,23 +40,27 @@ def train(
     device: str,
     batch: int,
     patch: int,
+    rate: float,
+    exclude: TextIO | None,
     quiet: bool,
 ) -> None:
     """Train MODEL on the pictures in the folders DATA."""
-    from vlcodec.models import train as training  # late: loads torch
-
     with progress(model, quiet) as show:
-        training.train(
+        path = facade.train(
             model,
-            list(data),
+            data,
             out,
-            minutes=minutes,
+            exclude=exclude.read().split() if exclude else (),
             steps=steps,
+            minutes=minutes,
             init=init,
             resume=resume,
             seed=seed,
             device=device,
             batch=batch,
             patch=patch,
+            rate=rate,
             progress=show,
         )
+    if not quiet:
+        click.echo(f"{click.format_filename(path)}  {path.stat().st_size:,} bytes")

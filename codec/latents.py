@@ -1,4 +1,4 @@
-"""The ways to code z. Here: a uniform posterior by dithered (universal) quantisation, at the price of the KL divergence.
+"""The ways to code z. Here: a uniform posterior by dithered (universal) quantisation, which costs the KL divergence.
 
 With q(z | x) = U(mu - 1/2, mu + 1/2) in units of the step, and dither u shared through the seed, the encoder sends
 k = round(mu - u) and the decoder forms z = k + u: an exact sample of q, for -log2 of the prior's mass on its cell.
@@ -30,12 +30,14 @@ def dither(seed: int, shape: tuple[int, ...]) -> Ints:
     """u of every latent, odd integers in 1/32 step: 2 j + 1 - 16, j the low four bits of the latent's Philox word."""
     words = philox_words(seed, DITHER_PURPOSE, 0, int(np.prod(shape)))
     j = (words & np.uint64(DITHER_VALUES - 1)).astype(np.int64)
-    return (2 * j + 1 - DITHER_VALUES).reshape(shape)
+    u: Ints = 2 * j + 1 - DITHER_VALUES
+    return u.reshape(shape)
 
 
 def quantise(mu: Ints, u: Ints) -> Ints:
     """Symbols k + 128 in [0, 255] of the dithered quantisation; mu and u in 1/32 step."""
-    return np.clip((mu - u + FINE // 2) // FINE + CENTRE, 0, 255)
+    symbols: Ints = (mu - u + FINE // 2) // FINE + CENTRE
+    return symbols.clip(0, 255)
 
 
 def reconstruct(symbols: Ints, u: Ints) -> Ints:

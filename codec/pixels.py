@@ -25,7 +25,7 @@ def bands(height: int) -> Iterator[tuple[int, int, int]]:
 
 def checksum(pixels: Bytes, grey: bool) -> int:
     """CRC-32 of a band's pixels, row-major; (rows, W, 3) uint8, of which grey pictures count one channel."""
-    return zlib.crc32(np.ascontiguousarray(pixels[..., :1] if grey else pixels))
+    return zlib.crc32((pixels[..., :1] if grey else pixels).tobytes())
 
 
 def write_band(

@@ -100,6 +100,7 @@ class RateReport:
             f"{'':22}{'bits':>14}{'bits/pixel':>12}{'bits/dim':>12}",
         ]
         lines += [f"{n:22}{b:14,.1f}{b / pixels:12.4f}{b / pixels / self.channels:12.4f}" for n, b in rows]
-        lines.append(f"overhead over -ELBO   {self.overhead:14,.1f} bits, {100 * self.overhead / max(self.elbo, 1e-9):.4f} %")
+        share = 100 * self.overhead / max(self.elbo, 1e-9)
+        lines.append(f"overhead over -ELBO   {self.overhead:14,.1f} bits, {share:.4f} %")
         lines.append(f"mean image            {self.psnr_mean_db:14.2f} dB PSNR")
         return "\n".join(lines)

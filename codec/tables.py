@@ -1,7 +1,8 @@
 """Distributions as integer frequency tables: integers from the network's outputs to the coder, lookup tables between.
 
-Every table has 24 bits: `counts` gives rows that sum to exactly 2^24 - A, and the coder gives each value its count + 1,
-so that nothing is impossible. Large alphabets are coded digit by digit, so that only the needed cdf values are computed.
+Every table has 24 bits: `counts` gives rows that sum to exactly 2^24 - A, and the coder gives each value its
+count + 1, so that nothing is impossible. Large alphabets are coded digit by digit, so that only the cdf values that
+are needed are computed.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ def scaled_counts(cumulative: Ints) -> Ints:
     """(n, A + 1) increasing cdf values -> (n, A) counts in proportion, summing to exactly 2^24 - A."""
     low, high = cumulative[:, :1], cumulative[:, -1:]
     target = (1 << TABLE_BITS) - (cumulative.shape[1] - 1)
-    return np.diff((cumulative - low) * target // (high - low))
+    counts: Ints = np.diff((cumulative - low) * target // (high - low))
+    return counts
 
 
 def mixture_weights(logit: Ints) -> Ints:
     """(n, K) logits in 1/32 nat -> (n, K) weights >= 0, summing to exactly 2^16."""
-    e = _exp()[np.minimum(logit.max(1, keepdims=True) - logit, 511)]
-    w = (e << WEIGHT_BITS) // e.sum(1, keepdims=True)
+    e: Ints = _exp()[np.minimum(logit.max(1, keepdims=True) - logit, 511)]
+    w: Ints = (e << WEIGHT_BITS) // e.sum(1, keepdims=True)
     w[:, 0] += (1 << WEIGHT_BITS) - w.sum(1)
     return w
 

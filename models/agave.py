@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import OWN, SQUARE, STREAM_MAX, Layer, relu, round_through
+from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, Range, relu, round_through
 from vlcodec.models.masked import look_whole
 from vlcodec.models.mixture import FINE, nats
 from vlcodec.models.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
@@ -58,13 +58,12 @@ class Encoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        wide = {"low": -STREAM_MAX, "high": STREAM_MAX}
-        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, **wide)
+        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, **STREAM)
         stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.blocks[0])]
         stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.blocks[1]))]
         stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.blocks[2] - 1))]
         self.stages = nn.Sequential(*stages)
-        limit = {"low": -LATENT_MAX, "high": LATENT_MAX}
+        limit: Range = {"low": -LATENT_MAX, "high": LATENT_MAX}
         self.leave = nn.ModuleList(Layer(OWN, c, shape.latents, gain=4, init=0.5, **limit) for _ in shape.kl_weight)
 
     def forward(self, x: Tensor, split: list[tuple[int, int]]) -> Tensor:
@@ -80,16 +79,15 @@ class Decoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        wide = {"low": -STREAM_MAX, "high": STREAM_MAX}
         z_max = LATENT_MAX + FINE
         self.enter = nn.ModuleList(
-            Layer(SQUARE, shape.latents, c, input_max=z_max, carrier=torch.float64, **wide) for _ in shape.kl_weight
+            Layer(SQUARE, shape.latents, c, input_max=z_max, carrier=torch.float64, **STREAM) for _ in shape.kl_weight
         )
         stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.blocks[2])]
         stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.blocks[1]))]
         stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.blocks[0]))]
         self.stages = nn.Sequential(*stages)
-        limit = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
+        limit: Range = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
         self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit)
 
     def body(self, z: Tensor, split: list[tuple[int, int]]) -> Tensor:
@@ -127,7 +125,8 @@ class Agave(nn.Module):
         z = mu + FINE * (torch.rand_like(mu) - 0.5)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
         params = self.prior(look_whole, z, own)
-        kl = nats(*params.chunk(3, -1), z / FINE).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
+        logit, offset, scale = params.chunk(3, -1)
+        kl = nats(logit, offset, scale, z / FINE).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
         fz = self.decoder.render(self.decoder.body(z, split))
         mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))
         up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
@@ -142,7 +141,7 @@ class Agave(nn.Module):
         pixels = bits[0] + (1 - grey) * (bits[1] + bits[2])
         return {"kl": kl, "mse": mse, "pixels": pixels}
 
-    def objective(self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: float) -> dict[str, Tensor]:
+    def objective(self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: Tensor) -> dict[str, Tensor]:
         """losses, and "loss": primary + auxiliary reconstruction + anneal lambda KL, nats per pixel (eq. 7)."""
         terms = self.losses(x, grey, split)
         sigma, weight = (

@@ -7,6 +7,7 @@ the crossing from network outputs (torch, on any device) to distributions (numpy
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ from vlcodec.models.wavefront import Skewed, Strips, fronts, steps_of
 CENTRE = 128  # a symbol s stands for the value s - 128
 STRIP_PIXELS = 1 << 16  # of one pass over a band
 Shorts = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class MixtureStep(Step):
+    """A step whose symbols have mixtures of logistics."""
+
+    distribution: LogisticMixture
 
 
 def to_numpy(x: Tensor) -> Ints:
@@ -45,7 +53,7 @@ class LatentBlock:
         self.count = steps_of(*dither.shape[:2])
         self._dither = dither.reshape(-1, dither.shape[-1])  # (h w, latents)
 
-    def sequential(self) -> Generator[Step, Ints, None]:
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
         prior, skewed = self.prior, Skewed(height, self.device)
@@ -65,7 +73,7 @@ class LatentBlock:
             with exact_inference():
                 skewed.put("past", prior.past(z))
 
-    def parallel(self, symbols: Ints) -> Iterator[Step]:
+    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
         z = FINE * (symbols.reshape(self._dither.shape) - CENTRE) + self._dither
@@ -78,12 +86,12 @@ class LatentBlock:
                 part = slice(group * self.prior.group, (group + 1) * self.prior.group)
                 yield self._step(params[at.index, part], self._dither[at.index, part], at.index, group)
 
-    def _step(self, params: Ints, dither: Ints, index: Ints, group: int) -> Step:
+    def _step(self, params: Ints, dither: Ints, index: Ints, group: int) -> MixtureStep:
         """params (n, group, 3 K), dither (n, group): the group's latents at the grid positions index."""
         logit, offset, scale = np.split(params.reshape(-1, params.shape[-1]), 3, 1)
         channels = np.arange(group * self.prior.group, (group + 1) * self.prior.group)
         places = index[:, None] * self.prior.latents + channels
-        return Step(LogisticMixture(logit, offset - dither.reshape(-1, 1), scale), places.reshape(-1))
+        return MixtureStep(LogisticMixture(logit, offset - dither.reshape(-1, 1), scale), places.reshape(-1))
 
 
 class PixelBlock:
@@ -102,7 +110,7 @@ class PixelBlock:
         self._fz = fz
         self._mean = (fz[..., :COLOURS].cpu().numpy().astype(np.int64) * (FINE // MEAN_UNIT)).reshape(-1, COLOURS)
 
-    def sequential(self) -> Generator[Step, Ints, None]:
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         rows, width, _ = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device)
@@ -133,7 +141,7 @@ class PixelBlock:
                 skewed.put("x", x)
                 skewed.put("past", past)
 
-    def parallel(self, symbols: Ints) -> Iterator[Step]:
+    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
         rows, width, _ = self.shape
         known = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2).reshape(-1, COLOURS)
@@ -163,10 +171,10 @@ class PixelBlock:
                     heads[c].append(raw[c].cpu().numpy().astype(np.int16).reshape(-1, raw[c].shape[-1]))
         return [np.concatenate(parts) for parts in heads], np.concatenate(bases)
 
-    def _step(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints) -> Step:
+    def _step(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints) -> MixtureStep:
         """params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values: channel c's symbols."""
         k = self.decoder.mixtures
         logit, offset, scale, share = np.split(params, [k, 2 * k, 3 * k], 1)
         references = np.concatenate((FINE * known[:, :c] - base[:, :c], mean[:, c : c + 1] - base[:, c : c + 1]), 1)
         centre = base[:, c] + (((share * references).sum(1) + 32) >> 6)
-        return Step(LogisticMixture(logit, centre[:, None] + offset, scale), index * self.colours + c)
+        return MixtureStep(LogisticMixture(logit, centre[:, None] + offset, scale), index * self.colours + c)

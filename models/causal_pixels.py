@@ -90,10 +90,13 @@ class PixelDecoder(nn.Module):
         """What a channel's head sees of the earlier channels' errors, each (..., 1) in 1/32 level."""
         return self.colour(torch.cat(errors, -1)) if errors else None
 
-    def forward(self, look: Look, x: Tensor, up: Tensor, fz: Tensor, colours: int = COLOURS) -> tuple[list[Tensor], Tensor]:
+    def forward(
+        self, look: Look, x: Tensor, up: Tensor, fz: Tensor, colours: int = COLOURS
+    ) -> tuple[list[Tensor], Tensor]:
         """x and the row above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features).
 
-        Returns the raw parameters of the first `colours` channels, (N, H, W, 3 mixtures + c + 1) for channel c, and the base.
+        Returns the raw parameters of the first `colours` channels, (N, H, W, 3 mixtures + c + 1) for channel c, and
+        the base.
         """
         base = look("x", self.predictor, x, None)
         left = F.pad(x, (0, 0, 1, 0))[..., :-1, :]

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,16 @@ ACTIVATION_MAX = 1023  # hidden activations are integers in [0, 1023]
 STREAM_MAX = 8191  # what one residual branch may add to a residual stream
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
+
+
+class Range(TypedDict):
+    """What a layer's outputs are clamped to."""
+
+    low: float
+    high: float
+
+
+STREAM: Range = {"low": -STREAM_MAX, "high": STREAM_MAX}  # of a residual branch
 
 Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
 OWN: Taps = ((0, 0),)
@@ -193,7 +204,8 @@ class Layer(nn.Module):
         return out
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
-        w, b = self.weight, self.bias * UNIT
+        w: Tensor = self.weight
+        b = self.bias * UNIT
         if self.quantised:
             e = self.exponent()
             scale = torch.exp2(e)

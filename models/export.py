@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import ModelError
-from vlcodec.models.agave import Agave
+from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.exact import BoundError, layers
 from vlcodec.models.photo import PhotoModel
 
@@ -79,6 +79,13 @@ def export(net: Agave, name: str, path: Path) -> None:
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, {"name": name, "golden": golden_digest(model)})
     partial.replace(path)
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """The real weights of an exported file, for training to start from. Raises ModelError."""
+    net = Agave(Shape())
+    freeze_from(net, read_weights(path)[0])
+    return net.state_dict()
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, STREAM_MAX, Layer, Taps, relu
+from vlcodec.models.exact import OWN, STREAM, Layer, Taps, relu
 
 FIRST: Taps = (
     *((-2, c) for c in (-2, -1, 0, 1, 2)),
@@ -28,7 +29,7 @@ NEAR: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
 
 # How a walk shows a layer its neighbourhood: (name of the buffer, layer, its input at the positions walked or None
 # where only earlier positions are seen, what stands beside) -> the layer's output.
-Look = Callable[[str, Layer, Tensor | None, Tensor | None], Tensor]
+Look = Callable[[str, Any, Tensor | None, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,26 @@ class Group:
 class CausalNet(nn.Module):
     """A trunk of masked residual layers and one small head for each group of symbols.
 
-        past (neighbours) --+
-                            +--> first --> [relu, near, 1x1] x layers --> relu --> h
-        own (this position)-+                  (residual)                          |
-                                              earlier groups' symbols --> hidden_g +--> params_g
+    past (neighbours) --+
+                        +--> first --> [relu, near, 1x1] x layers --> relu --> h
+    own (this position)-+                  (residual)                          |
+                                          earlier groups' symbols --> hidden_g +--> params_g
     """
 
     def __init__(
         self, past: int, own: int, channels: int, depth: int, hidden: int, groups: Sequence[Group], input_max: int
     ) -> None:
         super().__init__()
-        wide = {"low": -STREAM_MAX, "high": STREAM_MAX}
-        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **wide)
+        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **STREAM)
         self.near = nn.ModuleList(Layer(NEAR, channels, channels) for _ in range(depth))
-        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **wide) for _ in range(depth))
+        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **STREAM) for _ in range(depth))
         self.hidden = nn.ModuleList(Layer(OWN, channels, hidden, beside=g.seen) for g in groups)
         self.params = nn.ModuleList(
             Layer(OWN, hidden, len(g.gain), gain=g.gain, low=g.low, high=g.high, init=0.1) for g in groups
         )
         with torch.no_grad():
-            for layer, group in zip(self.params, groups, strict=True):
-                layer.bias.copy_(torch.tensor(group.bias))
+            for params, group in zip(self.params, groups, strict=True):
+                params.get_parameter("bias").copy_(torch.tensor(group.bias))
 
     def trunk(self, look: Look, past: Tensor | None, own: Tensor) -> Tensor:
         """past (..., past), own (..., own) -> (..., channels) in [0, 1023]."""

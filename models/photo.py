@@ -96,8 +96,8 @@ class PhotoModel:
             fz = self.render(self.decode(z, quality), 0, *pixels.shape[:2])
         yield to_numpy(fz)
         latents = LatentBlock(self.net.prior, np.ones_like(z), quality - 1, self.device)
-        blocks = ((latents, z // FINE + CENTRE), (PixelBlock(self.net.pixels, fz, False), self.to_symbols(pixels, False)))
-        for block, symbols in blocks:
-            for step in block.parallel(symbols):
+        band = PixelBlock(self.net.pixels, fz, False)
+        for steps in (latents.parallel(z // FINE + CENTRE), band.parallel(self.to_symbols(pixels, False))):
+            for step in steps:
                 d = step.distribution
                 yield from (d.logit, d.centre, d.scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, SQUARE, STREAM_MAX, Layer, relu
+from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, relu
 
 
 class ResBlock(nn.Module):
@@ -13,7 +13,7 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = Layer(SQUARE, channels, channels)
-        self.second = Layer(SQUARE, channels, channels, low=-STREAM_MAX, high=STREAM_MAX, init=0.1)
+        self.second = Layer(SQUARE, channels, channels, **STREAM, init=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.first(relu(x)))
@@ -36,7 +36,7 @@ class Down(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, 4 * a, b, low=-STREAM_MAX, high=STREAM_MAX)
+        self.mix = Layer(OWN, 4 * a, b, **STREAM)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mix(space_to_depth(relu(x), 2))
@@ -47,7 +47,7 @@ class Up(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, a, 4 * b, low=-STREAM_MAX, high=STREAM_MAX)
+        self.mix = Layer(OWN, a, 4 * b, **STREAM)
 
     def forward(self, x: Tensor) -> Tensor:
         return depth_to_space(self.mix(relu(x)), 2)

@@ -1,8 +1,8 @@
-"""The training loop: pictures in, a checkpoint out; stops at a time limit and resumes exactly.
+"""The training loop: pictures in, trained weights and a checkpoint out; stops at a time limit and resumes exactly.
 
-Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %;
-rounding is simulated (`exact.set_quantised`) over the last `QUANTISED_FROM` of the steps, so that what is exported is
-what was trained.
+Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %.
+Rounding is simulated (`exact.set_quantised`) while the rate decays, so that what is exported is what was trained; from
+exported weights it is simulated from the first step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.exact import set_quantised
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
-WARM_UP_STEPS, DECAY_FROM, QUANTISED_FROM, ANNEALED_AT = 200, 0.7, 0.7, 0.05
+WARM_UP_STEPS, DECAY_FROM, ANNEALED_AT = 200, 0.7, 0.05  # the last two as shares of the steps
 AVERAGE = 0.999  # per step, of the exponential average of the weights
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 LOG_STEPS = 100
@@ -100,14 +100,15 @@ def train(
     batch: int = 10,
     patch: int = 96,
     variants: int = 3,
-    peak_rate: float = 1.5e-3,
+    rate: float = 1.2e-3,
     shape: Shape | None = None,
     progress: Progress | None = None,
 ) -> Agave:
     """Train the photo model and return it with its averaged weights, not frozen.
 
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
-    steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: weights to start from.
+    steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
+    validation: files that are only measured, at the end. rate: peak learning rate of Adam.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
@@ -115,7 +116,7 @@ def train(
     model = Agave(shape or Shape()).to(on)
     if init is not None:
         model.load_state_dict(init)
-    optimiser = torch.optim.Adam(model.parameters(), lr=peak_rate, betas=(0.9, 0.99), fused=on.type == "cuda")
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99), fused=on.type == "cuda")
     average, step = Average(model), 0
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
@@ -139,11 +140,12 @@ def train(
                 pool_number = step // POOL_STEPS
                 fresh = make_pool(sources, variants, [seed, pool_number], patch)
                 pool = [torch.from_numpy(p).to(on) for p in fresh]
-            set_quantised(model, step >= QUANTISED_FROM * steps)
+            set_quantised(model, init is not None or step >= DECAY_FROM * steps)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(peak_rate, step, steps)
+                group["lr"] = learning_rate(rate, step, steps)
             x, grey = draw_patches(pool, batch, patch, rng)
-            anneal = torch.tensor(min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps)), device=on)
+            warm = 1.0 if init is not None else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
+            anneal = torch.tensor(warm, device=on)
             terms = objective(x, grey, split, anneal)
             optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()
@@ -161,14 +163,14 @@ def train(
                 progress("train", step, steps)
             if step % 5000 == 0:
                 _save(out / "checkpoint.pt", model, optimiser, average, rng, step)
-        rate = (step - first_step) / max(1e-9, time.monotonic() - started)
-        log.writerow([f"# step {step}", f"{rate:.2f} steps/s", f"{rate * batch * patch**2 / 1e6:.2f} Mpixel/s"])
+        speed = (step - first_step) / max(1e-9, time.monotonic() - started)
+        log.writerow([f"# step {step}", f"{speed:.2f} steps/s", f"{speed * batch * patch**2 / 1e6:.2f} Mpixel/s"])
         _save(out / "checkpoint.pt", model, optimiser, average, rng, step)
         for k, v in model.named_parameters():
             v.data.copy_(average.values[k])
         model.eval()
-        for row in measure(model, held_out, on) if held_out else []:
-            log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in row.items())])
+        for means in measure(model, held_out, on) if held_out else []:
+            log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in means.items())])
     return model
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vlcodec.codec.errors import VlcodecError
-    from vlcodec.facade import RateReport, compress, decompress, info, rate
+    from vlcodec.codec.rate import RateReport
+    from vlcodec.facade import compress, decompress, info, rate
 
 __version__ = "0.1.0"
 __all__ = ["RateReport", "VlcodecError", "compress", "decompress", "info", "rate"]
@@ -24,5 +25,6 @@ __all__ = ["RateReport", "VlcodecError", "compress", "decompress", "info", "rate
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vlcodec' has no attribute {name!r}")
-    home = "vlcodec.codec.errors" if name == "VlcodecError" else "vlcodec.facade"
+    homes = {"VlcodecError": "vlcodec.codec.errors", "RateReport": "vlcodec.codec.rate"}
+    home = homes.get(name, "vlcodec.facade")
     return getattr(import_module(home), name)

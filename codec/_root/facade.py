@@ -5,7 +5,7 @@ Brings codec and models together. Importing it is instant: torch, numpy, Pillow 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "RateReport":
-        from vlcodec.codec.rate import RateReport
-
-        return RateReport
-    raise AttributeError(f"module 'vlcodec.facade' has no attribute {name!r}")
 
 
 def compress(
@@ -234,6 +226,61 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
     return results
 
 
+def train(
+    model: str,
+    data: Sequence[Path],
+    out: Path,
+    *,
+    exclude: Sequence[str] = (),
+    steps: int = 100_000,
+    minutes: float | None = None,
+    init: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    batch: int = 10,
+    patch: int = 96,
+    rate: float = 1.2e-3,
+    progress: Progress | None = None,
+) -> Path:
+    """Train a model on the pictures in folders; returns the file of exported integer weights, out/MODEL.safetensors.
+
+    Args:
+        exclude: names of pictures that are left out, and measured in the log instead.
+        out: folder of the checkpoint, the log and the export. init: exported weights to start from.
+        steps: of the whole schedule; minutes: stop earlier. resume: go on from the checkpoint in `out`, exactly.
+
+    Raises ModelError for an unknown model, and where a checkpoint exists and `resume` does not say what to do with it.
+    """
+    from vlcodec.models.data import find_pictures
+    from vlcodec.models.export import export, weights_of
+    from vlcodec.models.train import train as run
+
+    zoo.by_name(model)
+    if (out / "checkpoint.pt").exists() != resume:
+        raise ModelError("resume goes on from a checkpoint, and without it there must be none in the output folder")
+    pictures = find_pictures(data, exclude)
+    if not pictures:
+        raise ImageError("there is no picture to train on")
+    net = run(
+        pictures,
+        out,
+        steps=steps,
+        minutes=minutes,
+        init=None if init is None else weights_of(init),
+        validation=[p for p in find_pictures(data) if p.name in set(exclude)],
+        seed=seed,
+        device=_device(device),
+        batch=batch,
+        patch=patch,
+        rate=rate,
+        progress=progress,
+    )
+    path = out / f"{model}.safetensors"
+    export(net, model, path)
+    return path
+
+
 def _prepare(
     picture: Picture, model: str, lossless: bool, quality: int | None, seed: int, device: str
 ) -> tuple[PhotoModel, container.Header]:
@@ -275,9 +322,7 @@ def _device(device: str) -> str:
     return device
 
 
-def _write(
-    net: PhotoModel, picture: Picture, header: container.Header, progress: Progress | None
-) -> container.File:
+def _write(net: PhotoModel, picture: Picture, header: container.Header, progress: Progress | None) -> container.File:
     from vlcodec.codec import latents, pixels
 
     u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))

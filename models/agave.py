@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, Range, relu, round_through
+from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, Range, clip, round_through
 from vlcodec.models.masked import look_whole
 from vlcodec.models.mixture import FINE, nats
 from vlcodec.models.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
@@ -39,9 +39,10 @@ class Shape:
     """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
 
     latents: int = 48
-    features: int = 13
-    widths: tuple[int, int, int] = (64, 128, 192)  # at 1/4, 1/8, 1/16
-    blocks: tuple[int, int, int] = (2, 3, 3)
+    features: int = 5
+    widths: tuple[int, int, int] = (64, 96, 128)  # at 1/4, 1/8, 1/16
+    encoder_blocks: tuple[int, int, int] = (1, 2, 2)
+    decoder_blocks: tuple[int, int, int] = (2, 2, 2)
     prior_channels: int = 128
     prior_groups: int = 4
     pixel_channels: int = 80
@@ -58,17 +59,17 @@ class Encoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, **STREAM)
-        stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.blocks[0])]
-        stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.blocks[1]))]
-        stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.blocks[2] - 1))]
+        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM)
+        stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.encoder_blocks[0])]
+        stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.encoder_blocks[1]))]
+        stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.encoder_blocks[2]))]
         self.stages = nn.Sequential(*stages)
         limit: Range = {"low": -LATENT_MAX, "high": LATENT_MAX}
-        self.leave = nn.ModuleList(Layer(OWN, c, shape.latents, gain=4, init=0.5, **limit) for _ in shape.kl_weight)
+        self.leave = nn.ModuleList(Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit) for _ in shape.kl_weight)
 
     def forward(self, x: Tensor, split: list[tuple[int, int]]) -> Tensor:
         """x (N, H, W, 3) -> (N, H/16, W/16, Z); split: (quality, how many pictures of the batch), in order."""
-        h = relu(self.stages(self.enter(space_to_depth(x, 4))))
+        h = clip(self.stages(self.enter(space_to_depth(x, 4))))
         parts = h.split([n for _, n in split])
         return torch.cat([self.leave[q](part) for (q, _), part in zip(split, parts, strict=True)])
 
@@ -81,20 +82,21 @@ class Decoder(nn.Module):
         a, b, c = shape.widths
         z_max = LATENT_MAX + FINE
         self.enter = nn.ModuleList(
-            Layer(SQUARE, shape.latents, c, input_max=z_max, carrier=torch.float64, **STREAM) for _ in shape.kl_weight
+            Layer(SQUARE, shape.latents, c, init=0.7, input_max=z_max, carrier=torch.float64, **STREAM)
+            for _ in shape.kl_weight
         )
-        stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.blocks[2])]
-        stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.blocks[1]))]
-        stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.blocks[0]))]
+        stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.decoder_blocks[2])]
+        stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.decoder_blocks[1]))]
+        stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.decoder_blocks[0]))]
         self.stages = nn.Sequential(*stages)
         limit: Range = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
         self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit)
 
     def body(self, z: Tensor, split: list[tuple[int, int]]) -> Tensor:
-        """z (N, H/16, W/16, Z) in 1/32 step -> (N, H/4, W/4, a) in [0, 1023]."""
+        """z (N, H/16, W/16, Z) in 1/32 step -> (N, H/4, W/4, a) in [-1023, 1023]."""
         parts = z.split([n for _, n in split])
         h = torch.cat([self.enter[q](part) for (q, _), part in zip(split, parts, strict=True)])
-        return relu(self.stages(h))
+        return clip(self.stages(h))
 
     def render(self, body: Tensor, above: Tensor | None = None) -> Tensor:
         """(N, H/4, W/4, a) -> f(z), (N, H, W, 3 + features); above: the row of body above a part of it."""
@@ -116,34 +118,42 @@ class Agave(nn.Module):
             shape.features, shape.pixel_channels, shape.pixel_depth, shape.pixel_hidden, shape.mixtures
         )
 
-    def losses(self, x: Tensor, grey: Tensor, split: list[tuple[int, int]]) -> dict[str, Tensor]:
+    def losses(
+        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], with_pixels: bool = True
+    ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image.
 
-        x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded.
+        x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
+        False leaves the PixelCNN out (its term is 0).
         """
         mu = self.encoder(x, split)
         z = mu + FINE * (torch.rand_like(mu) - 0.5)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
-        params = self.prior(look_whole, z, own)
-        logit, offset, scale = params.chunk(3, -1)
+        logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
         kl = nats(logit, offset, scale, z / FINE).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
         fz = self.decoder.render(self.decoder.body(z, split))
         mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))
+        pixels = self._pixel_nats(x, fz, grey) if with_pixels else torch.zeros_like(mse)
+        return {"kl": kl, "mse": mse, "pixels": pixels}
+
+    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor) -> Tensor:
+        """(N,) -ln p(x | z) per pixel."""
         up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
         heads, base = self.pixels(look_whole, x, up, fz)
-        bits = []
+        terms = []
         for c, head in enumerate(heads):
             logit, offset, scale, share = head.split([self.shape.mixtures] * 3 + [c + 1], -1)
             known = torch.cat((FINE * x - base, FINE // MEAN_UNIT * fz[..., :COLOURS] - base), -1)
             known = known[..., [*range(c), COLOURS + c]]
             shift = round_through((share * known).sum(-1, keepdim=True) / 64)
-            bits.append(nats(logit, base[..., c : c + 1] + shift + offset, scale, x[..., c]).mean((1, 2)))
-        pixels = bits[0] + (1 - grey) * (bits[1] + bits[2])
-        return {"kl": kl, "mse": mse, "pixels": pixels}
+            terms.append(nats(logit, base[..., c : c + 1] + shift + offset, scale, x[..., c]).mean((1, 2)))
+        return terms[0] + (1 - grey) * (terms[1] + terms[2])
 
-    def objective(self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: Tensor) -> dict[str, Tensor]:
+    def objective(
+        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: Tensor, with_pixels: bool = True
+    ) -> dict[str, Tensor]:
         """losses, and "loss": primary + auxiliary reconstruction + anneal lambda KL, nats per pixel (eq. 7)."""
-        terms = self.losses(x, grey, split)
+        terms = self.losses(x, grey, split, with_pixels)
         sigma, weight = (
             torch.cat([x.new_full((n,), values[q]) for q, n in split])
             for values in (self.shape.aux_sigma, self.shape.kl_weight)

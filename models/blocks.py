@@ -50,7 +50,7 @@ class LatentBlock:
     def __init__(self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device) -> None:
         self.prior, self.quality, self.device = prior, quality, device
         self.shape = dither.shape
-        self.count = steps_of(*dither.shape[:2])
+        self.count = prior.groups * steps_of(*dither.shape[:2])
         self._dither = dither.reshape(-1, dither.shape[-1])  # (h w, latents)
 
     def sequential(self) -> Generator[MixtureStep, Ints, None]:

@@ -39,6 +39,7 @@ class Range(TypedDict):
 
 
 STREAM: Range = {"low": -STREAM_MAX, "high": STREAM_MAX}  # of a residual branch
+SIGNED: Range = {"low": -ACTIVATION_MAX, "high": ACTIVATION_MAX}  # of a layer that `leaky` follows
 
 Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
 OWN: Taps = ((0, 0),)
@@ -66,12 +67,22 @@ def exact_inference() -> Iterator[None]:
 
 def round_through(x: Tensor) -> Tensor:
     """Round half to even, with the gradient of the identity (straight-through estimator)."""
-    return x + (x.round() - x).detach()
+    return x.round() if not torch.is_grad_enabled() else x + (x.round() - x).detach()
 
 
 def relu(x: Tensor) -> Tensor:
     """Residual stream -> activation: integers clamped to [0, 1023]."""
     return x.clamp(0, ACTIVATION_MAX)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Residual stream -> activation in [-1023, 1023]: negative values count an eighth, rounded half to even."""
+    return torch.maximum(x, round_through(x / 8)).clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
+
+
+def clip(x: Tensor) -> Tensor:
+    """Residual stream -> the range that a layer takes, [-1023, 1023], where no activation is wanted."""
+    return x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
 
 
 class Layer(nn.Module):

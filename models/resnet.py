@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, relu
+from vlcodec.models.exact import OWN, SIGNED, SQUARE, STREAM, Layer, clip, leaky
 
 
 class ResBlock(nn.Module):
-    """x + conv(relu(conv(relu(x)))): a pre-activation residual block of two 3x3 layers."""
+    """x + conv(leaky(conv(leaky(x)))): a pre-activation residual block of two 3x3 layers."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = Layer(SQUARE, channels, channels)
-        self.second = Layer(SQUARE, channels, channels, **STREAM, init=0.1)
+        self.first = Layer(SQUARE, channels, channels, **SIGNED)
+        self.second = Layer(SQUARE, channels, channels, **STREAM, init=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(relu(x)))
+        return x + self.second(leaky(self.first(leaky(x))))
 
 
 def space_to_depth(x: Tensor, s: int) -> Tensor:
@@ -36,10 +36,10 @@ class Down(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, 4 * a, b, **STREAM)
+        self.mix = Layer(OWN, 4 * a, b, init=0.7, **STREAM)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix(space_to_depth(relu(x), 2))
+        return self.mix(space_to_depth(clip(x), 2))
 
 
 class Up(nn.Module):
@@ -47,7 +47,7 @@ class Up(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, a, 4 * b, **STREAM)
+        self.mix = Layer(OWN, a, 4 * b, init=0.7, **STREAM)
 
     def forward(self, x: Tensor) -> Tensor:
-        return depth_to_space(self.mix(relu(x)), 2)
+        return depth_to_space(self.mix(clip(x)), 2)

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
-from vlcodec.models.exact import set_quantised
+from vlcodec.models.exact import Layer, layers, set_quantised
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
 WARM_UP_STEPS, DECAY_FROM, ANNEALED_AT = 200, 0.7, 0.05  # the last two as shares of the steps
 AVERAGE = 0.999  # per step, of the exponential average of the weights
+FULL_RATE_INPUTS = 256
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 LOG_STEPS = 100
 Progress = Callable[[str, int, int], None]
@@ -35,6 +36,11 @@ def learning_rate(peak: float, step: int, steps: int) -> float:
     done = min(1.0, step / steps)
     decay = 0.0 if done < DECAY_FROM else (done - DECAY_FROM) / (1 - DECAY_FROM)
     return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * (0.505 + 0.495 * math.cos(math.pi * decay))
+
+
+def rate_share(layer: Layer) -> float:
+    """Share of the learning rate that a layer takes: wide ones less, or Adam's even steps silence their channels."""
+    return min(1.0, FULL_RATE_INPUTS / layer.weight.shape[1])
 
 
 def split_batch(batch: int) -> list[tuple[int, int]]:
@@ -101,6 +107,7 @@ def train(
     patch: int = 96,
     variants: int = 3,
     rate: float = 1.2e-3,
+    with_pixels: bool = True,
     shape: Shape | None = None,
     progress: Progress | None = None,
 ) -> Agave:
@@ -109,6 +116,7 @@ def train(
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
     steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
+    with_pixels: False trains the autoencoder and its prior alone, the paper's pre-training, at a third of the cost.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
@@ -116,7 +124,8 @@ def train(
     model = Agave(shape or Shape()).to(on)
     if init is not None:
         model.load_state_dict(init)
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99), fused=on.type == "cuda")
+    groups = [{"params": list(layer.parameters()), "share": rate_share(layer)} for _, layer in layers(model)]
+    optimiser = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=on.type == "cuda")
     average, step = Average(model), 0
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
@@ -142,11 +151,11 @@ def train(
                 pool = [torch.from_numpy(p).to(on) for p in fresh]
             set_quantised(model, init is not None or step >= DECAY_FROM * steps)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(rate, step, steps)
+                group["lr"] = group["share"] * learning_rate(rate, step, steps)
             x, grey = draw_patches(pool, batch, patch, rng)
             warm = 1.0 if init is not None else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
             anneal = torch.tensor(warm, device=on)
-            terms = objective(x, grey, split, anneal)
+            terms = objective(x, grey, split, anneal, with_pixels)
             optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,0 +1,152 @@
+"""What the benchmarks share: pictures, the machine, the way results are kept, and measures of quality."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import vlcodec
+from vlcodec.codec import image as images
+from vlcodec.models import zoo
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+
+RESULTS = Path(__file__).with_name("results")
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales of MS-SSIM
+TAPS = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+
+
+# ---- pictures and results ------------------------------------------------------------------------------------------
+
+
+def parser(doc: str, name: str) -> argparse.ArgumentParser:
+    """A command line whose help is the script's docstring, with an option for where the JSON goes."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    out = RESULTS / f"{name}.json"
+    made.add_argument("--out", type=Path, default=out, metavar="JSON", help=f"[default: results/{name}.json]")
+    return made
+
+
+def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
+    """The pictures in some folders, sorted by name; with `only`, those that a file lists, one name a line."""
+    found = sorted(path for folder in folders for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if only is not None:
+        wanted = set(only.read_text().split())
+        found = [path for path in found if path.name in wanted]
+        if missing := wanted - {path.name for path in found}:
+            raise SystemExit(f"{only} lists pictures that are in none of the folders: {', '.join(sorted(missing))}")
+    if not found:
+        raise SystemExit(f"no picture in {', '.join(map(str, folders))}")
+    return found
+
+
+def load(path: Path) -> Image.Image:
+    """A picture as vlcodec sees it: upright, RGB or L, and nothing but pixels."""
+    picture = images.load(path)
+    return images.to_image(picture.pixels, picture.grey)
+
+
+def hardware() -> Row:
+    """What the figures depend on beside the code."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def keep(out: Path, results: Row) -> None:
+    """Write the results, with machine and model, as JSON. Floats keep six decimals."""
+    about = {"hardware": hardware(), "model": {"name": "photo", "digest": zoo.digest("photo").hex()}}
+    text = json.dumps({"vlcodec": vlcodec.__version__} | about | results)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(json.loads(text, parse_float=lambda digits: round(float(digits), 6)), indent=1) + "\n")
+
+
+def show(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a markdown table, first column to the left, the others to the right."""
+    for cells in (header, ["---", *["---:"] * (len(header) - 1)], *rows):
+        print(f"| {' | '.join(cells)} |")
+
+
+def say(line: str) -> None:
+    """A sign of life, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def seconds(work: Callable[[], Any], runs: int = 3) -> float:
+    """Median duration of some runs after one to warm up."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+# ---- quality -------------------------------------------------------------------------------------------------------
+
+
+def psnr(a: Image.Image, b: Image.Image) -> float:
+    """In dB, over all RGB values of a picture; infinite for equal pictures."""
+    x, y = (np.asarray(image.convert("RGB"), np.float64) for image in (a, b))
+    error = float(np.square(x - y).mean())
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def ms_ssim(a: Image.Image, b: Image.Image) -> float:
+    """MS-SSIM on luma (BT.601): five scales, 11-tap gaussian window of sigma 1.5, no padding. 1 for equal pictures."""
+    x, y = (np.asarray(image.convert("RGB"), np.float64) @ (0.299, 0.587, 0.114) for image in (a, b))
+    if min(x.shape) < len(TAPS) << 4:
+        raise ValueError(f"MS-SSIM needs sides of at least {len(TAPS) << 4} pixels")
+    result = 1.0
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        luminance, contrast = _ssim(x, y)
+        last = scale == len(SCALE_WEIGHTS) - 1
+        result *= max(0.0, float((luminance * contrast if last else contrast).mean())) ** weight
+        x, y = _halved(x), _halved(y)
+    return result
+
+
+def _ssim(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """SSIM's two factors at every place."""
+    mx, my = _blurred(x), _blurred(y)
+    vx, vy, cov = _blurred(x * x) - mx * mx, _blurred(y * y) - my * my, _blurred(x * y) - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return (2 * mx * my + c1) / (mx * mx + my * my + c1), (2 * cov + c2) / (vx + vy + c2)
+
+
+def _blurred(x: Floats) -> Floats:
+    """Under the window, where it fits: (H, W) -> (H - 10, W - 10)."""
+    for _ in range(2):
+        size = len(x) - len(TAPS) + 1
+        x = sum(tap * x[i : i + size] for i, tap in enumerate(TAPS / TAPS.sum())).T
+    return x
+
+
+def _halved(x: Floats) -> Floats:
+    """Means of 2x2 pixels."""
+    x = x[: len(x) // 2 * 2, : x.shape[1] // 2 * 2]
+    return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4

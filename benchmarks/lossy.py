@@ -1,0 +1,113 @@
+"""Lossy quality at each -q, against other codecs at no more than the same size.
+
+    python benchmarks/lossy.py FOLDER...
+
+Each file is really made and decoded twice: to the mean image and to the regenerated sample. Another codec's picture is
+its best one that is no larger; where even its lowest setting is larger it cannot go so low, and is left out of the mean
+and of the difference. PSNR is over RGB, MS-SSIM on luma (pictures of at least 176 x 176); means are over pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import peers
+from common import Row, keep, load, ms_ssim, parser, pictures, psnr, say, show
+from PIL import Image
+
+import vlcodec
+
+QUALITIES = (1, 2, 3, 4)
+
+
+def scores(picture: Image.Image, decoded: Image.Image) -> Row:
+    """How near a decoded picture is."""
+    return {"psnr": psnr(picture, decoded), "ms_ssim": ms_ssim(picture, decoded)}
+
+
+def measure(path: Path, quality: int, device: str) -> Row:
+    """One picture at one quality, and what others make of it with as many bytes."""
+    picture = load(path)
+    pixels = picture.width * picture.height
+    data = vlcodec.compress(picture, quality=quality, device=device)
+    row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
+    for decode in ("mean", "sample"):
+        row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device))
+    row["peers"] = {}
+    for name, codec in peers.lossy().items():
+        best = peers.fit(codec, picture, len(data))
+        there = scores(picture, codec.decode(best.data))
+        row["peers"][name] = {
+            "fits": best.fits,
+            "setting": best.setting,
+            "bytes": len(best.data),
+            "bits_per_pixel": 8 * len(best.data) / pixels,
+            **there,
+            "mean_image_gains_db": row["mean"]["psnr"] - there["psnr"],
+        }
+    return row
+
+
+def means(rows: Iterable[Row], *names: str) -> Row:
+    """The mean of each named value."""
+    rows = list(rows)
+    return {name: fmean(row[name] for row in rows) for name in names}
+
+
+def summary(rows: list[Row]) -> Row:
+    """One quality, over pictures. A peer that cannot go so low on any picture has the means of its lowest files."""
+    result: Row = means(rows, "bits_per_pixel")
+    for decode in ("mean", "sample"):
+        result[decode] = means((row[decode] for row in rows), "psnr", "ms_ssim")
+    result["peers"] = {}
+    for name in rows[0]["peers"]:
+        there = [row["peers"][name] for row in rows]
+        fitting = [peer for peer in there if peer["fits"]]
+        values = means(fitting or there, "bits_per_pixel", "psnr", "ms_ssim", "mean_image_gains_db")
+        result["peers"][name] = {"pictures_that_fit": len(fitting), **values}
+    return result
+
+
+def cell(peer: Row, pictures: int) -> str:
+    """A peer in the table: PSNR, what the mean image gains over it, MS-SSIM."""
+    if not peer["pictures_that_fit"]:
+        return f"not so low: {peer['psnr']:.2f} at {peer['bits_per_pixel']:.3f} bits/pixel"
+    partly = f", {peer['pictures_that_fit']} of {pictures}" if peer["pictures_that_fit"] < pictures else ""
+    return f"{peer['psnr']:.2f} ({peer['mean_image_gains_db']:+.2f}) · {peer['ms_ssim']:.4f}{partly}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, keep, show."""
+    options = parser(__doc__, "lossy")
+    options.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    options.add_argument("--device", default="auto", help="[default: auto]")
+    chosen = options.parse_args(arguments)
+
+    found, rows = pictures(chosen.folders), list[Row]()
+    for path in found:
+        for quality in QUALITIES:
+            row = measure(path, quality, chosen.device)
+            rows.append(row)
+            say(f"{path.name}  q{quality}  {row['bits_per_pixel']:.3f} bits/pixel  {row['mean']['psnr']:.2f} dB")
+
+    mean = {quality: summary([row for row in rows if row["quality"] == quality]) for quality in QUALITIES}
+    keep(chosen.out, {"peers": peers.versions(), "mean": mean, "pictures": rows})
+    print(f"PSNR in dB · MS-SSIM, means of {len(found)} pictures; in brackets what the mean image gains in dB.\n")
+    show(
+        ["-q", "bits/pixel", "mean image", "sample", *rows[0]["peers"]],
+        [
+            [
+                str(quality),
+                f"{row['bits_per_pixel']:.3f}",
+                *(f"{row[decode]['psnr']:.2f} · {row[decode]['ms_ssim']:.4f}" for decode in ("mean", "sample")),
+                *(cell(peer, len(found)) for peer in row["peers"].values()),
+            ]
+            for quality, row in mean.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

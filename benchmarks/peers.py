@@ -1,0 +1,116 @@
+"""The other codecs: their lossless files, and their best lossy files within a size.
+
+They get the pixels alone, without metadata. JPEG XL needs cjxl and djxl on the path (Debian and Ubuntu:
+`apt-get install libjxl-tools`); where they are absent its columns are left out, with a note.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import PIL
+from common import say
+from PIL import Image, features
+
+
+class Lossy(NamedTuple):
+    """Another codec's lossy mode. settings: from the smallest file to the largest."""
+
+    settings: Sequence[float]
+    encode: Callable[[Image.Image, Any], bytes]
+    decode: Callable[[bytes], Image.Image]
+
+
+class Fit(NamedTuple):
+    """The best file within a size; where even the lowest setting is larger, that one, and `fits` is False."""
+
+    fits: bool
+    setting: float
+    data: bytes
+
+
+def fit(codec: Lossy, image: Image.Image, size: int) -> Fit:
+    """The best setting whose file has at most `size` bytes, by bisection."""
+    encode = cache(lambda setting: codec.encode(image, setting))
+    fitting = bisect_right(codec.settings, size, key=lambda setting: len(encode(setting)))
+    setting = codec.settings[max(0, fitting - 1)]
+    return Fit(fitting > 0, setting, encode(setting))
+
+
+def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
+    """The lossless codecs at hand, by name."""
+    peers: dict[str, Callable[[Image.Image], bytes]] = {
+        "PNG": lambda image: _saved(image, "PNG", optimize=True),
+        "WebP": lambda image: _saved(image, "WEBP", lossless=True, method=6, quality=100),
+    }
+    if _has_jpeg_xl():
+        peers["JPEG XL e7"] = lambda image: _cjxl(image, distance=0, effort=7)
+        peers["JPEG XL e9"] = lambda image: _cjxl(image, distance=0, effort=9)
+    return peers
+
+
+def lossy() -> dict[str, Lossy]:
+    """The lossy codecs at hand, by name. JPEG has optimised Huffman tables and 4:2:0 chroma."""
+    peers = {
+        "JPEG": Lossy(range(1, 101), lambda i, q: _saved(i, "JPEG", quality=q, optimize=True, subsampling=2), _opened),
+        "WebP": Lossy(range(101), lambda i, q: _saved(i, "WEBP", quality=q, method=6), _opened),
+    }
+    if _has_jpeg_xl():
+        distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
+        peers["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
+    return peers
+
+
+def versions() -> dict[str, str | None]:
+    """Of the libraries behind them; PNG is Pillow's own."""
+    tool = subprocess.run(["cjxl", "--version"], capture_output=True, text=True).stdout if _has_jpeg_xl() else ""
+    return {
+        "Pillow": PIL.__version__,
+        "libjpeg-turbo": features.version("libjpeg_turbo"),
+        "libwebp": features.version("webp"),
+        "cjxl": tool.split()[1] if tool else None,
+    }
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+@cache
+def _has_jpeg_xl() -> bool:
+    found = bool(shutil.which("cjxl") and shutil.which("djxl"))
+    if not found:
+        say("note: no cjxl and djxl on the path (libjxl-tools), so JPEG XL is left out")
+    return found
+
+
+def _cjxl(image: Image.Image, distance: float, effort: int) -> bytes:
+    with TemporaryDirectory() as folder:
+        image.save(Path(folder, "a.png"))
+        return _made(folder, "cjxl", "a.png", "b.jxl", "-d", f"{distance:.4f}", "-e", str(effort))
+
+
+def _djxl(data: bytes) -> Image.Image:
+    with TemporaryDirectory() as folder:
+        Path(folder, "a.jxl").write_bytes(data)
+        return _opened(_made(folder, "djxl", "a.jxl", "b.png"))
+
+
+def _made(folder: str, command: str, source: str, target: str, *options: str) -> bytes:
+    """The bytes of the file that a command makes of another."""
+    subprocess.run([command, source, target, *options], cwd=folder, check=True, capture_output=True)
+    return Path(folder, target).read_bytes()

@@ -1,0 +1,141 @@
+"""Where the time goes for one picture: encoder, its one network pass, decoder, regeneration.
+
+    python benchmarks/speed.py PICTURE
+    python benchmarks/speed.py PICTURE --threads 2 --device cuda
+
+The CPU is always measured, with two threads; CUDA too where it is at hand or asked for, and then its files and pictures
+must equal the CPU's. Medians of three runs after one to warm up; loading the weights and checking their golden vector
+happens once a process and is not counted.
+
+"one pass" is the pixels' share of the encoder without the coder: f(z) at full resolution, the network for every pixel,
+and the tables of every symbol. Naive sampling is an estimate: one network pass for each pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import Row, keep, load, parser, say, seconds, show
+from PIL import Image
+
+import vlcodec
+from vlcodec.codec import image as images
+from vlcodec.codec import pixels
+from vlcodec.codec.container import unpack
+from vlcodec.codec.interface import Distribution, Ints, Steps
+from vlcodec.codec.latents import dither, grid_shape, read_latents
+from vlcodec.codec.stack import split_digits
+from vlcodec.codec.walk import decode
+from vlcodec.models import zoo
+from vlcodec.models.photo import PhotoModel
+
+
+class Known:
+    """A source that knows the answers: the decoder's walk with neither tables nor coder."""
+
+    def __init__(self, symbols: Ints) -> None:
+        self._flat = symbols.reshape(-1)
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """The symbols at their places."""
+        return self._flat[index]
+
+
+def first_step(steps: Steps, symbols: Ints) -> None:
+    """The network for all symbols: it is done when the encoder's walk gives its first step."""
+    next(iter(steps.parallel(symbols)))
+
+
+def all_tables(steps: Steps, symbols: Ints) -> None:
+    """The encoder's work without the coder: network, and the table of every digit of every symbol."""
+    flat = symbols.reshape(-1)
+    for step in steps.parallel(symbols):
+        digits = split_digits(flat[step.index], step.distribution.radix)
+        for place in range(len(digits)):
+            step.distribution.counts(digits[:place])
+
+
+def measure(net: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tuple[Any, ...]]:
+    """Seconds of each part on one device, and what it made: files and pictures."""
+    source = images.load(picture)
+    height, width, _ = source.pixels.shape
+    lossless = vlcodec.compress(picture, lossless=True, device=device)
+    lossy = vlcodec.compress(picture, device=device)
+    file = unpack(lossless)
+    quality = file.header.quality
+    u = dither(0, grid_shape(net, height, width))
+    z = read_latents(net, file.latents, u, quality)
+    fz = net.decode(z, quality)
+    bands = [
+        (net.to_symbols(source.pixels[first : first + rows], source.grey), first, rows)
+        for _, first, rows in pixels.bands(height)
+    ]
+
+    def body() -> None:
+        net.decode(z, quality)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def over_bands(walk: Callable[[Steps, Ints], Any]) -> None:
+        for symbols, first, rows in bands:
+            walk(net.pixels(fz, first, rows, width, source.grey), symbols)
+
+    parts: dict[str, Callable[[], Any]] = {
+        "compress --lossless": lambda: vlcodec.compress(picture, lossless=True, device=device),
+        "one pass, network alone": lambda: over_bands(first_step),
+        "one pass, network and tables": lambda: over_bands(all_tables),
+        "decompress, lossless": lambda: vlcodec.decompress(lossless, device=device),
+        "of it, latents": lambda: read_latents(net, file.latents, u, quality),
+        "of it, f(z) at a quarter of the resolution": body,
+        "of it, f(z) in full and network, wavefront by wavefront": lambda: over_bands(
+            lambda steps, symbols: decode(steps, Known(symbols))
+        ),
+        "compress": lambda: vlcodec.compress(picture, device=device),
+        "decompress --decode sample": lambda: vlcodec.decompress(lossy, device=device),
+        "decompress --decode mean": lambda: vlcodec.decompress(lossy, decode="mean", device=device),
+    }
+    times: Row = {}
+    for name, work in parts.items():
+        times[name] = seconds(work)
+        say(f"{device}  {name}  {times[name]:.3f} s")
+    times["decompress, lossless / one pass, network and tables (a ratio)"] = (
+        times["decompress, lossless"] / times["one pass, network and tables"]
+    )
+    times["naive sampling, estimated"] = times["one pass, network alone"] * height * width
+    sample, mean = (np.asarray(vlcodec.decompress(lossy, decode=d, device=device)) for d in ("sample", "mean"))
+    return times, (lossless, lossy, sample.tobytes(), mean.tobytes())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, keep, show; 1 where two devices disagree."""
+    options = parser(__doc__, "speed")
+    options.add_argument("picture", type=Path, metavar="PICTURE")
+    options.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="[default: auto]")
+    options.add_argument("--threads", type=int, default=2, help="[default: 2]")
+    chosen = options.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+
+    picture = load(chosen.picture)
+    with_cuda = chosen.device == "cuda" or (chosen.device == "auto" and torch.cuda.is_available())
+    devices = ["cpu", "cuda"] if with_cuda else ["cpu"]
+    measured = {device: measure(zoo.load("photo", device), picture, device) for device in devices}
+    same = all(made == measured["cpu"][1] for _, made in measured.values())
+
+    times = {device: parts for device, (parts, _) in measured.items()}
+    about = {"picture": chosen.picture.name, "width": picture.width, "height": picture.height, "mode": picture.mode}
+    keep(chosen.out, {**about, "devices_agree": same if with_cuda else None, "seconds": times})
+    show(
+        [f"{picture.width} x {picture.height}, {chosen.threads} threads", *(f"{device}, s" for device in devices)],
+        [[name, *(f"{times[device][name]:,.2f}" for device in devices)] for name in times["cpu"]],
+    )
+    if with_cuda:
+        print(f"\nFiles and pictures of the two devices are {'bit-identical' if same else 'DIFFERENT'}.")
+    return int(not same)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

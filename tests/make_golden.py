@@ -1,0 +1,78 @@
+"""Make the golden files: python tests/make_golden.py
+
+Writes tests/golden/: the pictures (PNG, rendered by integers), a .vlz file of each case, and golden.json with what they
+decode to. They are made once for each set of weights, and decode to the same pixels for ever after.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import vlcodec
+from vlcodec.models.export import golden_picture
+
+FOLDER = Path(__file__).with_name("golden")
+
+
+def pictures() -> dict[str, Image.Image]:
+    """Colour, grey, two bands, and the smallest."""
+    scene = golden_picture()  # (40, 56, 3)
+    r, c = np.indices((530, 3))
+    tall = ((r * 7 + c * 50) % 251 + (r * r * 31 + c * 17) % 5).astype(np.uint8)
+    return {
+        "rgb": Image.fromarray(scene),
+        "grey": Image.fromarray(np.ascontiguousarray(scene[:, :, 0])),
+        "tall": Image.fromarray(tall),
+        "dot": Image.fromarray(scene[:1, :1]),
+    }
+
+
+def cases() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name of the file -> picture and options."""
+    out: dict[str, tuple[str, dict[str, Any]]] = {f"rgb-q{q}": ("rgb", {"quality": q}) for q in (1, 2, 3, 4)}
+    return out | {
+        "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}),
+        "rgb-lossless": ("rgb", {"lossless": True}),
+        "rgb-lossless-q4": ("rgb", {"lossless": True, "quality": 4, "seed": 1}),
+        "grey-q3": ("grey", {"quality": 3}),
+        "grey-lossless": ("grey", {"lossless": True}),
+        "tall-lossless": ("tall", {"lossless": True}),
+        "dot-q1": ("dot", {"quality": 1}),
+        "dot-lossless": ("dot", {"lossless": True}),
+    }
+
+
+def digest(image: Image.Image) -> str:
+    """SHA-256 of mode, size and pixels."""
+    return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
+
+
+def main() -> None:
+    """Write the folder anew, once all is made."""
+    images, files, record = pictures(), dict[str, bytes](), {}
+    for name, (picture, options) in cases().items():
+        data = files[name] = vlcodec.compress(images[picture], **options)
+        record[name] = {
+            "picture": f"{picture}.png",
+            "options": options,
+            "bytes": len(data),
+            "pixels": digest(vlcodec.decompress(data)),
+            "mean": digest(vlcodec.decompress(data, decode="mean")),
+        }
+        print(f"{name:16} {len(data):6} bytes")
+    FOLDER.mkdir(exist_ok=True)
+    for old in FOLDER.iterdir():
+        old.unlink()
+    for picture, image in images.items():
+        image.save(FOLDER / f"{picture}.png")
+    for name, data in files.items():
+        (FOLDER / f"{name}.vlz").write_bytes(data)
+    (FOLDER / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """`vlcodec train`: weights from pictures."""
 
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import click
 
@@ -26,6 +26,7 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--batch", type=click.IntRange(min=1), default=10, show_default=True, help="Patches a step.")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1.2e-3, help="Peak learning rate.")
+@click.option("--part", type=click.Choice(["all", "autoencoder", "pixels"]), default="all", show_default=True)
 @click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
 @options.quiet
 def train(
@@ -41,6 +42,7 @@ def train(
     batch: int,
     patch: int,
     rate: float,
+    part: Literal["all", "autoencoder", "pixels"],
     exclude: TextIO | None,
     quiet: bool,
 ) -> None:
@@ -60,6 +62,7 @@ def train(
             batch=batch,
             patch=patch,
             rate=rate,
+            part=part,
             progress=show,
         )
     if not quiet:

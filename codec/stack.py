@@ -17,6 +17,7 @@ from vlcodec.codec.interface import Distribution, Ints
 from vlcodec.codec.tables import TABLE_BITS
 
 WORD_BYTES = 4
+DRAWN_DIGITS = 64 // TABLE_BITS  # of a symbol drawn from one 64-bit word
 _MASK = (1 << TABLE_BITS) - 1
 
 
@@ -51,7 +52,12 @@ class Stack:
         self._coder = constriction.stream.stack.AnsCoder(words)
 
     def push(self, distribution: Distribution, symbols: Ints) -> None:
-        """Push (n,) symbols, so that `pop` of the same distribution gives them back in the same order."""
+        """Push (n,) symbols, so that `pop` of the same distribution gives them back in the same order.
+
+        Raises ValueError for a symbol that the distribution does not have.
+        """
+        if symbols.size and not 0 <= symbols.min() <= symbols.max() < prod(distribution.radix):
+            raise ValueError(f"a symbol must lie in [0, {prod(distribution.radix)})")
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
             counts = distribution.counts(digits[:i])
@@ -85,7 +91,7 @@ class Noise:
     """Symbols drawn by inverting 24 bits of numpy's raw Philox stream per digit.
 
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
-    on the batch. Each symbol has one 64-bit word; its digits take 24 bits each, the lowest first, at most two digits.
+    on the batch. Each symbol has one 64-bit word; its digits take 24 bits each, the lowest first.
 
     Args:
         seed: in [0, 2^64). purpose, block: in [0, 2^32). size: symbols in the block.
@@ -95,7 +101,9 @@ class Noise:
         self._words = philox_words(seed, purpose, block, size)
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
-        """(n,) symbols at the places `index` of the block."""
+        """(n,) symbols at the places `index` of the block. Raises ValueError for symbols of more than two digits."""
+        if len(distribution.radix) > DRAWN_DIGITS:
+            raise ValueError(f"a symbol's word has bits for {DRAWN_DIGITS} digits, not {len(distribution.radix)}")
         words, digits = self._words[index], list[Ints]()
         for _ in distribution.radix:
             upper = (distribution.counts(digits) + 1).cumsum(1)  # (n, A) in (0, 2^24]

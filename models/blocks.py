@@ -18,7 +18,7 @@ from vlcodec.codec.interface import Ints, Step
 from vlcodec.codec.tables import LogisticMixture
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import exact_inference
+from vlcodec.models.exact import exact_inference, one_thread
 from vlcodec.models.mixture import FINE
 from vlcodec.models.wavefront import Skewed, Strips, fronts, steps_of
 
@@ -57,21 +57,22 @@ class LatentBlock:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
         prior, skewed = self.prior, Skewed(height, self.device)
-        for at in fronts(height, width):
-            dither = self._dither[at.index]
-            z = torch.zeros(len(at.index), latents, device=self.device)
-            with exact_inference():
-                skewed.advance(at)
-                h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
-            for group in range(prior.groups):
-                part = slice(group * prior.group, (group + 1) * prior.group)
+        with one_thread():
+            for at in fronts(height, width):
+                dither = self._dither[at.index]
+                z = torch.zeros(len(at.index), latents, device=self.device)
                 with exact_inference():
-                    params = to_numpy(prior.head(group, h, prior.seen(z, group)))
-                symbols = yield self._step(params, dither[:, part], at.index, group)
-                known = FINE * (symbols.reshape(-1, prior.group) - CENTRE) + dither[:, part]
-                z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
-            with exact_inference():
-                skewed.put("past", prior.past(z))
+                    skewed.advance(at)
+                    h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
+                for group in range(prior.groups):
+                    part = slice(group * prior.group, (group + 1) * prior.group)
+                    with exact_inference():
+                        params = to_numpy(prior.head(group, h, prior.seen(z, group)))
+                    symbols = yield self._step(params, dither[:, part], at.index, group)
+                    known = FINE * (symbols.reshape(-1, prior.group) - CENTRE) + dither[:, part]
+                    z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
+                with exact_inference():
+                    skewed.put("past", prior.past(z))
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
@@ -115,31 +116,30 @@ class PixelBlock:
         rows, width, _ = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device)
         flat = self._fz.reshape(rows * width, -1)
-        for at in fronts(rows, width):
-            mean = self._mean[at.index]
-            known = np.zeros((len(at.index), COLOURS), np.int64)
-            with exact_inference():
-                skewed.advance(at)
-                fz = flat[torch.from_numpy(at.index).to(self.device)]
-                base_there = skewed.look("x", decoder.predictor, None, None)
-                h = decoder.net.trunk(skewed.look, None, decoder.own(base_there, fz))
-                errors: list[Tensor] = []
-                base = to_numpy(base_there)
-            for c in range(self.colours):
+        with one_thread():
+            for at in fronts(rows, width):
+                mean, known = self._mean[at.index], np.zeros((len(at.index), COLOURS), np.int64)
                 with exact_inference():
-                    params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
-                symbols = yield self._step(c, params, base, mean, known, at.index)
-                known[:, c] = symbols - CENTRE
-                value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
-                errors.append(FINE * value - base_there[:, c : c + 1])
-            if self.colours == 1:
-                known[:, 1:] = known[:, :1]
-            with exact_inference():
-                x = torch.from_numpy(known).to(self.device, torch.float32)
-                left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
-                past = decoder.past(x, left, up, base_there, fz[:, :COLOURS])
-                skewed.put("x", x)
-                skewed.put("past", past)
+                    skewed.advance(at)
+                    fz = flat[torch.from_numpy(at.index).to(self.device)]
+                    base = skewed.look("x", decoder.predictor, None, None)
+                    h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz))
+                base_here, errors = to_numpy(base), list[Tensor]()
+                for c in range(self.colours):
+                    with exact_inference():
+                        params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
+                    symbols = yield self._step(c, params, base_here, mean, known, at.index)
+                    known[:, c] = symbols - CENTRE
+                    value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
+                    errors.append(FINE * value - base[:, c : c + 1])
+                if self.colours == 1:
+                    known[:, 1:] = known[:, :1]
+                with exact_inference():
+                    x = torch.from_numpy(known).to(self.device, torch.float32)
+                    left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
+                    past = decoder.past(x, left, up, base, fz[:, :COLOURS])
+                    skewed.put("x", x)
+                    skewed.put("past", past)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""

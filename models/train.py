@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ FULL_RATE_INPUTS = 256
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 LOG_STEPS = 100
 Progress = Callable[[str, int, int], None]
+Part = Literal["all", "autoencoder", "pixels"]
 
 
 def learning_rate(peak: float, step: int, steps: int) -> float:
@@ -107,7 +108,7 @@ def train(
     patch: int = 96,
     variants: int = 3,
     rate: float = 1.2e-3,
-    with_pixels: bool = True,
+    part: Part = "all",
     shape: Shape | None = None,
     progress: Progress | None = None,
 ) -> Agave:
@@ -116,7 +117,8 @@ def train(
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
     steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
-    with_pixels: False trains the autoencoder and its prior alone, the paper's pre-training, at a third of the cost.
+    part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
+    last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
@@ -124,12 +126,14 @@ def train(
     model = Agave(shape or Shape()).to(on)
     if init is not None:
         model.load_state_dict(init)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
     groups = [{"params": list(layer.parameters()), "share": rate_share(layer)} for _, layer in layers(model)]
     optimiser = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=on.type == "cuda")
-    average, step = Average(model), 0
+    average, step, rounded = Average(model), 0, init is not None
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
-        step = _restore(out / "checkpoint.pt", model, optimiser, average, rng)
+        step, rounded = _restore(out / "checkpoint.pt", model, optimiser, average, rng)
     objective = model.objective
     if on.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
@@ -149,13 +153,13 @@ def train(
                 pool_number = step // POOL_STEPS
                 fresh = make_pool(sources, variants, [seed, pool_number], patch)
                 pool = [torch.from_numpy(p).to(on) for p in fresh]
-            set_quantised(model, init is not None or step >= DECAY_FROM * steps)
+            set_quantised(model, rounded or step >= DECAY_FROM * steps)
             for group in optimiser.param_groups:
                 group["lr"] = group["share"] * learning_rate(rate, step, steps)
             x, grey = draw_patches(pool, batch, patch, rng)
-            warm = 1.0 if init is not None else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
+            warm = 1.0 if rounded else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
             anneal = torch.tensor(warm, device=on)
-            terms = objective(x, grey, split, anneal, with_pixels)
+            terms = objective(x, grey, split, anneal, part != "autoencoder")
             optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -171,10 +175,10 @@ def train(
             if progress is not None:
                 progress("train", step, steps)
             if step % 5000 == 0:
-                _save(out / "checkpoint.pt", model, optimiser, average, rng, step)
+                _save(out / "checkpoint.pt", model, optimiser, average, rng, step, rounded)
         speed = (step - first_step) / max(1e-9, time.monotonic() - started)
         log.writerow([f"# step {step}", f"{speed:.2f} steps/s", f"{speed * batch * patch**2 / 1e6:.2f} Mpixel/s"])
-        _save(out / "checkpoint.pt", model, optimiser, average, rng, step)
+        _save(out / "checkpoint.pt", model, optimiser, average, rng, step, rounded)
         for k, v in model.named_parameters():
             v.data.copy_(average.values[k])
         model.eval()
@@ -183,7 +187,9 @@ def train(
     return model
 
 
-def _save(path: Path, model: Agave, optimiser: Any, average: Average, rng: torch.Generator, step: int) -> None:
+def _save(
+    path: Path, model: Agave, optimiser: Any, average: Average, rng: torch.Generator, step: int, rounded: bool
+) -> None:
     state = {
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -192,13 +198,14 @@ def _save(path: Path, model: Agave, optimiser: Any, average: Average, rng: torch
         "torch_rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "step": step,
+        "rounded": rounded,
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
 
 
-def _restore(path: Path, model: Agave, optimiser: Any, average: Average, rng: torch.Generator) -> int:
+def _restore(path: Path, model: Agave, optimiser: Any, average: Average, rng: torch.Generator) -> tuple[int, bool]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
@@ -208,4 +215,4 @@ def _restore(path: Path, model: Agave, optimiser: Any, average: Average, rng: to
     torch.set_rng_state(state["torch_rng"])
     if state["cuda_rng"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda_rng"])
-    return int(state["step"])
+    return int(state["step"]), bool(state["rounded"])

@@ -25,7 +25,8 @@ TINY = Shape(
     latents=4,
     features=2,
     widths=(8, 8, 8),
-    blocks=(1, 1, 1),
+    encoder_blocks=(1, 1, 1),
+    decoder_blocks=(1, 1, 1),
     prior_channels=8,
     prior_groups=2,
     pixel_channels=8,
@@ -242,10 +243,8 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "float64": lambda: _default_type(torch.float64),
 }
 
-_KNOWN = pytest.mark.xfail(raises=RuntimeError, strict=False, reason="exact_inference leaves mixed precision flags")
 
-
-@pytest.fixture(params=[pytest.param(name, marks=_KNOWN) if name == "bfloat16" else name for name in SETTINGS])
+@pytest.fixture(params=list(SETTINGS))
 def setting(request: pytest.FixtureRequest) -> Iterator[str]:
     """The test runs under each of the settings that a caller, or a machine, may have."""
     with ExitStack() as stack:

@@ -33,7 +33,6 @@ from vlcodec.models.photo import PhotoModel
 
 SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
 CPU = torch.device("cpu")
-KNOWN = pytest.mark.xfail(raises=RuntimeError, reason="torch's newer flags cannot be read through the older ones")
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def _plain_precision() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_plain_precision")
-@pytest.mark.parametrize("wanted", ["highest", "high", pytest.param("medium", marks=KNOWN)])
+@pytest.mark.parametrize("wanted", ["highest", "high", "medium"])
 def test_reduced_precision_is_off_inside_and_back_outside(wanted: str) -> None:
     torch.set_float32_matmul_precision(wanted)
     before = flags()
@@ -250,7 +249,6 @@ def test_reduced_precision_is_off_inside_and_back_outside(wanted: str) -> None:
         assert flags() == before
 
 
-@KNOWN
 @pytest.mark.usefixtures("_plain_precision")
 @pytest.mark.skipif(not NEWER, reason="this torch has the older flags alone")
 @pytest.mark.parametrize(

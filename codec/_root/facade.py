@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -68,12 +69,16 @@ def decompress(
             gives the mean image. "mean" of a lossless file is its preview.
         seed: draws other pixels than the file's own seed would; the latents stay.
 
-    Raises FormatError for bytes that are not a whole, sound .vlz file, ModelError where the file needs other weights.
+    Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
+    where the file needs other weights.
     """
     from vlcodec.codec import image as images
 
+    if decode not in (None, "sample", "mean"):
+        raise VlcodecError(f"decode is sample or mean, not {decode!r}")
     file = container.unpack(data)
     header = file.header
+    drawn = replace(header, seed=header.seed if seed is None else seed).seed
     net = _model_of(header, device)
     with _memory():
         fz = _features(net, file, progress)
@@ -81,7 +86,7 @@ def decompress(
             pixels = net.mean_image(fz, header.height, header.width)
         else:
             regenerate = decode == "sample" or not header.lossless
-            pixels = _bands(net, fz, file, (header.seed if seed is None else seed) if regenerate else None, progress)
+            pixels = _bands(net, fz, file, drawn if regenerate else None, progress)
         if header.grey:
             pixels[...] = pixels[..., 1:2]
         return images.to_image(pixels, header.grey)
@@ -241,6 +246,7 @@ def train(
     batch: int = 10,
     patch: int = 96,
     rate: float = 1.2e-3,
+    part: Literal["all", "autoencoder", "pixels"] = "all",
     progress: Progress | None = None,
 ) -> Path:
     """Train a model on the pictures in folders; returns the file of exported integer weights, out/MODEL.safetensors.
@@ -249,6 +255,7 @@ def train(
         exclude: names of pictures that are left out, and measured in the log instead.
         out: folder of the checkpoint, the log and the export. init: exported weights to start from.
         steps: of the whole schedule; minutes: stop earlier. resume: go on from the checkpoint in `out`, exactly.
+        part: what is trained, see `models.train`.
 
     Raises ModelError for an unknown model, and where a checkpoint exists and `resume` does not say what to do with it.
     """
@@ -274,6 +281,7 @@ def train(
         batch=batch,
         patch=patch,
         rate=rate,
+        part=part,
         progress=progress,
     )
     path = out / f"{model}.safetensors"
@@ -366,8 +374,6 @@ def _bands(net: PhotoModel, fz: Features, file: container.File, seed: int | None
 
 
 def _lossy_part(file: container.File) -> container.File:
-    from dataclasses import replace
-
     return container.File(replace(file.header, lossless=False), file.latents)
 
 

@@ -86,8 +86,11 @@ class ImageModel(Protocol):
     def mean_image(self, fz: Any, height: int, width: int) -> Bytes:
         """(height, width, 3) uint8."""
 
-    def pixels(self, fz: Any, first_row: int, rows: int, width: int, grey: bool) -> Steps:
-        """One band of pixels; block (rows, width, 1 or 3), symbols are levels in the model's channel order."""
+    def pixels(self, fz: Any, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
+        """One band of pixels; block (rows, width, 1 or 3), symbols are levels in the model's channel order.
+
+        guided: p(x | x<, z) times what the latents alone say of the pixel, for sampling.
+        """
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
         """(rows, W, 3) uint8 -> (rows, W, 1 or 3): the band's symbols."""

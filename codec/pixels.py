@@ -61,7 +61,7 @@ def sample_band(
     grey: bool,
     tick: Tick | None = None,
 ) -> Bytes:
-    """(rows, width, 3) uint8 drawn from p(x | z); the same for the same seed, on every machine."""
-    steps = model.pixels(fz, first, rows, width, grey)
+    """(rows, width, 3) uint8 drawn from p(x | z), guided; the same for the same seed, on every machine."""
+    steps = model.pixels(fz, first, rows, width, grey, guided=True)
     noise = Noise(seed, PIXEL_PURPOSE, number, int(np.prod(steps.shape)))
     return model.to_pixels(decode(steps, noise, tick))

@@ -23,9 +23,11 @@ WEIGHT_BITS = 16
 FINE = 32  # units of a centre per level (per step of a latent)
 LOGIT_UNIT = 32  # units of a logit per nat
 SCALE_UNIT, SCALE_LOW, SCALE_COUNT = 16, Fraction(1, 500), 192  # scale of index i: 0.002 e^(i/16) levels
+GUIDED_FLOOR_SHIFT = 22
 FLOOR_SHIFT = 14  # every mixture holds 2^-14 of the uniform distribution
 ARGUMENT_UNIT, ARGUMENT_HALF = 1024, 16 * 1024  # the sigmoid's argument, in 1/1024, clamped to +-16
 SLOPE_SHIFT = 16
+VARIANCE_SHIFT = 24
 _SPAN = 1 << CDF_BITS
 
 
@@ -49,6 +51,13 @@ def _slopes() -> Ints:
     """Argument units per 1/32 level, with SLOPE_SHIFT fractional bits, by scale index."""
     unit = (ARGUMENT_UNIT << SLOPE_SHIFT) // FINE
     return exp_table(Fraction(-1, SCALE_UNIT), SCALE_COUNT, Fraction(0), unit * SCALE_LOW.denominator)
+
+
+@cache
+def _variances() -> Ints:
+    """pi^2/3 scale^2 of each scale index, in levels^2 with VARIANCE_SHIFT fractional bits (at least 1)."""
+    unit = (1 << VARIANCE_SHIFT) * 32_898_681 * SCALE_LOW.numerator**2 // (10_000_000 * SCALE_LOW.denominator**2)
+    return exp_table(Fraction(2, SCALE_UNIT), SCALE_COUNT, Fraction(0), unit)
 
 
 def scaled_counts(cumulative: Ints) -> Ints:
@@ -92,13 +101,14 @@ class LogisticMixture(Ordered):
 
     Args:
         logit: (n, K) in 1/32 nat. centre: (n, K) in 1/32 level. scale: (n, K) index in [0, 191].
+        floor_shift: the uniform distribution has a share of 2^-floor_shift, at most 22.
     """
 
     radix = (16, 16)
     low = -128
 
-    def __init__(self, logit: Ints, centre: Ints, scale: Ints) -> None:
-        self.logit, self.centre, self.scale = logit, centre, scale
+    def __init__(self, logit: Ints, centre: Ints, scale: Ints, floor_shift: int = FLOOR_SHIFT) -> None:
+        self.logit, self.centre, self.scale, self._floor_shift = logit, centre, scale, floor_shift
         self._weight = mixture_weights(logit).T[:, :, None].copy()  # (K, n, 1) in 2^-16
         self._slope = _slopes()[scale].T[:, :, None].copy()
         self._offset = (centre - FINE * self.low + FINE // 2).T[:, :, None].copy()  # of the edge below symbol 0
@@ -115,9 +125,26 @@ class LogisticMixture(Ordered):
         mass *= self._weight
         total = mass.sum(0)  # (n, m) in 2^-46
         total >>= WEIGHT_BITS
-        total -= total >> FLOOR_SHIFT
-        total += edges << (CDF_BITS - FLOOR_SHIFT - 8)
+        total -= total >> self._floor_shift
+        total += edges << (CDF_BITS - self._floor_shift - 8)
         return np.where(edges == 0, 0, np.where(edges == 256, _SPAN, total))
+
+
+def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
+    """The mixture times a gaussian at `mean` (n,), in 1/32 level, of a variance in levels^2, component by component.
+
+    Each logistic is taken for a gaussian of its variance, so that the product is again a mixture: nearer to the mean,
+    narrower, and heavier where the two agree. Its uniform floor is next to nothing: what protects a coded
+    symbol would draw a wild pixel in ten thousand. Integers throughout.
+    """
+    own, other = _variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
+    total = own + other
+    distance = mean[:, None] - d.centre
+    scale = np.searchsorted(_variances(), own * other // total, "right") - 1
+    scale = np.maximum(scale, 0)
+    mismatch = (distance * distance << (VARIANCE_SHIFT - 6)) // total  # 1/32 nat: distance^2 / (2 total)
+    logit = d.logit - mismatch - 2 * (d.scale - scale)
+    return LogisticMixture(logit, d.centre + distance * own // total, scale, GUIDED_FLOOR_SHIFT)
 
 
 class GaussianGrid(Ordered):

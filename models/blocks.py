@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.interface import Ints, Step
-from vlcodec.codec.tables import LogisticMixture
+from vlcodec.codec.tables import LogisticMixture, guided
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.exact import exact_inference, one_thread
@@ -100,10 +100,11 @@ class PixelBlock:
 
     Args:
         fz: (rows, W, 3 + features) of the band, on the device.
+        guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
     """
 
-    def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool) -> None:
-        self.decoder, self.device = decoder, fz.device
+    def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None = None) -> None:
+        self.decoder, self.device, self.guide = decoder, fz.device, guide
         rows, width, _ = fz.shape
         self.colours = 1 if grey else COLOURS
         self.shape = (rows, width, self.colours)
@@ -172,9 +173,16 @@ class PixelBlock:
         return [np.concatenate(parts) for parts in heads], np.concatenate(bases)
 
     def _step(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints) -> MixtureStep:
-        """params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values: channel c's symbols."""
+        """params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values: channel c's symbols.
+
+        Guided, the mixture is multiplied by the auxiliary decoder's gaussian: both decoders describe the same pixel.
+        Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
+        """
         k = self.decoder.mixtures
         logit, offset, scale, share = np.split(params, [k, 2 * k, 3 * k], 1)
         references = np.concatenate((FINE * known[:, :c] - base[:, :c], mean[:, c : c + 1] - base[:, c : c + 1]), 1)
         centre = base[:, c] + (((share * references).sum(1) + 32) >> 6)
-        return MixtureStep(LogisticMixture(logit, centre[:, None] + offset, scale), index * self.colours + c)
+        mixture = LogisticMixture(logit, centre[:, None] + offset, scale)
+        if self.guide is not None:
+            mixture = guided(mixture, mean[:, c], self.guide)
+        return MixtureStep(mixture, index * self.colours + c)

@@ -24,9 +24,13 @@ STRIP_ROWS = 64  # of the mean image at a time
 
 @dataclass(frozen=True)
 class Features:
-    """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed. body: (1, h, w, C)."""
+    """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed.
+
+    body: (1, h, w, C). guide: variance of the auxiliary decoder at the quality, levels^2.
+    """
 
     body: Tensor
+    guide: int
 
 
 class PhotoModel:
@@ -55,7 +59,8 @@ class PhotoModel:
         """(h, w, latents) in 1/32 step -> f(z)."""
         with exact_inference():
             grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
-            return Features(self.net.decoder.body(grid, [(quality - 1, 1)]))
+            guide = round(self.net.shape.aux_sigma[quality - 1] ** 2)
+            return Features(self.net.decoder.body(grid, [(quality - 1, 1)]), guide)
 
     def render(self, fz: Features, first_row: int, rows: int, width: int) -> Tensor:
         """(rows, width, 3 + features) of f(z); first_row is a multiple of 4."""
@@ -74,9 +79,10 @@ class PhotoModel:
             image[r : r + STRIP_ROWS] = np.clip(levels, 0, 255)[..., ORDER]
         return image
 
-    def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool) -> Steps:
-        """One band of pixels given f(z)."""
-        return PixelBlock(self.net.pixels, self.render(fz, first_row, rows, width), grey)
+    def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
+        """One band of pixels given f(z); guided for sampling."""
+        full = self.render(fz, first_row, rows, width)
+        return PixelBlock(self.net.pixels, full, grey, fz.guide if guided else None)
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
         """(rows, W, 3) uint8 -> (rows, W, 1 or 3): G, R, B, or the one channel of a grey picture."""

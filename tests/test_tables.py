@@ -151,3 +151,30 @@ def test_counts_are_in_proportion() -> None:
     counts = tables.scaled_counts(cumulative)
     assert counts.sum() == 2**24 - 3
     assert np.abs(counts - 16 * np.diff(cumulative)).max() <= 2
+
+
+def test_a_guided_mixture_is_the_product_of_gaussians() -> None:
+    scale = np.array([[int(round(16 * math.log(s / 0.002)))] for s in (0.7, 3.0, 20.0)])
+    sigma = 0.002 * np.exp(scale[:, 0] / 16) * math.pi / math.sqrt(3)  # of the logistic
+    centre, mean, variance = np.array([[-320], [0], [1280]]), np.array([320, 320, 320]), 100
+    product = tables.guided(tables.LogisticMixture(np.zeros((3, 1), np.int64), centre, scale), mean, variance)
+    share = sigma**2 / (sigma**2 + variance)
+    assert (np.abs(product.centre[:, 0] - centre[:, 0] - share * (mean - centre[:, 0])) <= 2 + 12 * share).all()
+    narrow = 0.002 * np.exp(product.scale[:, 0] / 16) * math.pi / math.sqrt(3)
+    np.testing.assert_allclose(narrow, sigma * np.sqrt(1 - share), rtol=0.1)
+
+
+def test_guidance_prefers_the_component_that_agrees() -> None:
+    logit, scale = np.zeros((1, 2), np.int64), np.full((1, 2), 110)
+    mixture = tables.LogisticMixture(logit, np.array([[-640, 640]]), scale)
+    chosen = tables.guided(mixture, np.array([640]), 64)
+    assert chosen.logit[0, 1] - chosen.logit[0, 0] > 32 * 5  # e^5 times the other
+
+
+def test_guidance_hardly_draws_what_the_mixture_excludes() -> None:
+    one = np.zeros((1, 1), np.int64)
+    mixture = tables.LogisticMixture(one, one, np.full((1, 1), 100))
+    guided = tables.guided(mixture, np.zeros(1, np.int64), 64)
+    far = [d.counts([])[0, 0] / 2**24 for d in (mixture, guided)]  # levels -128 .. -113
+    assert far[1] < far[0] / 20
+    assert (guided.counts([]).sum(1) == 2**24 - 16).all()

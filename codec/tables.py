@@ -140,8 +140,8 @@ def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
     own, other = _variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
     total = own + other
     distance = mean[:, None] - d.centre
-    scale = np.searchsorted(_variances(), own * other // total, "right") - 1
-    scale = np.maximum(scale, 0)
+    narrowed = own - (own * ((own << 20) // total) >> 20)  # own (1 - own / total), within 63 bits
+    scale = np.maximum(np.searchsorted(_variances(), narrowed, "right") - 1, 0)
     mismatch = (distance * distance << (VARIANCE_SHIFT - 6)) // total  # 1/32 nat: distance^2 / (2 total)
     logit = d.logit - mismatch - 2 * (d.scale - scale)
     return LogisticMixture(logit, d.centre + distance * own // total, scale, GUIDED_FLOOR_SHIFT)

@@ -154,7 +154,7 @@ def test_counts_are_in_proportion() -> None:
 
 
 def test_a_guided_mixture_is_the_product_of_gaussians() -> None:
-    scale = np.array([[int(round(16 * math.log(s / 0.002)))] for s in (0.7, 3.0, 20.0)])
+    scale = np.array([[round(16 * math.log(s / 0.002))] for s in (0.7, 3.0, 20.0)])
     sigma = 0.002 * np.exp(scale[:, 0] / 16) * math.pi / math.sqrt(3)  # of the logistic
     centre, mean, variance = np.array([[-320], [0], [1280]]), np.array([320, 320, 320]), 100
     product = tables.guided(tables.LogisticMixture(np.zeros((3, 1), np.int64), centre, scale), mean, variance)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vlcodec import facade
 from vlcodec.codec.errors import OutputError, VlcodecError
 
 STREAM = "-"  # stdin as an input, stdout as an output
@@ -14,6 +15,8 @@ STREAM = "-"  # stdin as an input, stdout as an output
 
 def targets(sources: Sequence[str], out: str | None, derive: Callable[[str], str]) -> dict[str, str]:
     """Where each source's result goes; refuses, before any work is done, what would write one file over another."""
+    if out == "":
+        raise click.UsageError("-o needs a name")
     if out is None:
         names = [STREAM if source == STREAM else derive(source) for source in sources]
     elif out.endswith("/") or os.path.isdir(out):
@@ -44,6 +47,9 @@ def each(sources: Sequence[str], work: Callable[[str], None]) -> None:
             work(source)
         except BrokenPipeError:  # nobody reads on: no reason to go on, and none to complain
             raise
+        except MemoryError:
+            click.echo(f"vlcodec: {click.format_filename(source)}: not enough memory", err=True)
+            failed = True
         except (VlcodecError, OSError) as error:
             click.echo(f"vlcodec: {click.format_filename(source)}: {reason(error)}", err=True)
             failed = True
@@ -57,8 +63,11 @@ def reason(error: Exception) -> str:
 
 
 def read(source: str) -> bytes:
-    """All bytes of a file, or of stdin."""
-    return sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+    """All bytes of a file, or of stdin; of more than any picture or .vlz file has, enough to refuse it."""
+    if source == STREAM:
+        return sys.stdin.buffer.read(facade.MAX_BYTES + 1)
+    with open(source, "rb") as stream:
+        return stream.read(facade.MAX_BYTES + 1)
 
 
 def check(target: str, force: bool) -> None:

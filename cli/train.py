@@ -18,12 +18,12 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("data", nargs=-1, required=True, type=FOLDER, metavar="DATA...")
 @click.option("-o", "out", required=True, type=click.Path(path_type=Path), help="Folder for what is made.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this time.")
-@click.option("--steps", type=click.IntRange(min=1), default=100_000, show_default=True)
+@click.option("--steps", type=click.IntRange(min=4), default=100_000, show_default=True)
 @click.option("--init", type=WEIGHTS, help="Start from exported weights.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
-@click.option("--batch", type=click.IntRange(min=1), default=10, show_default=True, help="Patches a step.")
+@click.option("--batch", type=click.IntRange(min=4), default=10, show_default=True, help="Patches a step.")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1.2e-3, help="Peak learning rate.")
 @click.option("--part", type=click.Choice(["all", "autoencoder", "pixels"]), default="all", show_default=True)
@@ -52,7 +52,7 @@ def train(
             model,
             data,
             out,
-            exclude=exclude.read().split() if exclude else (),
+            exclude=[line.strip() for line in exclude if line.strip()] if exclude else (),
             steps=steps,
             minutes=minutes,
             init=init,

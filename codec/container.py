@@ -184,7 +184,8 @@ class _Reader:
         return bytes(self._data[self._at - count : self._at])
 
     def varint(self, limit: int, what: str) -> int:
-        """The next LEB128 integer, at most limit. Raises FormatError when it is larger, padded or absent."""
+        """The next LEB128 integer, of no more bytes than limit needs. Raises FormatError when it is longer, padded or
+        absent; that a value is within its limit, Header checks."""
         value = 0
         for shift in range(0, limit.bit_length(), 7):
             (byte,) = self.take(1, what)

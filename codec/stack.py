@@ -26,6 +26,11 @@ def _family() -> constriction.stream.model.Categorical:
     return constriction.stream.model.Categorical(perfect=False)
 
 
+def _frequencies(counts: Ints) -> NDArray[np.float32]:
+    # constriction accepts tables in Fortran order and reads them wrongly
+    return np.ascontiguousarray(counts, np.float32)
+
+
 def split_digits(symbols: Ints, radix: tuple[int, ...]) -> list[Ints]:
     """(n,) symbols -> one (n,) array per digit, most significant first."""
     return [symbols // prod(radix[i + 1 :]) % radix[i] for i in range(len(radix))]
@@ -61,14 +66,14 @@ class Stack:
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
             counts = distribution.counts(digits[:i])
-            self._coder.encode_reverse(digits[i].astype(np.int32), _family(), counts.astype(np.float32))
+            self._coder.encode_reverse(digits[i].astype(np.int32), _family(), _frequencies(counts))
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""
         digits: list[Ints] = []
         for _ in distribution.radix:
             counts = distribution.counts(digits)
-            digits.append(self._coder.decode(_family(), counts.astype(np.float32)).astype(np.int64))
+            digits.append(self._coder.decode(_family(), _frequencies(counts)).astype(np.int64))
         return join_digits(digits, distribution.radix)
 
     @property

@@ -1,4 +1,4 @@
-"""The three loops over a block's steps: encode, decode (or sample: the same loop), and measure."""
+"""The loops over a block's steps: encode, and decode or sample, which are one."""
 
 from __future__ import annotations
 
@@ -35,4 +35,6 @@ def decode(steps: Steps, source: Source, tick: Tick | None = None) -> Ints:
             step = walk.send(symbols)
     except StopIteration:
         pass
+    finally:
+        walk.close()
     return flat.reshape(steps.shape)

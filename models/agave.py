@@ -80,7 +80,7 @@ class Decoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        z_max = LATENT_MAX + FINE
+        z_max = 128 * FINE + FINE // 2  # |32 k + u|
         self.enter = nn.ModuleList(
             Layer(SQUARE, shape.latents, c, init=0.7, input_max=z_max, carrier=torch.float64, **STREAM)
             for _ in shape.kl_weight

@@ -60,7 +60,7 @@ class LatentBlock:
         with one_thread():
             for at in fronts(height, width):
                 dither = self._dither[at.index]
-                z = torch.zeros(len(at.index), latents, device=self.device)
+                z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
                 with exact_inference():
                     skewed.advance(at)
                     h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
@@ -158,7 +158,7 @@ class PixelBlock:
         rows, width, _ = self.shape
         strips, decoder = Strips(), self.decoder
         height = max(1, STRIP_PIXELS // width)
-        above = torch.zeros(1, 1, width, COLOURS, device=self.device)
+        above = torch.zeros(1, 1, width, COLOURS, dtype=torch.float32, device=self.device)
         heads: list[list[Shorts]] = [[] for _ in range(self.colours)]
         bases: list[Shorts] = []
         with exact_inference():

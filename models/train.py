@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from vlcodec.codec.errors import ImageError
 from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.exact import Layer, layers, set_quantised
@@ -147,12 +148,16 @@ def train(
     model.train()
     with (out / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
-        sums: Tensor | float = 0.0
+        if not file.tell():
+            log.writerow(["step", "seconds", "loss", "pixels_nats", "kl_nats", "mse"])
+        sums, summed = torch.zeros(4, device=on), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
             if step // POOL_STEPS != pool_number:
                 pool_number = step // POOL_STEPS
                 fresh = make_pool(sources, variants, [seed, pool_number], patch)
                 pool = [torch.from_numpy(p).to(on) for p in fresh]
+                if not pool:
+                    raise ImageError(f"no picture is as large as a patch, {patch} x {patch}")
             set_quantised(model, rounded or step >= DECAY_FROM * steps)
             for group in optimiser.param_groups:
                 group["lr"] = group["share"] * learning_rate(rate, step, steps)
@@ -166,12 +171,13 @@ def train(
             optimiser.step()
             step += 1
             average.update(model, step)
-            sums = sums + torch.stack([terms[k].detach().mean() for k in ("loss", "pixels", "kl", "mse")])
+            sums += torch.stack([terms[k].detach().mean() for k in ("loss", "pixels", "kl", "mse")])
+            summed += 1
             if step % LOG_STEPS == 0:
-                row = [f"{v / LOG_STEPS:.5f}" for v in torch.as_tensor(sums).tolist()]
+                row = [f"{v / summed:.5f}" for v in sums.tolist()]
                 log.writerow([step, f"{time.monotonic() - started:.1f}", *row])
                 file.flush()
-                sums = 0.0
+                sums, summed = torch.zeros(4, device=on), 0
             if progress is not None:
                 progress("train", step, steps)
             if step % 5000 == 0:

@@ -59,26 +59,32 @@ class Skewed:
         self.rows, self.device = TOP + height, device
         self.buffers: dict[str, Tensor] = {}
         self.now = Front(-1, 0, 0, np.zeros(0, np.int64))
+        self.filled = [(0, 0)] * SLOTS  # rows that were last written in each slot
 
     def advance(self, now: Front) -> None:
         """Go to a later step; the slots of all steps since the last one become 0."""
         for step in range(max(self.now.step + 1, now.step - SLOTS + 1), now.step + 1):
+            first, last = self.filled[step % SLOTS]
             for buffer in self.buffers.values():
-                buffer[step % SLOTS].zero_()
+                buffer[step % SLOTS, TOP + first : TOP + last] = 0
+            self.filled[step % SLOTS] = (0, 0)
+        self.filled[now.step % SLOTS] = (now.first, now.last)
         self.now = now
 
     def put(self, name: str, x: Tensor) -> None:
         """Store (n, channels), the values of a named buffer at the present step's positions."""
-        if name not in self.buffers:
-            self.buffers[name] = torch.zeros(SLOTS, self.rows, x.shape[1], device=self.device)
-        self.buffers[name][self.now.step % SLOTS, TOP + self.now.first : TOP + self.now.last] = x
+        self._buffer(name, x.shape[1])[self.now.step % SLOTS, TOP + self.now.first : TOP + self.now.last] = x
 
     def at(self, name: str, dr: int, dc: int, channels: int) -> Tensor:
         """(n, channels): a named buffer at the neighbours (dr, dc) of the present positions."""
-        if name not in self.buffers:
-            self.buffers[name] = torch.zeros(SLOTS, self.rows, channels, device=self.device)
-        slot = self.buffers[name][(self.now.step + 2 * dr + dc) % SLOTS]
+        slot = self._buffer(name, channels)[(self.now.step + 2 * dr + dc) % SLOTS]
         return slot[TOP + self.now.first + dr : TOP + self.now.last + dr]
+
+    def _buffer(self, name: str, channels: int) -> Tensor:
+        if name not in self.buffers:
+            size = (SLOTS, self.rows, channels)
+            self.buffers[name] = torch.zeros(size, dtype=torch.float32, device=self.device)
+        return self.buffers[name]
 
     def look(self, name: str, layer: Layer, x: Tensor | None, beside: Tensor | None) -> Tensor:
         """A layer at the present positions, its neighbourhood from the named buffer (see masked.Look)."""

@@ -241,6 +241,7 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "inference mode": torch.inference_mode,
     "float64": lambda: _default_type(torch.float64),
+    "bfloat16 by default": lambda: _default_type(torch.bfloat16),
 }
 
 

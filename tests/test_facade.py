@@ -284,3 +284,11 @@ def test_the_same_bits_in_other_pieces(expected: tuple[bytes, ...], monkeypatch:
     monkeypatch.setattr(blocks, "STRIP_PIXELS", 100)
     monkeypatch.setattr("vlcodec.models.photo.STRIP_ROWS", 4)
     assert everything() == expected
+
+
+def test_what_the_machine_cannot_hold_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = vlcodec.compress(PICTURE)
+    monkeypatch.setattr(facade.os, "sysconf", lambda name: 2**10)
+    for call in (lambda: vlcodec.compress(PICTURE), lambda: vlcodec.decompress(data)):
+        with pytest.raises(vlcodec.VlcodecError, match=r"needs about 0\.0 GiB of memory; this machine has 0\.0"):
+            call()

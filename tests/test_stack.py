@@ -9,7 +9,7 @@ from vlcodec.codec import stack as module
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 from vlcodec.codec.stack import Noise, Stack, join_digits, philox_words, split_digits
-from vlcodec.codec.tables import Bernoulli, Categorical, LogisticMixture, Uniform
+from vlcodec.codec.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
 
 BOTTOM = b"what lay there before"
 
@@ -187,3 +187,24 @@ def test_noise_follows_the_table(make) -> None:  # type: ignore[no-untyped-def]
     probability = np.exp2([-ideal_bits(one, np.array([s])) for s in range(total)])
     symbols = Noise(1, 2, 0, n).pop(make(n), np.arange(n))
     assert abs(chi_square(np.bincount(symbols, minlength=total), probability)) < 4
+
+
+def test_tables_in_fortran_order_are_the_same_tables() -> None:
+    logit, symbols = np.arange(60).reshape(12, 5) % 37, np.arange(12) % 5
+    stacks = []
+    for table in (logit, np.asfortranarray(logit)):
+        stack = Stack()
+        stack.push(Categorical(table), symbols)
+        assert (Stack(stack.to_bytes()).pop(Categorical(table), np.arange(12)) == symbols).all()
+        stacks.append(stack.to_bytes())
+    assert stacks[0] == stacks[1]
+
+
+def test_symbols_that_a_distribution_does_not_have_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"a symbol must lie in \[0, 5\)"):
+        Stack().push(Categorical(np.zeros((1, 5), np.int64)), np.array([5]))
+
+
+def test_noise_refuses_symbols_of_three_digits() -> None:
+    with pytest.raises(ValueError, match="bits for 2 digits, not 3"):
+        Noise(0, 1, 0, 1).pop(GaussianGrid(np.zeros(1, np.int64), np.full(1, 90)), np.zeros(1, np.int64))

@@ -54,8 +54,9 @@ def test_a_run(pictures: list[Path], tmp_path: Path, options: dict[str, Any]) ->
     assert seen == [("train", step, STEPS) for step in range(1, STEPS + 1)]
     assert not net.training
     rows = list(csv.reader((tmp_path / "out" / "log.csv").read_text().splitlines()))
-    assert [row[0] for row in rows] == [*map(str, range(1, STEPS + 1)), f"# step {STEPS}", *["# held out"] * 4]
-    terms = np.array([row[2:] for row in rows[:STEPS]], float)  # loss, pixels, kl, mse
+    steps = [*map(str, range(1, STEPS + 1))]
+    assert [row[0] for row in rows] == ["step", *steps, f"# step {STEPS}", *["# held out"] * 4]
+    terms = np.array([row[2:] for row in rows[1 : STEPS + 1]], float)  # loss, pixels, kl, mse
     assert np.isfinite(terms).all()
     assert (terms > 0).all()
     assert terms[:, 1].max() < 3 * 14 * math.log(2) + 30  # nats of a pixel: the floor bounds each channel

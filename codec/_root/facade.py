@@ -5,6 +5,7 @@ Brings codec and models together. Importing it is instant: torch, numpy, Pillow 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vlcodec.models.photo import Features, PhotoModel
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
+BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
+MAX_BYTES = container.MAX_FILE  # of any file that is read
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 
 
@@ -44,7 +47,8 @@ def compress(
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         device: "auto", "cpu" or "cuda".
 
-    Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device.
+    Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
+    FormatError for a seed outside [0, 2^64). One call at a time: torch's settings are changed and restored meanwhile.
     """
     from vlcodec.codec import image as images
 
@@ -114,12 +118,13 @@ def rate(
         file = _write(net, picture, header, progress)
         u = latents.dither(seed, latents.grid_shape(net, header.height, header.width))
         z = latents.read_latents(net, file.latents, u, header.quality)
-        kl = ledger.bits(net.prior(u, header.quality), (z - u) // 32 + 128)
+        kl = ledger.bits(net.prior(u, header.quality), latents.symbols_of(z, u))
         fz, given = net.decode(z, header.quality), 0.0
         for _, first, rows in pixels.bands(header.height):
             part = net.to_symbols(picture.pixels[first : first + rows], header.grey)
             given += ledger.bits(net.pixels(fz, first, rows, header.width, header.grey), part)
-        error = net.mean_image(fz, header.height, header.width).astype(np.float64) - picture.pixels
+        mean = net.mean_image(fz, header.height, header.width)[..., 1 if header.grey else slice(None)]
+        error = mean.astype(np.float64) - picture.pixels[..., 1 if header.grey else slice(None)]
     lossless, sizes = container.pack(file), container.sizes(file)
     lossy = container.pack(_lossy_part(file))
     return ledger.RateReport(
@@ -173,7 +178,7 @@ def info(data: bytes) -> dict[str, Any]:
         "lossless": header.lossless,
         "quality": header.quality,
         "seed": header.seed,
-        "bands": header.bands,
+        "bands": len(file.bands),
         "bytes": {**container.sizes(file), "file": len(data)},
     }
 
@@ -226,8 +231,8 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
     for name, check in checks:
         try:
             results.append({"check": name, "ok": True, "detail": check()})
-        except VlcodecError as error:
-            results.append({"check": name, "ok": False, "detail": str(error)})
+        except Exception as error:  # whatever is wrong with the machine, it is the answer
+            results.append({"check": name, "ok": False, "detail": f"{error}"})
     return results
 
 
@@ -266,6 +271,8 @@ def train(
     zoo.by_name(model)
     if (out / "checkpoint.pt").exists() != resume:
         raise ModelError("resume goes on from a checkpoint, and without it there must be none in the output folder")
+    if patch % 16 or batch < 4:
+        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 4: one of each quality")
     pictures = find_pictures(data, exclude)
     if not pictures:
         raise ImageError("there is no picture to train on")
@@ -298,10 +305,9 @@ def _prepare(
     if not 1 <= quality <= entry.qualities:
         raise ModelError(f"model {model} has qualities 1 to {entry.qualities}, not {quality}")
     height, width, _ = picture.pixels.shape
-    if max(height, width) > container.MAX_SIDE or height * width > container.MAX_PIXELS:
-        raise ImageError(f"a picture may have at most {container.MAX_PIXELS} pixels; this has {height * width}")
     digest = zoo.digest(model)[:2]
     header = container.Header(entry.id, digest, width, height, picture.grey, lossless, quality, seed)
+    _check_memory(header)
     return zoo.load(model, _device(device)), header
 
 
@@ -315,6 +321,7 @@ def _model_of(header: container.Header, device: str) -> PhotoModel:
         )
     if not 1 <= header.quality <= entry.qualities:
         raise FormatError(f"model {entry.name} has qualities 1 to {entry.qualities}, not {header.quality}")
+    _check_memory(header)
     return zoo.load(entry.name, _device(device))
 
 
@@ -381,6 +388,20 @@ def _tick(progress: Progress | None, what: str, part: int, parts: int) -> Callab
     if progress is None:
         return None
     return lambda done, total: progress(what, part * total + done, parts * total)
+
+
+def _check_memory(header: container.Header) -> None:
+    """Refuse, before any is taken, a picture that needs more memory than the machine has."""
+    needed = BYTES_PER_PIXEL * header.width * header.height + BYTES_PER_BAND_PIXEL * header.width * container.BAND_ROWS
+    try:
+        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return
+    if needed > present:
+        raise VlcodecError(
+            f"a picture of {header.width} x {header.height} needs about {needed / 2**30:.1f} GiB of memory; "
+            f"this machine has {present / 2**30:.1f}"
+        )
 
 
 @contextmanager

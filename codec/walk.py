@@ -18,7 +18,7 @@ def encode(steps: Steps, symbols: Ints, stack: Stack, tick: Tick | None = None) 
     for done, step in enumerate(steps.parallel(symbols)):
         stack.push(step.distribution, flat[step.index])
         if tick is not None:
-            tick(done, steps.count)
+            tick(done + 1, steps.count)
 
 
 def decode(steps: Steps, source: Source, tick: Tick | None = None) -> Ints:
@@ -31,7 +31,7 @@ def decode(steps: Steps, source: Source, tick: Tick | None = None) -> Ints:
             symbols = source.pop(step.distribution, step.index)
             flat[step.index] = symbols
             if tick is not None:
-                tick(done, steps.count)
+                tick(done + 1, steps.count)
             step = walk.send(symbols)
     except StopIteration:
         pass

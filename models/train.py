@@ -118,7 +118,7 @@ def train(
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
     steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
-    part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
+    part: "autoencoder" trains that and the prior alone, at a ninth of the cost; "pixels" the PixelCNN and the decoder's
     last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)

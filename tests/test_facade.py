@@ -170,7 +170,7 @@ def test_progress_is_told_to_the_end() -> None:
     for what in ("latents", "pixels"):
         shares = [done / total for name, done, total in seen if name == what]
         assert shares == sorted(shares)
-        assert 0.5 <= shares[-1] < 1
+        assert shares[-1] == 1
 
 
 # ---- info, models, verify, selftest --------------------------------------------------------------------------------

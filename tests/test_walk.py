@@ -64,7 +64,7 @@ def test_progress_is_told_at_each_step() -> None:
     stack = Stack()
     encode(Chain(), SYMBOLS, stack, lambda *args: seen.append(args))
     decode(Chain(), stack, lambda *args: seen.append(args))
-    assert seen == 2 * [(i, LENGTH) for i in range(LENGTH)]
+    assert seen == 2 * [(i, LENGTH) for i in range(1, LENGTH + 1)]
 
 
 def test_a_block_without_steps() -> None:

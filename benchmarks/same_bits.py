@@ -23,6 +23,7 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.models import zoo
+from vlcodec.models.export import load_file
 from vlcodec.models.photo import PhotoModel
 
 WHAT = ("lossless file", "its pixels", "lossy file", "mean image", "sample")
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     found, weights = {path.name: load(path) for path in chosen.pictures}, zoo.by_name("photo").path
     digests: dict[Way, dict[str, list[str]]] = {}
-    model = cache(lambda device, carrier: zoo.load_file(weights, torch.device(device), carrier))
+    model = cache(lambda device, carrier: load_file(weights, "photo", torch.device(device), carrier))
     for way in ways():
         digests[way] = {name: made(picture, way, model(way.device, way.carrier)) for name, picture in found.items()}
         say(f"{way}: done")

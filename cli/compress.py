@@ -6,7 +6,7 @@ import os
 import click
 
 from vlcodec import facade
-from vlcodec.cli import files, options
+from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
 
 
@@ -14,9 +14,10 @@ from vlcodec.cli.progress import progress
 @click.argument("images", nargs=-1, required=True, metavar="IMG...")
 @click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
 @options.quality
-@click.option("--lossless", is_flag=True, help="Keep every pixel.")
+@click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.seed
 @options.model
+@options.threshold
 @options.device
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
 @options.json
@@ -26,9 +27,10 @@ def compress(
     images: tuple[str, ...],
     out: str | None,
     quality: int | None,
-    lossless: bool,
+    lossless: bool | None,
     seed: int,
-    model: str,
+    model: str | None,
+    threshold: int | None,
     device: str,
     verify: bool,
     as_json: bool,
@@ -38,8 +40,34 @@ def compress(
     """Compress each IMG; photo.png becomes photo.vlz beside it, and - is stdin to stdout.
 
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
+
+    Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
-    targets = files.targets(images, out, lambda name: os.path.splitext(name)[0] + ".vlz")
+    if archives.wanted(images, out):
+        if quality is not None:
+            raise click.UsageError("-q is for single pictures: an archive has one quality")
+        target = files.targets(images[:1], out, vlz_name)[images[0]]
+
+        def pack(_: str) -> None:
+            files.check(target, force)
+            with progress(target, quiet or as_json) as show:
+                data = archives.make(
+                    images,
+                    show,
+                    model=model or archives.DEFAULT_MODEL,
+                    lossless=lossless is not False,
+                    seed=seed,
+                    threshold=threshold,
+                    device=device,
+                    verify=verify,
+                )
+            files.write(target, data, force)
+            if not quiet:
+                click.echo(archives.report(target, data, as_json), err=target == files.STREAM)
+
+        files.each([images[0] if len(images) == 1 else target], pack)
+        return
+    targets = files.targets(images, out, vlz_name)
 
     def work(source: str) -> None:
         target = targets[source]
@@ -47,15 +75,27 @@ def compress(
         image = files.read(source)
         with progress(source, quiet or as_json) as show:
             data = facade.compress(
-                image, model=model, lossless=lossless, quality=quality, seed=seed, device=device, progress=show
+                image,
+                model=model or "photo",
+                lossless=bool(lossless),
+                quality=quality,
+                seed=seed,
+                threshold=threshold,
+                device=device,
+                progress=show,
             )
             if verify:
-                facade.verify(data, image, device=device, progress=show)
+                facade.verify(data, image, threshold=threshold, device=device, progress=show)
         files.write(target, data, force)
         if not quiet:
             click.echo(report(source, target, data, as_json), err=target == files.STREAM)
 
     files.each(images, work)
+
+
+def vlz_name(name: str) -> str:
+    """photo.png -> photo.vlz"""
+    return os.path.splitext(name)[0] + ".vlz"
 
 
 def report(source: str, target: str, data: bytes, as_json: bool) -> str:

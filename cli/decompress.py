@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from vlcodec import facade
-from vlcodec.cli import files, options
+from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
 
 
@@ -33,9 +33,25 @@ def decompress(
     quiet: bool,
     force: bool,
 ) -> None:
-    """Decompress each F.vlz to a PNG; photo.vlz becomes photo.vlz.png beside it, and - is stdin to stdout."""
+    """Decompress each F.vlz to a PNG; photo.vlz becomes photo.vlz.png beside it, and - is stdin to stdout.
+
+    An archive's pictures go into a folder, F.vlz.pictures, or into one array with -o NAME.npy.
+    """
     from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
 
+    if any(archives.is_one(source) for source in sources):
+        if len(sources) > 1 or decode is not None:
+            raise click.UsageError("an archive is decompressed alone, and without --decode")
+
+        def unpack(source: str) -> None:
+            data = files.read(source)
+            with progress(source, quiet or as_json) as show:
+                target = archives.unpack(source, data, out, seed, device, force, show)
+            if not quiet:
+                click.echo(archives.report(target, data, as_json))
+
+        files.each(sources, unpack)
+        return
     targets = files.targets(sources, out, lambda name: name + ".png")
     for target in targets.values():
         if target != files.STREAM and not target.lower().endswith(".png"):

@@ -5,7 +5,7 @@ import json
 import click
 
 from vlcodec import facade
-from vlcodec.cli import files, options
+from vlcodec.cli import archives, files, options
 
 
 @click.command(short_help="What a .vlz file says of itself.")
@@ -20,6 +20,9 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
             click.echo(json.dumps({"input": source, **header}))
             return
         click.echo(click.format_filename(source))
+        if "pictures" in header:
+            archives.show_info(header)
+            return
         parts = header.pop("bytes")
         for name, value in header.items():
             click.echo(f"  {name:<12} {value}")

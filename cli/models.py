@@ -17,8 +17,8 @@ def models(as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(row))
         return
-    click.echo(f"{'name':<16}{'id':>4}{'bytes':>12}  {'digest':<14}{'-q':<12}description")
+    click.echo(f"{'name':<20}{'id':>4}{'bytes':>12}  {'digest':<14}{'-q':<12}description")
     for row in rows:
         rates = ",".join(map(str, row["qualities"]))
         weights = f"{row['bytes']:>12,}  {row['digest'][:12]:<14}"
-        click.echo(f"{row['name']:<16}{row['id']:>4}{weights}{rates:<12}{row['description']}")
+        click.echo(f"{row['name']:<20}{row['id']:>4}{weights}{rates:<12}{row['description']}")

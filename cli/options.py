@@ -2,7 +2,12 @@
 
 import click
 
-model = click.option("--model", default="photo", show_default=True, metavar="NAME", help="See `vlcodec models`.")
+model = click.option("--model", metavar="NAME", help="See `vlcodec models`.  [default: photo; for archives vlae-mnist]")
+threshold = click.option(
+    "--threshold",
+    type=click.IntRange(0, 255),
+    help="Grey from which on a pixel is white, if the model is of black and white.",
+)
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 quality = click.option("-q", "--quality", type=click.IntRange(1, 4), help="1 smallest to 4 best.")
 seed = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all noise.")

@@ -1,11 +1,12 @@
 """`vlcodec rate`: what each part of a picture's file costs."""
 
 import json
+from typing import Any
 
 import click
 
 from vlcodec import facade
-from vlcodec.cli import files, options
+from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
 
 
@@ -14,16 +15,36 @@ from vlcodec.cli.progress import progress
 @options.quality
 @options.seed
 @options.model
+@options.threshold
+@click.option("--samples", type=click.IntRange(min=0), default=0, help="Of the importance-sampled likelihood.")
 @options.device
 @options.json
-def rate(images: tuple[str, ...], quality: int | None, seed: int, model: str, device: str, as_json: bool) -> None:
-    """Measure each IMG: what latents, pixels and header cost, and how close the real file is to the bound."""
+def rate(
+    images: tuple[str, ...],
+    quality: int | None,
+    seed: int,
+    model: str | None,
+    threshold: int | None,
+    samples: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure each IMG: what latents, pixels and header cost, and how close the real file is to the bound.
+
+    A file that holds several pictures is measured as an archive.
+    """
 
     def work(source: str) -> None:
+        shared: dict[str, Any] = {"seed": seed, "threshold": threshold, "device": device}
         with progress(source, as_json) as show:
-            report = facade.rate(
-                files.read(source), model=model, quality=quality, seed=seed, device=device, progress=show
-            )
+            report: Any
+            if archives.wanted((source,), None):
+                pictures, names = archives.read((source,))
+                chosen = model or archives.DEFAULT_MODEL
+                report = facade.rate_archive(pictures, model=chosen, names=names, progress=show, **shared)
+            else:
+                shared |= {"quality": quality, "samples": samples}
+                report = facade.rate(files.read(source), model=model or "photo", progress=show, **shared)
         if as_json:
             click.echo(json.dumps({"input": source, **report.to_dict()}))
         else:

@@ -10,7 +10,7 @@ from vlcodec.cli import options
 
 
 @click.command(short_help="Does this machine give the right bits?")
-@options.model
+@click.option("--model", default="photo", show_default=True, metavar="NAME", help="See `vlcodec models`.")
 @options.device
 @options.json
 def selftest(model: str, device: str, as_json: bool) -> None:

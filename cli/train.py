@@ -1,7 +1,7 @@
 """`vlcodec train`: weights from pictures."""
 
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TextIO
 
 import click
 
@@ -23,10 +23,10 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
-@click.option("--batch", type=click.IntRange(min=4), default=10, show_default=True, help="Patches a step.")
+@click.option("--batch", type=click.IntRange(min=1), help="Patches or pictures a step.  [default: 10; vlae 100]")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1.2e-3, help="Peak learning rate.")
-@click.option("--part", type=click.Choice(["all", "autoencoder", "pixels"]), default="all", show_default=True)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate.")
+@click.option("--part", help="photo: all, autoencoder or pixels; vlae: gaussian or uniform.  [default: the first]")
 @click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
 @options.quiet
 def train(
@@ -39,14 +39,14 @@ def train(
     resume: bool,
     seed: int,
     device: str,
-    batch: int,
+    batch: int | None,
     patch: int,
-    rate: float,
-    part: Literal["all", "autoencoder", "pixels"],
+    rate: float | None,
+    part: str | None,
     exclude: TextIO | None,
     quiet: bool,
 ) -> None:
-    """Train MODEL on the pictures in the folders DATA."""
+    """Train MODEL on the pictures in the folders DATA; a vlae model on its set in the one folder of binary sets."""
     with progress(model, quiet) as show:
         path = facade.train(
             model,

@@ -3,6 +3,8 @@
 Messages name no file; whoever knows the path (the command line) puts it in front.
 """
 
+from typing import Any
+
 
 class VlcodecError(Exception):
     """Base of everything that vlcodec refuses on purpose; catch this one to catch them all."""
@@ -14,6 +16,14 @@ class ImageError(VlcodecError):
 
 class FormatError(VlcodecError):
     """Bytes that are not a valid .vlz file, or content that the format cannot hold."""
+
+
+class ArchiveDamage(FormatError):
+    """A damaged archive; pictures: those before the damage that their checksums vouch for, (N, H, W) uint8."""
+
+    def __init__(self, message: str, pictures: Any) -> None:
+        super().__init__(message)
+        self.pictures = pictures
 
 
 class ModelError(VlcodecError):

@@ -25,7 +25,7 @@ from vlcodec.codec.errors import ImageError
 # some of its other formats need.
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 
-_RULE: Final = "a picture must be 8-bit RGB, grey (L) or palette (P) without transparency"
+_RULE: Final = "a picture must be 8-bit RGB, grey (L), bilevel (1) or palette (P) without transparency"
 _TOO_LARGE: Final = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
 
 _UPRIGHT: Final = {  # EXIF orientation -> what undoes it
@@ -52,9 +52,9 @@ class Picture:
 def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
     """Read a picture from a path, a file's bytes, a binary stream (to its end) or a Pillow image.
 
-    Taken are 8-bit RGB, grey (mode L) and opaque palette pictures; a palette becomes the RGB values that it stands for,
-    exactly. EXIF orientation is applied, because the tag itself is lost with all other metadata. A Pillow image is not
-    changed; one whose pixels are in memory already is taken at the 8 bits that it shows.
+    Taken are 8-bit RGB, grey (mode L), bilevel (mode 1, as grey) and opaque palette pictures; a palette becomes the RGB
+    values that it stands for, exactly. EXIF orientation is applied, because the tag itself is lost with all other
+    metadata. A Pillow image is not changed; one whose pixels are in memory already is taken at the 8 bits it shows.
 
     Raises ImageError for anything else: unreadable, damaged, larger than the container's limits, alpha or a transparent
     colour, 16 bits, several frames, other modes.
@@ -69,9 +69,57 @@ def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
         return _picture(image)
 
 
+def load_many(data: bytes) -> list[Picture] | npt.NDArray[np.uint8] | None:
+    """The pictures of a file that holds several: a TIFF of several pages, an array (N, H, W) in an .npy or .npz file.
+
+    None for any other file. Raises ImageError for a damaged one, and for arrays of anything else.
+    """
+    if data[:6] == b"\x93NUMPY" or data[:4] == b"PK\x03\x04":
+        return _array(data)
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    with _pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        count = getattr(image, "n_frames", 1)
+        if count == 1:
+            return None
+        if count * image.width * image.height > MAX_PIXELS:
+            raise ImageError(_TOO_LARGE)
+        pages = []
+        for page in range(count):
+            image.seek(page)
+            pages.append(_picture(image.copy()))
+        return pages
+
+
+def _array(data: bytes) -> npt.NDArray[np.uint8]:
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]
+    except Exception as error:  # numpy's and zipfile's readers raise whatever they run into
+        raise ImageError("damaged or cut short: the array cannot be read") from error
+    if len(arrays) != 1:
+        raise ImageError(f"an .npz file must hold one array, not {len(arrays)}")
+    array: npt.NDArray[np.uint8] = arrays[0]
+    return array
+
+
 def to_image(pixels: npt.NDArray[np.uint8], grey: bool) -> Image.Image:
     """The Pillow image, mode RGB or L, of (H, W, 3) uint8 pixels; the red channel stands for a grey picture's one."""
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
+
+
+def is_bilevel(picture: Picture) -> bool:
+    """Whether a picture is grey with the values 0 and 255 alone; an RGB picture may be, too."""
+    p = picture.pixels
+    return bool(((p == 0) | (p == 255)).all() and (p == p[..., :1]).all())
+
+
+def threshold(picture: Picture, level: int) -> Picture:
+    """Black and white: white where the luminance (ITU-R 601, as Pillow has it) is at least `level`."""
+    if not 0 <= level <= 255:
+        raise ImageError(f"a threshold is a grey level from 0 to 255, not {level}")
+    grey = np.asarray(Image.fromarray(picture.pixels).convert("L"))
+    return Picture(np.repeat(np.where(grey >= level, 255, 0).astype(np.uint8)[..., np.newaxis], 3, axis=2), grey=True)
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -124,8 +172,8 @@ def _picture(image: Image.Image) -> Picture:
     """Check what an image says of itself, then decode it. Raises ImageError, or whatever Pillow raises."""
     _check(image)
     upright = _upright(image)
-    if image.mode == "L":
-        grey = np.asarray(upright)  # (H, W)
+    if image.mode in ("L", "1"):
+        grey = np.asarray(upright.convert("L"))  # (H, W)
         return Picture(np.repeat(grey[:, :, np.newaxis], 3, axis=2), grey=True)  # (H, W, 3)
     return Picture(np.array(upright.convert("RGB")), grey=False)  # (H, W, 3)
 
@@ -138,7 +186,7 @@ def _check(image: Image.Image) -> None:
         raise ImageError(_TOO_LARGE)
     if image.has_transparency_data:
         raise ImageError(f"mode {image.mode} with transparency: alpha is not supported yet")
-    if image.mode not in ("RGB", "L", "P"):
+    if image.mode not in ("RGB", "L", "P", "1"):
         raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
     if _is_deep(image):
         raise ImageError(f"more than 8 bits per channel are not supported: {_RULE}")

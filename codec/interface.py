@@ -97,3 +97,48 @@ class ImageModel(Protocol):
 
     def to_pixels(self, symbols: Ints) -> Bytes:
         """The inverse: (rows, W, 1 or 3) -> (rows, W, 3) uint8."""
+
+
+class Lanes(Protocol):
+    """What models of pictures of one fixed size offer to archives: N pictures at once, (N, H, W) uint8."""
+
+    latents: int  # of a picture
+
+    def pixels(self, z: Ints) -> Steps:
+        """p(x | z) of latents (N, latents): block (H, W, N)."""
+
+    def to_symbols(self, pictures: Bytes) -> Ints:
+        """(N, H, W) uint8 -> (H, W, N): the block's symbols."""
+
+    def to_pictures(self, symbols: Ints) -> Bytes:
+        """The inverse of to_symbols."""
+
+
+class ChainedModel(Lanes, Protocol):
+    """A gaussian posterior on a grid, coded by bits-back. Symbols of latents and of noise are (N, latents)."""
+
+    posterior: Literal["gaussian"]
+
+    def given(self, pictures: Bytes) -> Distribution:
+        """q(z | x): N x latents symbols, latents innermost."""
+
+    def noise(self, n: int) -> Distribution:
+        """The prior of n x latents noise symbols."""
+
+    def to_noise(self, z: Ints) -> Ints:
+        """Latents' symbols -> noise symbols, a bijection."""
+
+    def from_noise(self, noise: Ints) -> Ints:
+        """The inverse of to_noise."""
+
+
+class DitheredModel(Lanes, Protocol):
+    """A uniform posterior of one step, coded by dither. Latents are (N, latents) in 1/32 step."""
+
+    posterior: Literal["uniform"]
+
+    def centres(self, pictures: Bytes) -> Ints:
+        """(N, latents): centres of the posterior, in 1/32 step."""
+
+    def prior(self, dither: Ints) -> Steps:
+        """The latents' symbols, k + 128 in [0, 255], given the dither; block of its shape."""

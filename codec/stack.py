@@ -118,6 +118,17 @@ class Noise:
         return join_digits(digits, distribution.radix)
 
 
+class Likeliest:
+    """Every symbol's likeliest value, digit by digit; of equals the smallest."""
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """(n,) symbols."""
+        digits: list[Ints] = []
+        for _ in distribution.radix:
+            digits.append(distribution.counts(digits).argmax(1))
+        return join_digits(digits, distribution.radix)
+
+
 def philox_words(seed: int, purpose: int, block: int, size: int) -> NDArray[np.uint64]:
     """(size,) raw 64-bit words of Philox4x64 with key (seed, purpose 2^32 + block), counter from 0."""
     key = np.array([seed, (purpose << 32) + block], np.uint64)

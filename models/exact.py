@@ -18,16 +18,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from functools import cache
 from typing import TypedDict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation
+from vlcodec.codec.lookup import exp_table
+
+UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation of 8-bit layers
+FINE_UNIT = 1024  # likewise of fine layers, which are rounded after training
+FINE_MAX = 2**17 - 1  # their hidden activations are integers in [-FINE_MAX, FINE_MAX]
 ACTIVATION_MAX = 1023  # hidden activations are integers in [0, 1023]
 STREAM_MAX = 8191  # what one residual branch may add to a residual stream
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
+BIAS_MAX = 0.98 * 2**31
+_ELU_REACH = 10 * FINE_UNIT  # below, e^x - 1 is -1
 CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
 
 
@@ -98,16 +106,33 @@ def clip(x: Tensor) -> Tensor:
     return x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
 
 
+@cache
+def _elu_table() -> Tensor:
+    """round(FINE_UNIT (e^(i / FINE_UNIT) - 1)) at i + _ELU_REACH, for i in [-_ELU_REACH, 0]."""
+    falling = exp_table(Fraction(-1, FINE_UNIT), _ELU_REACH + 1, Fraction(0), FINE_UNIT)
+    return torch.from_numpy(falling[::-1].copy() - FINE_UNIT).float()
+
+
+def elu(x: Tensor) -> Tensor:
+    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); a table outside training."""
+    if torch.is_grad_enabled():
+        return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)  # type: ignore[no-any-return]
+    below = _elu_table().to(x.device)[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
+    return torch.where(x > 0, x, below).clamp(max=FINE_MAX)
+
+
 class Layer(nn.Module):
     """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
 
-    y = clamp(round(gain * (sum w x + UNIT * bias)), low, high), all of x and y integers.
+    y = clamp(round(gain * (sum w x + unit * bias)), low, high), all of x and y integers.
 
     Args:
         taps: neighbours seen; `OWN` makes a 1x1 layer.
         inputs, outputs: channels. beside: further channels, seen at the own position alone.
         gain: power of two per output channel (or one for all); low, high: output range, likewise.
         input_max: largest |input|, for the proof of the bound. bits: of a weight, sign included.
+        unit: integer units per 1.0 of the inputs. mask: (outputs, fan_in) of 0 and 1; weights at 0 are 0.
+        fine: rounded after training, which leaves rounding and the outputs' range out (but for a range from 0: ReLU).
         carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
     """
 
@@ -115,6 +140,7 @@ class Layer(nn.Module):
     gain: Tensor
     low: Tensor
     high: Tensor
+    mask: Tensor | None
 
     def __init__(
         self,
@@ -129,39 +155,53 @@ class Layer(nn.Module):
         input_max: int = ACTIVATION_MAX,
         bits: int = 8,
         carrier: torch.dtype = torch.float32,
+        unit: int = UNIT,
+        mask: Tensor | None = None,
+        fine: bool = False,
         init: float = 1.0,
     ) -> None:
         super().__init__()
-        self.taps, self.inputs, self.outputs, self.beside = taps, inputs, outputs, beside
+        self.taps, self.inputs, self.outputs, self.beside, self.unit = taps, inputs, outputs, beside, unit
+        self.fine = fine
         self.input_max, self.weight_max, self.carrier = input_max, 2 ** (bits - 1) - 1, carrier
         fan_in = len(self.taps) * inputs + beside
         self.weight = nn.Parameter(torch.randn(outputs, fan_in) * init * math.sqrt(2.0 / fan_in))  # tap-major
         self.bias = nn.Parameter(torch.zeros(outputs))
         for name, value in (("gain", gain), ("low", low), ("high", high)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
+        self.register_buffer("mask", mask, False)
         rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
         self.above, self.below = max(0, -min(rows)), max(0, max(rows))
         self.left, self.right = max(0, -min(columns)), max(0, max(columns))
         places = [(r + self.above) * (self.left + self.right + 1) + c + self.left for r, c in self.taps]
         self.register_buffer("places", torch.tensor(places), False)  # of the taps in conv2d's kernel
+        self.rectified = bool((self.low == 0).all())
         self.quantised = False
         self._frozen: tuple[Tensor, ...] | None = None  # weight (fan_in, outputs), bias, multiplier
 
     # ---- integers ------------------------------------------------------------------------------------------------
 
+    def used(self) -> Tensor:
+        """(outputs, fan_in) real weights, masked."""
+        return self.weight if self.mask is None else self.weight * self.mask
+
     def exponent(self) -> Tensor:
         """(outputs,) e such that round(w 2^e) are the integer weights: the largest e that keeps the weights within
-        their bits, and every possible sum within the exact range of the layer's carrier (with 2 % to spare)."""
-        w = self.weight.detach().abs()
-        reach = w.sum(1) * self.input_max + self.bias.detach().abs() * UNIT
-        room = torch.minimum(self.weight_max / w.amax(1).clamp_min(1e-12), 0.98 * CARRIER_LIMIT[self.carrier] / reach)
-        return torch.floor(torch.log2(room)).clamp(-8, 16)
+        their bits, the bias within 32, and every possible sum within the exact range of the layer's carrier (with 2 %
+        to spare)."""
+        w, b = self.used().detach().abs(), self.bias.detach().abs() * self.unit
+        room = torch.minimum(
+            self.weight_max / w.amax(1).clamp_min(1e-12),
+            0.98 * CARRIER_LIMIT[self.carrier] / (w.sum(1) * self.input_max + b).clamp_min(1e-12),
+        )
+        room = torch.minimum(room, BIAS_MAX / b.clamp_min(1e-12))
+        return torch.floor(torch.log2(room)).clamp(-8, 20 if self.fine else 16)
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values."""
         e = self.exponent().double()
-        w = (self.weight.detach().double() * torch.exp2(e)[:, None]).round()
-        b = (self.bias.detach().double() * UNIT * torch.exp2(e)).round()
+        w = (self.used().detach().double() * torch.exp2(e)[:, None]).round()
+        b = (self.bias.detach().double() * self.unit * torch.exp2(e)).round()
         return w, b, e
 
     def prove(self, weight: Tensor, bias: Tensor, carrier: torch.dtype | None = None) -> None:
@@ -180,7 +220,7 @@ class Layer(nn.Module):
         scale = torch.exp2(-exponent)
         with torch.no_grad():
             self.weight.copy_(weight * scale[:, None])
-            self.bias.copy_(bias * scale / UNIT)
+            self.bias.copy_(bias * scale / self.unit)
         kind, device = carrier or self.carrier, self.weight.device
         frozen = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
         self._frozen = tuple(t.to(device, kind) for t in frozen)
@@ -207,6 +247,15 @@ class Layer(nn.Module):
         y.mul_(multiplier).round_()
         return torch.clamp(y.to(torch.float32), self.low, self.high)
 
+    def part(self, columns: Tensor, inputs: slice, outputs: slice) -> Tensor:
+        """`step` of some outputs, from some inputs (n, len(inputs)); what the other inputs would add is left out."""
+        if self._frozen is None:
+            raise RuntimeError("part walks frozen layers: load integers first")
+        weight, bias, multiplier = self._frozen
+        y = torch.addmm(bias[outputs], columns.to(weight.dtype), weight[inputs, outputs])
+        y.mul_(multiplier[outputs]).round_()
+        return torch.clamp(y.to(torch.float32), self.low[outputs], self.high[outputs])
+
     def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
         n, height, width = x.shape[0], x.shape[1], x.shape[2]
         padded = x
@@ -228,13 +277,14 @@ class Layer(nn.Module):
         return out
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
-        w: Tensor = self.weight
-        b = self.bias * UNIT
+        w, b = self.used(), self.bias * self.unit
         if self.quantised:
             e = self.exponent()
             scale = torch.exp2(e)
             w = w + ((w * scale[:, None]).round() / scale[:, None] - w).detach()
             b = b + ((b * scale).round() / scale - b).detach()
+        if self.fine:
+            w, b = w * self.gain[:, None], b * self.gain
         seen = len(self.taps) * self.inputs
         if self.taps == OWN:
             y = F.linear(x, w[:, :seen], b)
@@ -244,6 +294,8 @@ class Layer(nn.Module):
             y = F.conv2d(padded.movedim(-1, 1), kernel, b).movedim(1, -1)
         if beside is not None:
             y = y + F.linear(beside, w[:, seen:])
+        if self.fine:
+            return F.relu(y) if self.rectified else y
         y = y * self.gain
         if self.quantised:
             y = round_through(y)
@@ -255,6 +307,27 @@ class Layer(nn.Module):
         grid = w.new_zeros(self.outputs, rows * columns, self.inputs)
         grid = grid.index_copy(1, self.places, w.view(self.outputs, len(self.taps), self.inputs))
         return grid.view(self.outputs, rows, columns, self.inputs).permute(0, 3, 1, 2)
+
+
+def fine_layer(
+    taps: Taps,
+    inputs: int,
+    outputs: int,
+    *,
+    beside: int = 0,
+    gain: float = 1.0,
+    low: float = -FINE_MAX,
+    high: float = FINE_MAX,
+    input_max: int = FINE_MAX,
+    unit: int = FINE_UNIT,
+    mask: Tensor | None = None,
+    init: float = 1.0,
+) -> Layer:
+    """A layer in float64 carriers, for small nets: activations so fine that rounding can wait until after training."""
+    return Layer(
+        taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, unit=unit, mask=mask,
+        fine=True, init=init, carrier=torch.float64,
+    )  # fmt: skip
 
 
 def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:

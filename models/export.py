@@ -1,8 +1,9 @@
 """Trained nets as integer weights in safetensors files, and back.
 
 Each layer becomes three tensors: `weight` (int8 or int16), `bias` (int32) and `exponent` (int8, per output channel):
-w = weight 2^-exponent. The file's metadata names the model and holds the golden vector: the SHA-256 of everything that
-the integer model puts out for a fixed picture. A device that gives another digest is refused.
+w = weight 2^-exponent; of a masked layer, the weights that the mask leaves, row by row. The file's metadata names the
+model and holds the golden vector: the SHA-256 of all that the integer model puts out for fixed pictures. A device that
+gives another digest is refused.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import ModelError
-from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.exact import BoundError, layers
-from vlcodec.models.photo import PhotoModel
+from vlcodec.models.families import Model, is_whole, model_of, net_of
+from vlcodec.models.zoo import Family, by_name
 
 
 def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -33,6 +34,7 @@ def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
         except BoundError as error:
             raise BoundError(f"layer {name}: {error}") from None
         kind = torch.int8 if layer.weight_max < 128 else torch.int16
+        weight = weight if layer.mask is None else weight[layer.mask.bool()]
         tensors[f"{name}.weight"] = weight.to(kind).cpu().contiguous()
         tensors[f"{name}.bias"] = bias.to(torch.int32).cpu().contiguous()
         tensors[f"{name}.exponent"] = exponent.to(torch.int8).cpu().contiguous()
@@ -44,47 +46,62 @@ def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch
     for name, layer in layers(module):
         try:
             weight, bias, exponent = (tensors[f"{name}.{part}"].double() for part in ("weight", "bias", "exponent"))
+            if layer.mask is not None:
+                if weight.numel() != int(layer.mask.sum()):
+                    raise RuntimeError("as many weights as the mask leaves are needed")
+                weight = torch.zeros(layer.mask.shape, dtype=torch.float64).masked_scatter_(
+                    layer.mask.cpu() > 0, weight
+                )
             layer.load_integers(weight, bias, exponent, carrier)
         except (KeyError, RuntimeError, BoundError) as error:
             raise ModelError(f"the weights do not fit the model at layer {name}: {error}") from None
     module.eval()
 
 
-def golden_picture() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(40, 56, 3) uint8: gradients, edges and pseudo-random texture, from integers alone."""
-    r, c, k = np.indices((40, 56, 3), dtype=np.int64)
-    smooth = 3 * r + 2 * c + 40 * k
-    texture = (((r * 57 + c * 131 + k * 17) * 2654435761) >> 13) % 61
-    block = 90 * ((r // 10 + c // 14) % 2)
-    return np.asarray((smooth + np.where(c > 28, texture, 0) + np.where(r > 20, block, 0)) % 256, np.uint8)
-
-
-def golden_digest(model: PhotoModel) -> str:
-    """SHA-256 (hex) of the latents, priors, features and pixel parameters of the golden picture at every quality."""
-    picture, digest = golden_picture(), hashlib.sha256()
-    for quality in range(1, model.qualities + 1):
-        for outputs in model.everything(picture, quality):
-            digest.update(np.ascontiguousarray(outputs, "<i4").tobytes())
+def golden_digest(model: Model) -> str:
+    """SHA-256 (hex) of all integers that a model makes tables of, on its golden pictures."""
+    digest = hashlib.sha256()
+    for outputs in model.golden():
+        digest.update(np.ascontiguousarray(outputs, "<i4").tobytes())
     return digest.hexdigest()
 
 
-def export(net: Agave, name: str, path: Path) -> None:
-    """Freeze a trained net to integers, and write them with their golden vector.
+def export(net: nn.Module, name: str, path: Path) -> None:
+    """Freeze a trained net to integers, and write them with their golden vector (where no part of it is missing).
 
     Raises BoundError naming the first layer whose sums could leave its carrier's exact range.
     """
     tensors = integer_tensors(net)
     freeze_from(net, tensors)
-    model = PhotoModel(net, next(net.parameters()).device)
+    model = model_of(by_name(name).family, net, next(net.parameters()).device) if is_whole(net) else None
+    golden = "" if model is None else golden_digest(model)
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, {"name": name, "golden": golden_digest(model)})
+    save_file(tensors, partial, {"name": name, "golden": golden})
     partial.replace(path)
 
 
-def weights_of(path: Path) -> dict[str, Tensor]:
-    """The real weights of an exported file, for training to start from. Raises ModelError."""
-    net = Agave(Shape())
-    freeze_from(net, read_weights(path)[0])
+def load_file(path: Path, family: Family, device: torch.device, carrier: torch.dtype | None = None) -> Model:
+    """A model from a file of exported weights, frozen in the layers' own carriers or a wider one.
+
+    Raises ModelError where the device does not reproduce the golden vector bit for bit, and as freeze_from does.
+    """
+    tensors, metadata = read_weights(path)
+    net = net_of(family).to(device)
+    freeze_from(net, tensors, carrier)
+    model = model_of(family, net, device)
+    if golden_digest(model) != metadata.get("golden"):
+        raise ModelError(f"device {device} does not reproduce the golden vector of {path.name}: it is refused")
+    return model
+
+
+def weights_of(path: Path, family: Family) -> dict[str, Tensor]:
+    """The real weights of an exported file, for training to start from. Raises ModelError.
+
+    Of a family of several nets, those that the file has.
+    """
+    tensors = read_weights(path)[0]
+    net = net_of(family, {name.split(".", 1)[0] for name in tensors})
+    freeze_from(net, tensors)
     return net.state_dict()
 
 

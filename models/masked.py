@@ -25,7 +25,8 @@ FIRST: Taps = (
     *((-1, c) for c in (-2, -1, 0, 1)),
     *((0, c) for c in (-2, -1)),
 )
-NEAR: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
+BEFORE: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
+NEAR: Taps = (*BEFORE, (0, 0))
 
 # How a walk shows a layer its neighbourhood: (name of the buffer, layer, its input at the positions walked or None
 # where only earlier positions are seen, what stands beside) -> the layer's output.

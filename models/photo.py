@@ -93,8 +93,13 @@ class PhotoModel:
         full = np.broadcast_to(symbols, (*symbols.shape[:2], COLOURS))
         return full[..., ORDER].astype(np.uint8)
 
-    def everything(self, pixels: Bytes, quality: int) -> Iterator[Ints]:
-        """All integers that tables are made of, for the golden vector: mu, prior, f(z) and pixel parameters."""
+    def golden(self) -> Iterator[Ints]:
+        """All integers that tables are made of, of the golden picture at every quality."""
+        for quality in range(1, self.qualities + 1):
+            yield from self._everything(golden_picture(), quality)
+
+    def _everything(self, pixels: Bytes, quality: int) -> Iterator[Ints]:
+        """mu, prior, f(z) and pixel parameters."""
         mu = self.encode(pixels, quality)
         yield mu
         z = mu // FINE * FINE + 1
@@ -107,3 +112,12 @@ class PhotoModel:
             for step in steps:
                 d = step.distribution
                 yield from (d.logit, d.centre, d.scale)
+
+
+def golden_picture() -> Bytes:
+    """(40, 56, 3) uint8: gradients, edges and pseudo-random texture, from integers alone."""
+    r, c, k = np.indices((40, 56, 3), dtype=np.int64)
+    smooth = 3 * r + 2 * c + 40 * k
+    texture = (((r * 57 + c * 131 + k * 17) * 2654435761) >> 13) % 61
+    block = 90 * ((r // 10 + c // 14) % 2)
+    return np.asarray((smooth + np.where(c > 28, texture, 0) + np.where(r > 20, block, 0)) % 256, np.uint8)

@@ -17,8 +17,8 @@ from torch import Tensor
 from vlcodec.codec.interface import Ints
 from vlcodec.models.exact import Layer
 
-SLOTS = 8  # a tap looks at most 6 steps back
-TOP = 2  # empty rows above the first one: taps look at most 2 rows up
+SLOTS = 16  # a tap looks at most 12 steps back
+TOP = 4  # empty rows above the first one: taps look at most 4 rows up
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,13 @@ def fronts(height: int, width: int, reverse: bool = False) -> Iterator[Front]:
 
 
 class Skewed:
-    """The skewed buffers of one walk over a grid. `look` and `at` speak of the step set by `advance`."""
+    """The skewed buffers of one walk over a grid. `look` and `at` speak of the step set by `advance`.
 
-    def __init__(self, height: int, device: torch.device) -> None:
-        self.rows, self.device = TOP + height, device
+    lanes: grids of the same size that are walked together; n positions are then n x lanes rows, lanes innermost.
+    """
+
+    def __init__(self, height: int, device: torch.device, lanes: int = 1) -> None:
+        self.rows, self.device, self.lanes = TOP + height, device, lanes
         self.buffers: dict[str, Tensor] = {}
         self.now = Front(-1, 0, 0, np.zeros(0, np.int64))
         self.filled = [(0, 0)] * SLOTS  # rows that were last written in each slot
@@ -73,16 +76,17 @@ class Skewed:
 
     def put(self, name: str, x: Tensor) -> None:
         """Store (n, channels), the values of a named buffer at the present step's positions."""
-        self._buffer(name, x.shape[1])[self.now.step % SLOTS, TOP + self.now.first : TOP + self.now.last] = x
+        slot = self._buffer(name, x.shape[1])[self.now.step % SLOTS]
+        slot[TOP + self.now.first : TOP + self.now.last] = x.view(-1, self.lanes, x.shape[1])
 
     def at(self, name: str, dr: int, dc: int, channels: int) -> Tensor:
         """(n, channels): a named buffer at the neighbours (dr, dc) of the present positions."""
         slot = self._buffer(name, channels)[(self.now.step + 2 * dr + dc) % SLOTS]
-        return slot[TOP + self.now.first + dr : TOP + self.now.last + dr]
+        return slot[TOP + self.now.first + dr : TOP + self.now.last + dr].view(-1, channels)
 
     def _buffer(self, name: str, channels: int) -> Tensor:
         if name not in self.buffers:
-            size = (SLOTS, self.rows, channels)
+            size = (SLOTS, self.rows, self.lanes, channels)
             self.buffers[name] = torch.zeros(size, dtype=torch.float32, device=self.device)
         return self.buffers[name]
 

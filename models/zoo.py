@@ -9,24 +9,26 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vlcodec.codec.errors import ModelError
 
 if TYPE_CHECKING:
-    import torch
+    from vlcodec.models.families import Model
 
-    from vlcodec.models.photo import PhotoModel
+Family = Literal["photo", "binary"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named model. id: in every file's header, never reused."""
+    """A named model. id: in every file's header, never reused. side: of the pictures, where only one size is taken."""
 
     name: str
     id: int
     qualities: int
     description: str
+    family: Family = "photo"
+    side: int | None = None
 
     @property
     def path(self) -> Path:
@@ -34,7 +36,13 @@ class Entry:
         return Path(__file__).with_name(f"{self.name}.safetensors")
 
 
-ENTRIES = (Entry("photo", 1, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),)
+ENTRIES = (
+    Entry("photo", 1, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
+    Entry("vlae-mnist", 2, 1, "black and white digits, 28x28 (VLAE, statically binarised MNIST)", "binary", 28),
+    Entry("vlae-mnist-dynamic", 3, 1, "black and white digits, 28x28 (VLAE, dynamic MNIST)", "binary", 28),
+    Entry("vlae-omniglot", 4, 1, "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)", "binary", 28),
+    Entry("vlae-caltech101", 5, 1, "black and white shapes, 28x28 (VLAE, Caltech-101 Silhouettes)", "binary", 28),
+)
 
 
 def by_name(name: str) -> Entry:
@@ -64,7 +72,7 @@ def digest(name: str) -> bytes:
 
 
 @cache
-def load(name: str, device: str) -> PhotoModel:
+def load(name: str, device: str) -> Model:
     """A frozen model on a device ("cpu", "cuda").
 
     Raises ModelError where the weights are missing or do not fit, and where the device does not reproduce the golden
@@ -72,19 +80,7 @@ def load(name: str, device: str) -> PhotoModel:
     """
     import torch
 
-    return load_file(by_name(name).path, torch.device(device))
+    from vlcodec.models.export import load_file
 
-
-def load_file(path: Path, device: torch.device, carrier: torch.dtype | None = None) -> PhotoModel:
-    """A model from a file of exported weights, frozen in the layers' own carriers or a wider one, and checked."""
-    from vlcodec.models.agave import Agave, Shape
-    from vlcodec.models.export import freeze_from, golden_digest, read_weights
-    from vlcodec.models.photo import PhotoModel
-
-    tensors, metadata = read_weights(path)
-    net = Agave(Shape()).to(device)
-    freeze_from(net, tensors, carrier)
-    model = PhotoModel(net, device)
-    if golden_digest(model) != metadata.get("golden"):
-        raise ModelError(f"device {device} does not reproduce the golden vector of {path.name}: it is refused")
-    return model
+    entry = by_name(name)
+    return load_file(entry.path, entry.family, torch.device(device))

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import vlcodec
-from vlcodec.models.export import golden_picture
+from vlcodec.models.photo import golden_picture
 
 FOLDER = Path(__file__).with_name("golden")
 

@@ -106,7 +106,7 @@ def test_version(tmp_path: Path) -> None:
         ("compress a.png -q 5", "not in the range 1<=x<=4"),
         ("compress a.png --seed -1", "not in the range"),
         ("compress a.png --device tpu", "'tpu' is not one of"),
-        ("compress a.png b.png -o out.vlz", "several inputs need a folder"),
+        ("compress a.png b.png -o out.png", "several inputs need a folder"),
         ("compress a.png -o missing/", "no such folder"),
         ("compress - -o .", "what comes from stdin has no name"),
         ("compress a.png -o a.png --force", "a.png would be written to a.png, which is the input a.png"),

@@ -13,7 +13,7 @@ import vlcodec
 from vlcodec.codec import container
 from vlcodec.codec.container import MAX_SIDE, File, Header
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
-from vlcodec.models.export import golden_picture
+from vlcodec.models.photo import golden_picture
 
 PICTURE = Image.fromarray(golden_picture()[18:21, 26:31])  # 5 x 3 pixels
 KINDS = pytest.mark.parametrize("lossless", [False, True], ids=["lossy", "lossless"])

@@ -27,7 +27,7 @@ from vlcodec.models.exact import (
     round_through,
     set_quantised,
 )
-from vlcodec.models.export import export, freeze_from, golden_digest, integer_tensors, read_weights
+from vlcodec.models.export import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
 from vlcodec.models.masked import FIRST, NEAR
 from vlcodec.models.photo import PhotoModel
 
@@ -292,7 +292,7 @@ def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting:
 
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
-    model = zoo.load_file(zoo.by_name("photo").path, CPU, torch.float64)
+    model = load_file(zoo.by_name("photo").path, "photo", CPU, torch.float64)
     kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer._frozen or ()}
     assert kinds == {torch.float64}
 
@@ -300,10 +300,10 @@ def test_the_golden_vector_holds_in_wider_carriers() -> None:
 def test_export_and_load(agave: Callable[[int], Agave], tmp_path: Path) -> None:
     net, other, path = agave(1), agave(2), tmp_path / "tiny.safetensors"
     before = integer_tensors(net)
-    export(net, "tiny", path)
+    export(net, "photo", path)
     tensors, metadata = read_weights(path)
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
-    assert metadata["name"] == "tiny"
+    assert metadata["name"] == "photo"
     assert tensors.keys() == before.keys()
     assert all(torch.equal(tensors[k], before[k]) and tensors[k].dtype == before[k].dtype for k in tensors)
     assert {t.dtype for k, t in tensors.items() if k.endswith("weight")} == {torch.int8, torch.int16}
@@ -342,12 +342,12 @@ def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], Agave], tmp_
 
     def refused(rule: str) -> None:
         with pytest.raises(ModelError, match=rule):
-            zoo.load_file(path, CPU)
+            load_file(path, "photo", CPU)
 
     refused("not a file of exported weights")
     path.write_bytes(b"no weights")
     refused("not a file of exported weights")
-    export(agave(0), "tiny", path)
+    export(agave(0), "photo", path)
     refused("do not fit the model at layer encoder")
     save_file({k: v for k, v in tensors.items() if k != "prior.net.first.bias"}, path, metadata)
     refused(r"do not fit the model at layer prior\.net\.first")

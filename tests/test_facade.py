@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from vlcodec.codec import container
 from vlcodec.codec.errors import FormatError, ImageError, ModelError
 from vlcodec.codec.image import png_bytes
 from vlcodec.models import blocks, exact, zoo
-from vlcodec.models.export import golden_picture
+from vlcodec.models.export import load_file
+from vlcodec.models.photo import golden_picture
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (1, 600), (1000, 7)]
 PICTURE = Image.fromarray(golden_picture()[:24, 14:42])
@@ -207,7 +209,13 @@ def test_info_needs_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_models() -> None:
-    (entry,) = facade.models()
+    entry, *others = facade.models()
+    assert [(e["name"], e["id"], e["qualities"]) for e in others] == [
+        ("vlae-mnist", 2, [1]),
+        ("vlae-mnist-dynamic", 3, [1]),
+        ("vlae-omniglot", 4, [1]),
+        ("vlae-caltech101", 5, [1]),
+    ]
     assert (entry["name"], entry["id"], entry["qualities"]) == ("photo", 1, [1, 2, 3, 4])
     assert entry["bytes"] == zoo.by_name("photo").path.stat().st_size
     assert bytes.fromhex(entry["digest"]) == zoo.digest("photo")
@@ -274,7 +282,7 @@ def test_the_same_bits_under_every_setting(expected: tuple[bytes, ...], setting:
 
 
 def test_the_same_bits_in_float64(expected: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = zoo.load_file(zoo.by_name("photo").path, torch.device("cpu"), torch.float64)
+    model = load_file(zoo.by_name("photo").path, "photo", torch.device("cpu"), torch.float64)
     monkeypatch.setattr(zoo, "load", lambda name, device: model)
     assert everything() == expected
 
@@ -288,7 +296,7 @@ def test_the_same_bits_in_other_pieces(expected: tuple[bytes, ...], monkeypatch:
 
 def test_what_the_machine_cannot_hold_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     data = vlcodec.compress(PICTURE)
-    monkeypatch.setattr(facade.os, "sysconf", lambda name: 2**10)
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**10)
     for call in (lambda: vlcodec.compress(PICTURE), lambda: vlcodec.decompress(data)):
         with pytest.raises(vlcodec.VlcodecError, match=r"needs about 0\.0 GiB of memory; this machine has 0\.0"):
             call()

@@ -18,7 +18,7 @@ from vlcodec.codec.container import MAX_PIXELS, MAX_SIDE
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.image import FORMATS, load, png_bytes, to_image
 
-RULE = "a picture must be 8-bit RGB, grey (L) or palette (P) without transparency"
+RULE = "a picture must be 8-bit RGB, grey (L), bilevel (1) or palette (P) without transparency"
 ALPHA = "alpha is not supported yet"
 DEEP = f"more than 8 bits per channel are not supported: {RULE}"
 TOO_LARGE = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
@@ -174,7 +174,15 @@ def test_a_palette_with_alpha_is_refused() -> None:
     assert str(caught.value) == f"mode P with transparency: {ALPHA}"
 
 
-@pytest.mark.parametrize("mode", ["1", "I", "F", "I;16", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"])
+def test_bilevel_is_grey() -> None:
+    image = Image.new("1", (3, 2))
+    image.putpixel((1, 0), 1)
+    for picture in (load(image), load(encoded(image, "PNG"))):
+        assert picture.grey
+        assert picture.pixels[..., 0].tolist() == [[0, 255, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"])
 def test_other_modes_are_refused(mode: str) -> None:
     with pytest.raises(ImageError) as caught:
         load(Image.new(mode, (3, 2)))
@@ -185,7 +193,6 @@ def test_other_modes_are_refused(mode: str) -> None:
     ("data", "message"),
     [
         (encoded(Image.new("CMYK", (3, 2)), "JPEG"), f"mode CMYK is not supported: {RULE}"),
-        (encoded(Image.new("1", (3, 2)), "PNG"), f"mode 1 is not supported: {RULE}"),
         (encoded(Image.new("RGBA", (3, 2)), "PNG"), f"mode RGBA with transparency: {ALPHA}"),
         (encoded(Image.new("P", (3, 2)), "GIF", transparency=0), f"mode P with transparency: {ALPHA}"),
         (encoded(Image.new("RGBA", (3, 2)), "WEBP"), f"mode RGBA with transparency: {ALPHA}"),

@@ -24,7 +24,7 @@ HOMES = {
     "constriction": {"vlcodec.codec.stack"},
     "PIL": {"vlcodec.codec.image", "vlcodec.models.data"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.export"},
-    "torch": {name for name in FILES if name.startswith("vlcodec.models.")} | {"vlcodec.facade"},
+    "torch": {name for name in FILES if name.startswith("vlcodec.models.")} | {"vlcodec.support"},
 }
 
 

@@ -15,9 +15,8 @@ from vlcodec.codec.rate import bits, mixture_bits
 from vlcodec.codec.stack import split_digits
 from vlcodec.codec.tables import LogisticMixture
 from vlcodec.models.blocks import PixelBlock
-from vlcodec.models.export import golden_picture
 from vlcodec.models.mixture import nats
-from vlcodec.models.photo import PhotoModel
+from vlcodec.models.photo import PhotoModel, golden_picture
 
 
 def mixtures(n: int, seed: int = 0) -> LogisticMixture:

@@ -12,12 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from vlcodec.models import train as module
+from vlcodec.models import train as loop
+from vlcodec.models import train_photo as module
 from vlcodec.models import zoo
 from vlcodec.models.agave import Agave
 from vlcodec.models.data import draw_patches, find_pictures, make_pool, read_rgb, widen
-from vlcodec.models.export import export, freeze_from, golden_picture, read_weights, weights_of
-from vlcodec.models.train import learning_rate, measure, split_batch, train
+from vlcodec.models.export import export, freeze_from, read_weights, weights_of
+from vlcodec.models.photo import golden_picture
+from vlcodec.models.train import learning_rate
+from vlcodec.models.train_photo import measure, split_batch, train
 
 STEPS = 6
 SCENE = golden_picture()  # (40, 56, 3)
@@ -36,7 +39,7 @@ def pictures(tmp_path: Path) -> list[Path]:
 def options(agave: Callable[[int], Agave], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Of a run that renews its pool and writes its log within a few steps."""
     monkeypatch.setattr(module, "POOL_STEPS", 2)
-    monkeypatch.setattr(module, "LOG_STEPS", 1)
+    monkeypatch.setattr(loop, "LOG_STEPS", 1)
     return OPTIONS | {"shape": agave(0).shape, "steps": STEPS}
 
 
@@ -74,7 +77,7 @@ def test_a_resumed_run_is_the_same_run(
     straight = train(pictures, tmp_path / "straight", **options)
 
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now))
 
     def stop(what: str, done: int, total: int) -> None:
         clock.now = 61.0 if done == 3 else clock.now
@@ -119,7 +122,7 @@ def test_a_start_from_exported_weights(
 ) -> None:
     """At a rate of zero the weights are those of the file; at another they have moved from there."""
     net, start, path = agave(7), agave(8), tmp_path / "net.safetensors"
-    export(net, "tiny", path)
+    export(net, "photo", path)
     freeze_from(start, read_weights(path)[0])
     options |= {"init": start.state_dict(), "steps": 1}
     still = train(pictures, tmp_path / "still", rate=0.0, **options)
@@ -131,7 +134,7 @@ def test_a_start_from_exported_weights(
 
 def test_the_weights_of_a_file() -> None:
     path = zoo.by_name("photo").path
-    integers, real = read_weights(path)[0], weights_of(path)
+    integers, real = read_weights(path)[0], weights_of(path, "photo")
     assert len(integers) == 3 * len(real) / 2
     for name in (name.removesuffix(".weight") for name in real if name.endswith(".weight")):
         scale = torch.exp2(integers[f"{name}.exponent"].double())
@@ -150,7 +153,7 @@ def test_what_is_exported_is_what_was_trained(agave: Callable[[int], Agave], tmp
             return [float(v) for v in net.losses(x, torch.zeros(1), [(2, 1)]).values()]
 
     simulated = losses()
-    export(net, "tiny", tmp_path / "net.safetensors")
+    export(net, "photo", tmp_path / "net.safetensors")
     assert losses() == pytest.approx(simulated, rel=1e-3)
 
 

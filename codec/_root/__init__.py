@@ -7,6 +7,9 @@
     print(vlcodec.rate("photo.png").table())             # what each part costs
     vlcodec.info(data)                                   # what the header says
 
+    data = vlcodec.compress_archive(digits)              # (N, 28, 28) uint8: many pictures, one .vlz file
+    vlcodec.decompress_archive(data).images
+
 The names are resolved at their first use: `import vlcodec` alone loads neither torch nor numpy nor Pillow.
 """
 
@@ -16,10 +19,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlcodec.codec.errors import VlcodecError
     from vlcodec.codec.rate import RateReport
-    from vlcodec.facade import compress, decompress, info, rate
+    from vlcodec.facade import (
+        Archive,
+        compress,
+        compress_archive,
+        decompress,
+        decompress_archive,
+        info,
+        rate,
+        rate_archive,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["RateReport", "VlcodecError", "compress", "decompress", "info", "rate"]
+__all__ = [
+    "Archive",
+    "RateReport",
+    "VlcodecError",
+    "compress",
+    "compress_archive",
+    "decompress",
+    "decompress_archive",
+    "info",
+    "rate",
+    "rate_archive",
+]
 
 
 def __getattr__(name: str) -> Any:

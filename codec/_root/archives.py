@@ -1,0 +1,218 @@
+"""Many pictures <-> one .vlz archive: chained by bits-back where every pixel is kept, latents alone where not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vlcodec.codec import archive_file
+from vlcodec.codec.archive_file import ArchiveFile, ArchiveHeader
+from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
+from vlcodec.codec.fields import sound
+from vlcodec.models import zoo
+from vlcodec.support import Progress, device_of, fit, installed, memory, tick
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlcodec.codec.archive import Coded, Models
+    from vlcodec.codec.interface import Bytes
+    from vlcodec.codec.rate import ArchiveReport
+    from vlcodec.models.families import Model
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What was in an archive: PIL images of mode L, their names (or none), and the extra bytes."""
+
+    images: list[Image]
+    names: tuple[str, ...]
+    extra: bytes
+
+
+def compress_archive(
+    images: Sequence[Any] | Any,
+    *,
+    model: str = "vlae-mnist",
+    lossless: bool = True,
+    names: Sequence[str] | None = None,
+    extra: bytes = b"",
+    seed: int = 0,
+    threshold: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> bytes:
+    """Pictures of one size as the bytes of one .vlz archive.
+
+    Args:
+        images: what `compress` takes, one for each picture, or one array (N, H, W) uint8 or bool.
+        lossless: every pixel, at the length -ELBO; otherwise the latents alone.
+        names: of the pictures, all different. extra: bytes that come back with the pictures. They lie at the bottom of
+            the stack, where bits-back needs some.
+        threshold: a grey level from which on a pixel is white.
+
+    Raises ImageError for an empty list and for pictures that cannot be taken, ModelError for a model that does not
+    take them, FormatError for what the format cannot hold.
+    """
+    pictures = _stacked(images, model, threshold)
+    net = zoo.load(model, device_of(device))
+    with memory():
+        return archive_file.pack(_write(net, model, pictures, lossless, names, extra, seed, progress)[0])
+
+
+def decompress_archive(
+    data: bytes, *, seed: int | None = None, device: str = "auto", progress: Progress | None = None
+) -> Archive:
+    """The pictures of an archive; those of a lossy one are drawn from p(x | z).
+
+    Raises ArchiveDamage for a damaged lossless archive whose first pictures could be read (they are its `pictures`),
+    FormatError for any other bytes that are not a sound archive, ModelError where other weights are needed.
+    """
+    import numpy as np
+
+    from vlcodec.codec import archive
+    from vlcodec.codec.image import to_image
+
+    damaged = len(data) > 4 and not sound(data)
+    file = archive_file.unpack(data, damaged)
+    header = file.header
+    if damaged and not header.lossless:
+        archive_file.unpack(data)
+    net = installed(header.model_id, header.digest, 1, device)
+    with memory():
+        pictures, extra = archive.read(
+            _models(net, header.model_id, header.width, header.height),
+            file.stack,
+            header.count,
+            header.dithered,
+            header.ratio,
+            header.extra,
+            file.checks,
+            header.seed,
+            header.seed if seed is None else seed,
+            tick(progress, "pictures", 0, 1),
+        )
+    if damaged:
+        raise ArchiveDamage("the archive's checksum does not match, although that of each picture does", pictures)
+    return Archive([to_image(p[..., np.newaxis], True) for p in pictures], file.names, extra)
+
+
+def rate_archive(
+    images: Sequence[Any] | Any,
+    *,
+    model: str = "vlae-mnist",
+    names: Sequence[str] | None = None,
+    extra: bytes = b"",
+    seed: int = 0,
+    threshold: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> ArchiveReport:
+    """What every part of a lossless and of a lossy archive costs, beside what the likelihood promises."""
+    from vlcodec.codec import archive_rate
+
+    pictures = _stacked(images, model, threshold)
+    net = zoo.load(model, device_of(device))
+    models = _models(net, zoo.by_name(model).id, *pictures.shape[:0:-1])
+    with memory():
+        kinds = [_write(net, model, pictures, lossless, names, extra, seed, progress) for lossless in (True, False)]
+        return archive_rate.report(models, pictures, seed, *kinds)
+
+
+def verify_archive(
+    data: bytes,
+    images: Sequence[Any] | Any,
+    *,
+    threshold: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> None:
+    """Decompress an archive and hold it against the pictures it was made from. Raises FormatError where they differ."""
+    import numpy as np
+
+    header = archive_file.unpack(data).header
+    pictures = _stacked(images, zoo.by_id(header.model_id).name, threshold)
+    back = [np.asarray(image) for image in decompress_archive(data, device=device, progress=progress).images]
+    if len(back) != len(pictures) or (header.lossless and not np.array_equal(np.stack(back), pictures)):
+        raise FormatError("verification failed: the archive does not give every picture back")
+
+
+def info_archive(data: bytes) -> dict[str, Any]:
+    """What an archive says of itself, without decoding it."""
+    file = archive_file.unpack(data)
+    header = file.header
+    return {
+        "model": zoo.by_id(header.model_id).name,
+        "weights": header.digest.hex(),
+        "pictures": header.count,
+        "width": header.width,
+        "height": header.height,
+        "lossless": header.lossless,
+        "seed": header.seed,
+        "extra": header.extra,
+        "names": list(file.names),
+        "bytes": {**archive_file.sizes(file), "file": len(data)},
+    }
+
+
+def _stacked(images: Sequence[Any] | Any, model: str, threshold: int | None) -> Bytes:
+    """(N, H, W) uint8 of 0 and 255. Raises ImageError and ModelError for what a model does not take."""
+    import numpy as np
+
+    from vlcodec.codec.image import Picture, load
+
+    entry = zoo.by_name(model)
+    if entry.family != "binary":
+        takers = ", ".join(e.name for e in zoo.ENTRIES if e.family == "binary")
+        raise ModelError(f"model {model} does not take archives; these do: {takers}")
+    if isinstance(images, np.ndarray):
+        if images.ndim != 3 or images.dtype not in (np.uint8, np.bool_):
+            raise ImageError(f"an array of pictures is (N, H, W) of uint8 or bool, not {images.shape} {images.dtype}")
+        if images.dtype == np.bool_ or not images.size or images.max() <= 1:
+            images = 255 * images.astype(np.uint8)
+        images = [Picture(np.repeat(p[..., np.newaxis], 3, axis=2), grey=True) for p in images]
+    pictures = []
+    for number, image in enumerate(images):
+        try:
+            picture = fit(image if isinstance(image, Picture) else load(image), entry, threshold)
+        except (ImageError, ModelError) as error:
+            raise type(error)(f"picture {number}: {error}") from None
+        pictures.append(picture.pixels[..., 0])
+    if not pictures:
+        raise ImageError("no pictures: an archive holds at least one")
+    return np.stack(pictures)
+
+
+def _models(net: Model, model_id: int, width: int, height: int) -> Models:
+    from vlcodec.codec.archive import Models
+    from vlcodec.models.binary import BinaryModel
+
+    entry = zoo.by_id(model_id)
+    if not isinstance(net, BinaryModel) or (width, height) != (entry.side, entry.side):
+        raise FormatError(f"model {entry.name} does not make archives of pictures of {width} x {height}")
+    return Models(net.chained, net.dithered)
+
+
+def _write(
+    net: Model,
+    model: str,
+    pictures: Bytes,
+    lossless: bool,
+    names: Sequence[str] | None,
+    extra: bytes,
+    seed: int,
+    progress: Progress | None,
+) -> tuple[ArchiveFile, Coded]:
+    from vlcodec.codec import archive
+
+    entry = zoo.by_name(model)
+    count, height, width = pictures.shape
+    digest = zoo.digest(model)[:2]
+    ArchiveHeader(entry.id, digest, width, height, count, lossless, count, 0, len(extra), seed)  # refuses at once
+    models = _models(net, entry.id, width, height)
+    coded = archive.write(models, pictures, extra, seed, lossless, tick(progress, "pictures", 0, 1))
+    numbers = (coded.dithered, coded.ratio, len(extra), seed)
+    header = ArchiveHeader(entry.id, digest, width, height, count, lossless, *numbers)
+    checks = archive.checksums(pictures) if lossless else ()
+    return ArchiveFile(header, tuple(names or ()), checks, coded.stack), coded

@@ -1,0 +1,46 @@
+"""The families of models: which net stands behind a name, and what makes a codec of it once it is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+from torch import nn
+
+from vlcodec.codec.interface import Bytes
+from vlcodec.models import binary, photo
+from vlcodec.models.agave import Agave
+from vlcodec.models.agave import Shape as AgaveShape
+from vlcodec.models.binary import BinaryModel, BinaryNets
+from vlcodec.models.photo import PhotoModel
+from vlcodec.models.zoo import Family
+
+Model = PhotoModel | BinaryModel
+KINDS = frozenset(("gaussian", "uniform"))  # of binary nets
+
+
+def net_of(family: Family, kinds: Collection[str] = KINDS) -> nn.Module:
+    """The family's net, untrained. kinds: of the binary nets, where not all are wanted."""
+    return Agave(AgaveShape()) if family == "photo" else BinaryNets(sorted(kinds))
+
+
+def is_whole(net: nn.Module) -> bool:
+    """Whether nothing is missing of a family's net."""
+    return not isinstance(net, BinaryNets) or set(net) == KINDS
+
+
+def model_of(family: Family, net: nn.Module, device: torch.device) -> Model:
+    """A frozen net as a codec."""
+    if family == "photo":
+        assert isinstance(net, Agave)
+        return PhotoModel(net, device)
+    assert isinstance(net, BinaryNets)
+    return BinaryModel(net, device)
+
+
+def golden_picture(family: Family) -> Bytes:
+    """(H, W, 3) uint8: a picture that the family takes, from integers alone."""
+    if family == "photo":
+        return photo.golden_picture()
+    return np.repeat(binary.golden_pictures()[0][..., None], 3, 2)

@@ -1,0 +1,90 @@
+"""Training of the VLAE models: one of a model's two nets on one of the four binary sets, with one recipe for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlcodec.models.binary_data import BinarySet, load_binary
+from vlcodec.models.train import Progress, run
+from vlcodec.models.vlae import Shape, Vlae
+
+VALID_PICTURES = 1000  # of the validation set that are measured, at most
+MEASURED_AT_ONCE = 250
+AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
+
+
+class BinaryTask:
+    """See models.train.Task: Adamax and Polyak averaging, as in the paper."""
+
+    terms = ("loss", "pixels", "kl")
+    average = 0.998
+    rounded = False
+
+    def __init__(self, net: Vlae, data: BinarySet, batch: int, device: torch.device) -> None:
+        self.net, self._data, self._batch, self._device = net, data, batch, device
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
+
+    def optimiser(self, rate: float) -> torch.optim.Optimizer:
+        """Adamax."""
+        return torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step."""
+        return (self._data.batch(self._batch, rng).to(self._device),)
+
+    def _objective(self, x: Tensor) -> dict[str, Tensor]:
+        """In bfloat16 where the CPU multiplies it, at half the time."""
+        with torch.autocast(self._device.type, torch.bfloat16):
+            return self.net.objective(x)
+
+    def measure(self) -> list[dict[str, float]]:
+        """Nats of the validation set, one sample of z each."""
+        valid = self._data.valid[:: -(-len(self._data.valid) // VALID_PICTURES)]
+        sums = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad():
+            for i in range(0, len(valid), MEASURED_AT_ONCE):
+                x = torch.from_numpy(valid[i : i + MEASURED_AT_ONCE])[..., None].float().to(self._device)
+                terms = self.net.losses(x)
+                sums += torch.stack([terms[k].double().sum().cpu() for k in ("kl", "pixels")])
+        kl, pixels = (sums / len(valid)).tolist()
+        return [{"kl": kl, "pixels": pixels, "elbo": kl + pixels}]
+
+
+def train(
+    model: str,
+    data: Path,
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    init: dict[str, Tensor] | None = None,
+    kin: dict[str, Tensor] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    batch: int = 100,
+    rate: float = 2e-3,
+    posterior: str = "gaussian",
+    shape: Shape | None = None,
+    progress: Progress | None = None,
+) -> Vlae:
+    """Train one net of a model and return it with its averaged weights, not frozen.
+
+    data: the folder that holds all sets. out, steps, minutes: see `models.train.run`. init: real weights to start from.
+    kin: those of a net with the other posterior, of which all is taken that does not touch the latents.
+    shape: another net than the package's, for the paper's studies.
+    """
+    on = torch.device(device)
+    torch.manual_seed(seed)
+    net = Vlae(shape or Shape(posterior="gaussian" if posterior == "gaussian" else "uniform")).to(on)
+    if init is not None:
+        net.load_state_dict(init)
+    elif kin is not None:
+        net.load_state_dict({k: v for k, v in kin.items() if not k.startswith(AT_LATENTS)}, strict=False)
+    task = BinaryTask(net, load_binary(model, data), batch, on)
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    return net

@@ -77,9 +77,9 @@ def hardware() -> Row:
     }
 
 
-def keep(out: Path, results: Row) -> None:
+def keep(out: Path, results: Row, model: str = "photo") -> None:
     """Write the results, with machine and model, as JSON. Floats keep six decimals."""
-    about = {"hardware": hardware(), "model": {"name": "photo", "digest": zoo.digest("photo").hex()}}
+    about = {"hardware": hardware(), "model": {"name": model, "digest": zoo.digest(model).hex()}}
     text = json.dumps({"vlcodec": vlcodec.__version__} | about | results)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(json.loads(text, parse_float=lambda digits: round(float(digits), 6)), indent=1) + "\n")

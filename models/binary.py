@@ -265,7 +265,10 @@ class BinaryModel:
         for steps, symbols in blocks:
             for step in steps.parallel(symbols):
                 d = step.distribution
-                yield from (d.logit,) if isinstance(d, Bernoulli) else (d.centre, d.scale)
+                if isinstance(d, Bernoulli):
+                    yield d.logit
+                elif isinstance(d, LogisticMixture):
+                    yield from (d.centre, d.scale)
 
 
 def golden_pictures() -> Bytes:

@@ -78,6 +78,11 @@ def draw(grey: Pictures, key: int, stream: int) -> Pictures:
     return ones.astype(np.uint8).reshape(grey.shape)
 
 
+def _unpacked(packed: Pictures) -> Pictures:
+    """(N, 98) -> (N, 28, 28) bits."""
+    return np.unpackbits(packed, axis=1).reshape(-1, SIDE, SIDE)
+
+
 def load_binary(name: str, folder: Path) -> BinarySet:
     """The set that a model is trained on. Raises ImageError where its file is missing, or is another one."""
     source = SOURCES[name]
@@ -92,8 +97,8 @@ def load_binary(name: str, folder: Path) -> BinarySet:
                 train[: -source.valid], draw(train[-source.valid :], source.key, 1), draw(test, source.key, 2), True
             )
         else:
-            parts = (np.unpackbits(arrays[k], axis=1).reshape(-1, SIDE, SIDE) for k in ("train", "valid", "test"))
-            found = BinarySet(*parts, grey=False)
+            train, valid, test = (_unpacked(arrays[key]) for key in ("train", "valid", "test"))
+            found = BinarySet(train, valid, test, grey=False)
     except (OSError, KeyError, ValueError) as error:
         raise ImageError(f"the training set of {name} must be at {source.file} in the data folder: {error}") from None
     packed = b"".join(np.packbits(part.reshape(-1)).tobytes() for part in (found.valid, found.test))

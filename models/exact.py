@@ -116,7 +116,7 @@ def _elu_table() -> Tensor:
 def elu(x: Tensor) -> Tensor:
     """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); a table outside training."""
     if torch.is_grad_enabled():
-        return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)  # type: ignore[no-any-return]
+        return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
     below = _elu_table().to(x.device)[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
     return torch.where(x > 0, x, below).clamp(max=FINE_MAX)
 

@@ -21,7 +21,7 @@ AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.
 class BinaryTask:
     """See models.train.Task: Adamax and Polyak averaging, as in the paper."""
 
-    terms = ("loss", "pixels", "kl")
+    terms: tuple[str, ...] = ("loss", "pixels", "kl")
     average = 0.998
     rounded = False
 

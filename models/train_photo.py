@@ -59,7 +59,7 @@ def measure(model: Agave, pictures: Sequence[Pixels], device: torch.device) -> l
 class PhotoTask:
     """See models.train.Task. The pool of patches is renewed every POOL_STEPS."""
 
-    terms = ("loss", "pixels", "kl", "mse")
+    terms: tuple[str, ...] = ("loss", "pixels", "kl", "mse")
     average = 0.999
 
     def __init__(

@@ -34,6 +34,7 @@ CELL_UNIT = 128  # cells of the gaussian grid per 1.0
 CELLS = 4096
 UNIFORM_MAX = 128 * FINE  # |z| in 1/32 step
 FREE_BITS = 0.01 * SIDE * SIDE  # nats of KL that cost nothing in training
+SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
 PRIOR_INDEX = 177  # scale index of the noise, whose sigma is 1.0: 127.5 of 128 cells
 
 
@@ -153,7 +154,7 @@ class BinaryPixels(nn.Module):
         self.leave = fine_layer(OWN, c, 1, low=-FINE_MAX, high=FINE_MAX, init=0.1)
 
     def trunk(self, look: Look, past: Tensor | None, features: Tensor | None) -> Tensor:
-        """past (..., 1) in +-1024, features (..., 4) -> logit of a one (..., 1), in 1/1024 nat."""
+        """past (..., 1) in +-1024, features (..., F), F may be 0 -> logit of a one (..., 1), in 1/1024 nat."""
         h = look("past", self.first, past, features) if self.window else self.first(features)
         h = self.mix[0](h)
         for i, near in enumerate(self.near):
@@ -185,20 +186,21 @@ class Vlae(nn.Module):
             alternate=gaussian,
         )
         if not gaussian:
-            self.spread = fine_layer(OWN, 1, shape.latents, gain=SCALE_UNIT / FINE_UNIT, low=0, high=SCALE_LAST)
+            # A gain of 8 lets the prior's width follow the latents quickly; it begins so narrow that most cost nothing.
+            self.spread = fine_layer(OWN, 1, shape.latents, gain=8 * SCALE_UNIT / FINE_UNIT, low=0, high=SCALE_LAST)
             with torch.no_grad():
-                self.spread.bias.fill_(math.log(1 / SCALE_LOW))
+                self.spread.bias.fill_(math.log(SPREAD / SCALE_LOW) / 8)
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (N, 28, 28, 1) in +-1024 -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of KL."""
+    def draw(self, posterior: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""
         if self.shape.posterior == "uniform":
-            (centre,) = self.encoder(x)
+            (centre,) = posterior
             z = centre + FINE * (torch.rand_like(centre) - 0.5)
             scale = self.spread(z.new_zeros(1, 1)).expand(z.shape)
             values = self.flow(z) / FINE
             kl = nats(torch.zeros_like(z)[..., None], torch.zeros_like(z)[..., None], scale[..., None], values)
             return z, kl.sum(-1)
-        centre, scale = self.encoder(x)
+        centre, scale = posterior
         sigma = torch.exp(scale.clamp(0, SCALE_LAST) / SCALE_UNIT) * SCALE_LOW  # cells
         e = torch.randn_like(sigma)
         z = centre / FINE + sigma * e
@@ -208,15 +210,24 @@ class Vlae(nn.Module):
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Nats per picture, (N,) each: kl, pixels. x (N, 28, 28, 1) of 0 and 1."""
-        past = FINE_UNIT * (2 * x - 1)
         if self.shape.posterior == "none":
-            features, kl = None, x.new_zeros(len(x))
-        else:
-            z, kl = self.draw(past)
-            features = self.decoder(z)
-        logit = self.pixels.trunk(look_whole, past, features)[..., 0] / FINE_UNIT
-        pixels = F.binary_cross_entropy_with_logits(logit, x[..., 0], reduction="none").sum((1, 2))
-        return {"kl": kl, "pixels": pixels}
+            return {"kl": x.new_zeros(len(x)), "pixels": self._pixel_nats(x, None)}
+        z, kl = self.draw(self.encoder(FINE_UNIT * (2 * x - 1)))
+        return {"kl": kl, "pixels": self._pixel_nats(x, self.decoder(z))}
+
+    def _pixel_nats(self, x: Tensor, features: Tensor | None) -> Tensor:
+        logit = self.pixels.trunk(look_whole, FINE_UNIT * (2 * x - 1), features)[..., 0] / FINE_UNIT
+        return F.binary_cross_entropy_with_logits(logit, x[..., 0], reduction="none").sum((1, 2))
+
+    def sampled_nats(self, x: Tensor, samples: int) -> Tensor:
+        """(N, samples) ln q(z | x) - ln p(x, z) with so many z for each picture, x (N, 28, 28, 1) of 0 and 1.
+
+        Their mean is -ELBO; -ln of the mean of e^-nats is the importance-sampled likelihood (Burda et al. 2015).
+        """
+        posterior = [p.repeat_interleave(samples, 0) for p in self.encoder(FINE_UNIT * (2 * x - 1))]
+        z, kl = self.draw(posterior)
+        nats = kl + self._pixel_nats(x.repeat_interleave(samples, 0), self.decoder(z))
+        return nats.view(len(x), samples)
 
     def objective(self, x: Tensor) -> dict[str, Tensor]:
         """losses, and "loss": their mean with free bits."""

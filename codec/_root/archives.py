@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlcodec.codec.archive import Coded, Models
+    from vlcodec.codec.archive_rate import ArchiveReport
     from vlcodec.codec.interface import Bytes
-    from vlcodec.codec.rate import ArchiveReport
     from vlcodec.models.families import Model
 
 

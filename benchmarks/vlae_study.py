@@ -1,0 +1,121 @@
+"""The VLAE paper's ablations, small: what the flow prior, the PixelCNN and its window do, each trained the same.
+
+    python benchmarks/vlae_study.py DATA --steps 1500
+
+DATA is the folder of the binary sets; statically binarised MNIST. Every variant is trained from scratch for the same
+number of steps (batches of 100, Adamax, Polyak averaging), then measured on test pictures taken with a stride: -ELBO,
+one sample of z each, and importance-sampled; KL in bits, which is what a lossy code takes. A variant that is done is
+kept in the JSON file, and a run that was stopped goes on from there. With --sheet, originals and what is regenerated
+from their latents.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from common import Row, keep, parser, say, show
+from PIL import Image
+
+from vlcodec.codec.interface import Ints
+from vlcodec.codec.stack import Noise
+from vlcodec.codec.walk import decode
+from vlcodec.models.binary import BinaryPixelBlock
+from vlcodec.models.binary_data import load_binary
+from vlcodec.models.exact import FINE_UNIT, exact_inference
+from vlcodec.models.export import freeze_from, integer_tensors
+from vlcodec.models.train_binary import train
+from vlcodec.models.vlae import Shape, Vlae
+
+MODEL = "vlae-mnist"
+VARIANTS = {
+    "VLAE": Shape(),
+    "plain gaussian prior": Shape(flow_steps=0),
+    "uniform posterior": Shape(posterior="uniform"),
+    "window of 3 layers": Shape(window=3),
+    "factorised decoder": Shape(window=0),
+    "downsampled context": Shape(dilation=4),
+    "unconditional PixelCNN": Shape(posterior="none"),
+}
+MEASURED, SAMPLES = 500, 64
+SHOWN = 20  # pictures of the sheet
+
+
+def measured(net: Vlae, test: np.ndarray) -> Row:
+    """Nats and bits of test pictures."""
+    net.requires_grad_(False)
+    torch.manual_seed(0)
+    x = torch.from_numpy(test)[..., None].float()
+    parts = [net.losses(x[i : i + 100]) for i in range(0, len(x), 100)]
+    kl, pixels = (float(torch.cat([p[k] for p in parts]).mean()) for k in ("kl", "pixels"))
+    row: Row = {"elbo_nats": kl + pixels, "kl_bits": kl / math.log(2), "pixels_nats": pixels}
+    if net.shape.posterior == "none":
+        return row | {"likelihood_nats": pixels}
+    nats = torch.cat([net.sampled_nats(x[i : i + 4], SAMPLES) for i in range(0, len(x), 4)]).double()
+    return row | {"likelihood_nats": float((math.log(SAMPLES) - torch.logsumexp(-nats, 1)).mean())}
+
+
+def regenerated(net: Vlae, pictures: np.ndarray) -> Ints:
+    """(N, 28, 28) bits drawn from p(x | z), z from q(z | x); of an unconditional net, from p(x)."""
+    freeze_from(net, integer_tensors(net))
+    torch.manual_seed(0)
+    x = torch.from_numpy(pictures)[..., None].float()
+    with exact_inference():
+        if net.shape.posterior == "none":
+            features = torch.zeros(len(x), 28, 28, 0)
+        else:
+            z, _ = net.draw(net.encoder(FINE_UNIT * (2 * x - 1)))
+            features = net.decoder(z.round())
+    steps = BinaryPixelBlock(net, features)
+    return decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))).transpose(2, 0, 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, measure, keep, show."""
+    options = parser(__doc__, "vlae_study")
+    options.add_argument("data", type=Path)
+    options.add_argument("--steps", type=int, default=1500)
+    options.add_argument("--sheet", type=Path, metavar="PNG")
+    chosen = options.parse_args(arguments)
+
+    test = load_binary(MODEL, chosen.data).test
+    some = test[:: len(test) // MEASURED][:MEASURED]
+    shown = test[len(test) // SHOWN // 2 :: len(test) // SHOWN][:SHOWN]
+    rows: dict[str, Row] = {}
+    if chosen.out.exists():
+        found = json.loads(chosen.out.read_text())
+        rows = found["variants"] if found.get("steps") == chosen.steps else {}
+    for name, shape in VARIANTS.items():
+        if name in rows:
+            continue
+        with TemporaryDirectory() as folder:
+            net = train(MODEL, chosen.data, Path(folder), steps=chosen.steps, shape=shape)
+        rows[name] = measured(net, some) | {"regenerated": np.packbits(regenerated(net, shown)).tobytes().hex()}
+        say(f"{name}: {rows[name]['elbo_nats']:.2f} nats, KL {rows[name]['kl_bits']:.1f} bits")
+        keep(chosen.out, {"set": MODEL, "steps": chosen.steps, "pictures": len(some), "variants": rows}, MODEL)
+    show(
+        ["", "-ELBO, nats", f"-ln p, {SAMPLES} samples", "KL, bits", "pixels given latents, nats"],
+        [
+            [name, *(f"{row[key]:.2f}" for key in ("elbo_nats", "likelihood_nats", "kl_bits", "pixels_nats"))]
+            for name, row in rows.items()
+        ],
+    )
+    if chosen.sheet:
+        lines = [shown, *(bits_of(row["regenerated"]) for row in rows.values())]
+        tiles = np.pad(255 * (1 - np.stack(lines)), ((0, 0), (0, 0), (2, 2), (2, 2)), constant_values=200)
+        grid = tiles.swapaxes(1, 2).reshape(len(lines) * 32, -1)
+        Image.fromarray(grid.astype(np.uint8)).resize((grid.shape[1] * 2, grid.shape[0] * 2), 0).save(chosen.sheet)
+
+
+def bits_of(packed: str) -> np.ndarray:
+    """(SHOWN, 28, 28) bits of a result."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), np.uint8)).reshape(SHOWN, 28, 28)
+
+
+if __name__ == "__main__":
+    main()

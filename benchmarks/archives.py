@@ -69,6 +69,11 @@ def others(pictures: np.ndarray) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
+def strided(pictures: np.ndarray, count: int) -> np.ndarray:
+    """So many of them at the most, from all over the set, as sets are sorted."""
+    return pictures[:: max(1, len(pictures) // count)][:count]
+
+
 def timed(work: Callable[[], object]) -> tuple[object, float]:
     """What some work gives, and its seconds."""
     start = time.perf_counter()
@@ -103,11 +108,9 @@ def measure(model: str, pictures: np.ndarray) -> Row:
         "ledger": ledger,
         "file_over_elbo": 8 * len(data) / ledger["elbo"],
         "elbo_nats": ledger["elbo"] / len(pictures) * math.log(2),
-        "round_trips": {
-            n: round_trip(model, pictures[:: len(pictures) // n][:n], threads) for n in (1, 2, 10, len(pictures))
-        },
+        "round_trips": {n: round_trip(model, strided(pictures, n), threads) for n in (1, 2, 10, len(pictures))},
     }
-    some = pictures[:: max(1, len(pictures) // LOSSY)][:LOSSY]
+    some = strided(pictures, LOSSY)
     lossy = vlcodec.rate_archive(some, model=model)
     row["lossy"] = {
         "pictures": len(some),
@@ -116,7 +119,7 @@ def measure(model: str, pictures: np.ndarray) -> Row:
         "bytes_over_kl": lossy.lossy_bytes - lossy.lossy_kl / 8,
         "bytes_over_101_percent_kl": lossy.lossy_bytes - 1.01 * lossy.lossy_kl / 8,
     }
-    sizes = [len(vlcodec.compress(Image.fromarray(p), model=model)) for p in some[:: len(some) // SINGLES][:SINGLES]]
+    sizes = [len(vlcodec.compress(Image.fromarray(p), model=model)) for p in strided(some, SINGLES)]
     row["lossy_single"] = {"files": len(sizes), "mean_bytes": float(np.mean(sizes)), "largest_bytes": max(sizes)}
     row["others"] = others(pictures)
     return row
@@ -130,9 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--count", type=int, default=10**9, help="pictures, with a stride  [default: all]")
     chosen = options.parse_args(arguments)
 
-    test = load_binary(chosen.model, chosen.data).test
-    pictures = 255 * test[:: max(1, len(test) // chosen.count)][: chosen.count]
-    row = measure(chosen.model, pictures)
+    row = measure(chosen.model, strided(255 * load_binary(chosen.model, chosen.data).test, chosen.count))
     keep(chosen.out, row, chosen.model)
     show(
         [chosen.model, "pictures", "bytes", "bits a picture", "file / -ELBO", "encode, s", "decode, s", "identical"],

@@ -5,8 +5,8 @@
 DATA is the folder of the binary sets; statically binarised MNIST. Every variant is trained from scratch for the same
 number of steps (batches of 100, Adamax, Polyak averaging), then measured on test pictures taken with a stride: -ELBO,
 one sample of z each, and importance-sampled; KL in bits, which is what a lossy code takes. A variant that is done is
-kept in the JSON file, and a run that was stopped goes on from there. With --sheet, originals and what is regenerated
-from their latents.
+kept in the JSON file, with what it regenerates of some pictures (`samples/figures.py` draws them), and a run that was
+stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from common import Row, keep, parser, say, show
-from PIL import Image
 
 from vlcodec.codec.interface import Ints
 from vlcodec.codec.stack import Noise
@@ -43,7 +42,7 @@ VARIANTS = {
     "unconditional PixelCNN": Shape(posterior="none"),
 }
 MEASURED, SAMPLES = 500, 64
-SHOWN = 20  # pictures of the sheet
+SHOWN = 20  # pictures that are regenerated
 
 
 def measured(net: Vlae, test: np.ndarray) -> Row:
@@ -80,7 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__, "vlae_study")
     options.add_argument("data", type=Path)
     options.add_argument("--steps", type=int, default=1500)
-    options.add_argument("--sheet", type=Path, metavar="PNG")
     chosen = options.parse_args(arguments)
 
     test = load_binary(MODEL, chosen.data).test
@@ -95,9 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         with TemporaryDirectory() as folder:
             net = train(MODEL, chosen.data, Path(folder), steps=chosen.steps, shape=shape)
-        rows[name] = measured(net, some) | {"regenerated": np.packbits(regenerated(net, shown)).tobytes().hex()}
+        rows[name] = measured(net, some) | {"regenerated": packed(regenerated(net, shown))}
         say(f"{name}: {rows[name]['elbo_nats']:.2f} nats, KL {rows[name]['kl_bits']:.1f} bits")
-        keep(chosen.out, {"set": MODEL, "steps": chosen.steps, "pictures": len(some), "variants": rows}, MODEL)
+        about: Row = {"set": MODEL, "steps": chosen.steps, "pictures": len(some), "originals": packed(shown)}
+        keep(chosen.out, about | {"variants": rows}, MODEL)
     show(
         ["", "-ELBO, nats", f"-ln p, {SAMPLES} samples", "KL, bits", "pixels given latents, nats"],
         [
@@ -105,16 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, row in rows.items()
         ],
     )
-    if chosen.sheet:
-        lines = [shown, *(bits_of(row["regenerated"]) for row in rows.values())]
-        tiles = np.pad(255 * (1 - np.stack(lines)), ((0, 0), (0, 0), (2, 2), (2, 2)), constant_values=200)
-        grid = tiles.swapaxes(1, 2).reshape(len(lines) * 32, -1)
-        Image.fromarray(grid.astype(np.uint8)).resize((grid.shape[1] * 2, grid.shape[0] * 2), 0).save(chosen.sheet)
 
 
-def bits_of(packed: str) -> np.ndarray:
-    """(SHOWN, 28, 28) bits of a result."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(packed), np.uint8)).reshape(SHOWN, 28, 28)
+def packed(bits: np.ndarray) -> str:
+    """(N, 28, 28) bits, in hexadecimal."""
+    return np.packbits(bits.astype(np.uint8)).tobytes().hex()
 
 
 if __name__ == "__main__":

@@ -48,14 +48,14 @@ class BinaryPixelBlock:
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        lanes = len(self.features)
-        flat = self.features.permute(1, 2, 0, 3).reshape(SIDE * SIDE, lanes, -1)
+        lanes, _, _, channels = self.features.shape
+        flat = self.features.permute(1, 2, 0, 3).reshape(SIDE * SIDE, lanes, channels)
         skewed = Skewed(SIDE, self.features.device, lanes)
         with one_thread():
             for at in fronts(SIDE, SIDE):
                 with exact_inference():
                     skewed.advance(at)
-                    here = flat[torch.from_numpy(at.index).to(flat.device)].reshape(-1, flat.shape[-1])
+                    here = flat[torch.from_numpy(at.index).to(flat.device)].reshape(len(at.index) * lanes, channels)
                     logit = to_numpy(self.net.pixels.trunk(skewed.look, None, here))[:, 0]
                 bits = yield self._step(logit, at.index)
                 with exact_inference():
@@ -255,8 +255,9 @@ class BinaryModel:
         noise = self.chained.to_noise(z)
         yield noise
         yield self.chained.from_noise(noise[::-1])
-        k = self.dithered.centres(pictures) // FINE
-        yield k
+        centres = self.dithered.centres(pictures)
+        yield centres
+        k = centres // FINE
         blocks = [
             (self.chained.pixels(z), self.chained.to_symbols(pictures)),
             (self.dithered.pixels(FINE * k + 1), self.dithered.to_symbols(pictures)),

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import torch
 from PIL import Image
 
 from vlcodec.codec import tables
+from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Distribution, Ints, Source, Steps
 from vlcodec.codec.stack import Stack, split_digits
 from vlcodec.codec.walk import decode, encode
-from vlcodec.models import zoo
+from vlcodec.models import binary_data, zoo
 from vlcodec.models.agave import Agave, Shape
+from vlcodec.models.binary_data import load_binary
 from vlcodec.models.exact import layers
 from vlcodec.models.export import freeze_from, integer_tensors
 from vlcodec.models.photo import PhotoModel
@@ -88,6 +91,33 @@ def random_agave(seed: int) -> Agave:
             layer.weight.normal_(0, gain * math.sqrt(2 / layer.weight.shape[1]), generator=rng)
             layer.bias.add_(torch.randn(layer.outputs, generator=rng))
     return net
+
+
+# ---- data sets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def binary_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small grey set and a small binary one, in the real sets' places."""
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (60, 28, 28), np.uint8)
+    folder = tmp_path / "sets"
+    for model, source in binary_data.SOURCES.items():
+        path = folder / source.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if source.key:
+            key = "_images" if model == "vlae-mnist-dynamic" else ""
+            np.savez(path, **{f"train{key}": grey[:50], f"test{key}": grey[50:]})
+        else:
+            np.savez(path, **{k: np.packbits(grey[:20].reshape(20, -1) > 128, 1) for k in ("train", "valid", "test")})
+    sources = {k: binary_data._Source(s.file, "", min(s.valid, 10), s.key) for k, s in binary_data.SOURCES.items()}
+    for name in sources:
+        monkeypatch.setattr(binary_data, "SOURCES", sources)
+        with pytest.raises(ImageError, match="its SHA-256 is") as caught:
+            load_binary(name, folder)
+        source = sources[name]
+        sources[name] = binary_data._Source(source.file, str(caught.value).split()[-1], source.valid, source.key)
+    return folder
 
 
 # ---- distributions -------------------------------------------------------------------------------------------------

@@ -7,19 +7,22 @@ decode to. They are made once for each set of weights, and decode to the same pi
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
 import vlcodec
+from vlcodec.codec.fields import is_archive
+from vlcodec.models import binary, zoo
 from vlcodec.models.photo import golden_picture
 
+BINARY = [entry.name for entry in zoo.ENTRIES if entry.family == "binary"]
 FOLDER = Path(__file__).with_name("golden")
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Colour, grey, two bands, and the smallest."""
+    """Colour, grey, two bands, and the smallest; black and white, one and thirty of them, one below the other."""
     scene = golden_picture()  # (40, 56, 3)
     r, c = np.indices((530, 3))
     tall = ((r * 7 + c * 50) % 251 + (r * r * 31 + c * 17) % 5).astype(np.uint8)
@@ -28,12 +31,24 @@ def pictures() -> dict[str, Image.Image]:
         "grey": Image.fromarray(np.ascontiguousarray(scene[:, :, 0])),
         "tall": Image.fromarray(tall),
         "dot": Image.fromarray(scene[:1, :1]),
+        "disc": Image.fromarray(binary.golden_pictures()[0]),
+        "many": column(np.concatenate([np.roll(binary.golden_pictures(), n, 2) for n in range(10)])),
     }
 
 
+def column(pictures: Any) -> Image.Image:
+    """Black and white pictures as one, each below the one before."""
+    return Image.fromarray(np.concatenate(list(pictures)))
+
+
 def cases() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name of the file -> picture and options."""
+    """Name of the file -> picture and options. What has an option "archive" is a column of pictures."""
     out: dict[str, tuple[str, dict[str, Any]]] = {f"rgb-q{q}": ("rgb", {"quality": q}) for q in (1, 2, 3, 4)}
+    for model in BINARY:
+        for kind, lossless in (("lossy", False), ("lossless", True)):
+            options = {"model": model, "lossless": lossless}
+            out[f"{model}-{kind}"] = ("disc", options)
+            out[f"{model}-archive-{kind}"] = ("many", options | {"archive": True})
     return out | {
         "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}),
         "rgb-lossless": ("rgb", {"lossless": True}),
@@ -46,6 +61,23 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
     }
 
 
+def made(picture: Image.Image, options: dict[str, Any], device: str = "cpu") -> bytes:
+    """A case's file."""
+    options = dict(options)
+    if options.pop("archive", False):
+        return vlcodec.compress_archive(np.asarray(picture).reshape(-1, 28, 28), device=device, **options)
+    return vlcodec.compress(picture, device=device, **options)
+
+
+def digests(data: bytes, device: str = "cpu") -> dict[str, str]:
+    """Of what a file gives back."""
+    if is_archive(data):
+        back = vlcodec.decompress_archive(data, device=device).images
+        return {"pixels": digest(column(map(np.asarray, back)))}
+    kinds: dict[str, Literal["mean"] | None] = {"pixels": None, "mean": "mean"}
+    return {name: digest(vlcodec.decompress(data, decode=kind, device=device)) for name, kind in kinds.items()}
+
+
 def digest(image: Image.Image) -> str:
     """SHA-256 of mode, size and pixels."""
     return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
@@ -55,15 +87,9 @@ def main() -> None:
     """Write the folder anew, once all is made."""
     images, files, record = pictures(), dict[str, bytes](), {}
     for name, (picture, options) in cases().items():
-        data = files[name] = vlcodec.compress(images[picture], **options)
-        record[name] = {
-            "picture": f"{picture}.png",
-            "options": options,
-            "bytes": len(data),
-            "pixels": digest(vlcodec.decompress(data)),
-            "mean": digest(vlcodec.decompress(data, decode="mean")),
-        }
-        print(f"{name:16} {len(data):6} bytes")
+        data = files[name] = made(images[picture], options)
+        record[name] = {"picture": f"{picture}.png", "options": options, "bytes": len(data), **digests(data)}
+        print(f"{name:34} {len(data):6} bytes")
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()

@@ -122,7 +122,7 @@ EXPECTED: dict[str, bytes] = {}
 
 
 def test_every_layer_is_in_the_golden_vector(model: BinaryModel) -> None:
-    """One unit more in any one layer's biases, and the golden integers are others."""
+    """A tenth more in any one layer's outputs, and the golden integers are others."""
 
     def golden() -> bytes:
         return b"".join(outputs.tobytes() for outputs in model.golden())
@@ -131,7 +131,7 @@ def test_every_layer_is_in_the_golden_vector(model: BinaryModel) -> None:
     for net in (model.chained.net, model.dithered.net):
         for name, layer in layers(net):
             weight, bias, multiplier = layer._frozen or ()
-            layer._frozen = (weight, bias + 2 * (1 / multiplier).ceil(), multiplier)
+            layer._frozen = (weight, bias + 100 * (1 / multiplier).ceil(), multiplier)
             assert golden() != before, name
             layer._frozen = (weight, bias, multiplier)
     assert golden() == before

@@ -12,9 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from vlcodec.models.vlae import Shape
+
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-common, lossless, lossy, memory, peers, speed = map(
-    importlib.import_module, ("common", "lossless", "lossy", "memory", "peers", "speed")
+common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(
+    importlib.import_module,
+    ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study"),
 )
 
 JPEG = peers.lossy()["JPEG"]
@@ -172,3 +175,54 @@ def test_speed(folder: Path, tmp_path: Path) -> None:
         torch.set_num_threads(threads)
     seconds = json.loads((tmp_path / "a.json").read_text())["seconds"]["cpu"]
     assert all(value > 0 for value in seconds.values())
+
+
+def test_archives(binary_sets: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    archives.main(["vlae-mnist", str(binary_sets), "--out", str(tmp_path / "a.json"), "--count", "20"])
+    assert torch.get_num_threads() == threads
+    row = json.loads((tmp_path / "a.json").read_text())
+    assert row["identical"]
+    assert row["round_trips"] == {"1": True, "2": True, "10": True, "20": True}
+    assert row["bytes"] == row["ledger"]["lossless_bytes"]
+    assert {"PNG, one sheet", "PNG, one by one", "xz of packed bits"} <= row["others"].keys()
+
+
+def test_likelihood_goes_on_where_it_stopped(
+    binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(out: str) -> object:
+        likelihood.main(["vlae-mnist", str(binary_sets), "--samples", "3", "--out", str(tmp_path / out)])
+        return json.loads((tmp_path / out).read_text())["nats"]
+
+    whole = run("a.json")
+    assert np.shape(whole) == (20, 2)
+    assert all(sampled < elbo for elbo, sampled in whole)
+    straight, done = likelihood.nats_of, list[int]()
+
+    def stop(net: object, picture: object, samples: int, seed: int) -> tuple[float, float]:
+        if seed == 7 and not done:
+            done.append(seed)
+            raise KeyboardInterrupt
+        return straight(net, picture, samples, seed)
+
+    monkeypatch.setattr(likelihood, "nats_of", stop)
+    monkeypatch.setattr(likelihood, "KEPT_EVERY", 5)
+    with pytest.raises(KeyboardInterrupt):
+        run("b.json")
+    assert len(json.loads((tmp_path / "b.json").read_text())["nats"]) == 5
+    capsys.readouterr()
+    assert run("b.json") == whole
+    assert capsys.readouterr().err.startswith("10 of 20")
+
+
+def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
+    kinds = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
+    monkeypatch.setattr(vlae_study, "VARIANTS", {name: Shape(**small, **kind) for name, kind in kinds.items()})
+    monkeypatch.setattr(vlae_study, "MEASURED", 5)
+    vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
+    study = json.loads((tmp_path / "a.json").read_text())
+    assert study["variants"].keys() == kinds.keys()
+    assert study["variants"]["unconditional PixelCNN"]["kl_bits"] == 0
+    assert len(study["originals"]) == len(study["variants"]["uniform posterior"]["regenerated"]) == 2 * 20 * 98

@@ -194,30 +194,6 @@ def test_free_bits() -> None:
 # ---- data and training ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small grey set and a small binary one, in the real sets' places."""
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (60, 28, 28), np.uint8)
-    folder = tmp_path / "sets"
-    for model, source in binary_data.SOURCES.items():
-        path = folder / source.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if source.key:
-            key = "_images" if model == "vlae-mnist-dynamic" else ""
-            np.savez(path, **{f"train{key}": grey[:50], f"test{key}": grey[50:]})
-        else:
-            np.savez(path, **{k: np.packbits(grey[:20].reshape(20, -1) > 128, 1) for k in ("train", "valid", "test")})
-    sources = {k: binary_data._Source(s.file, "", min(s.valid, 10), s.key) for k, s in binary_data.SOURCES.items()}
-    for name in sources:
-        monkeypatch.setattr(binary_data, "SOURCES", sources)
-        with pytest.raises(ImageError, match="its SHA-256 is") as caught:
-            load_binary(name, folder)
-        source = sources[name]
-        sources[name] = binary_data._Source(source.file, str(caught.value).split()[-1], source.valid, source.key)
-    return folder
-
-
 def test_fixed_draws() -> None:
     """Bernoulli(grey / 255), by numpy's Philox words alone."""
     grey = np.arange(256, dtype=np.uint8).reshape(1, 16, 16).repeat(4000, 0)
@@ -230,9 +206,9 @@ def test_fixed_draws() -> None:
     assert draw(np.full((1, 2, 4), 128, np.uint8), 1, 1).tolist() == [[[1, 1, 1, 0], [0, 0, 0, 0]]]
 
 
-def test_sets(data: Path, tmp_path: Path) -> None:
+def test_sets(binary_sets: Path, tmp_path: Path) -> None:
     for name in binary_data.SOURCES:
-        found = load_binary(name, data)
+        found = load_binary(name, binary_sets)
         assert set(np.unique(found.valid)) | set(np.unique(found.test)) == {0, 1}
         batch = found.batch(7, torch.Generator().manual_seed(0))
         assert batch.shape == (7, 28, 28, 1)
@@ -249,11 +225,13 @@ def test_grey_pictures_are_drawn_anew() -> None:
 
 
 @pytest.mark.parametrize("posterior", ["gaussian", "uniform"])
-def test_training_resumes_exactly(posterior: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_resumes_exactly(
+    posterior: str, binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
     options: dict[str, Any] = {"steps": 6, "batch": 5, "posterior": posterior}
     options["shape"] = Shape(**TINY | {"posterior": posterior})
-    straight = train_binary.train("vlae-mnist", data, tmp_path / "a", **options)
+    straight = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", **options)
 
     class Stopped(Exception):
         pass
@@ -264,8 +242,8 @@ def test_training_resumes_exactly(posterior: str, data: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(loop, "SAVE_STEPS", 2)
     with pytest.raises(Stopped):
-        train_binary.train("vlae-mnist", data, tmp_path / "b", progress=stop, **options)
-    resumed = train_binary.train("vlae-mnist", data, tmp_path / "b", **options)
+        train_binary.train("vlae-mnist", binary_sets, tmp_path / "b", progress=stop, **options)
+    resumed = train_binary.train("vlae-mnist", binary_sets, tmp_path / "b", **options)
     for (name, one), (_, two) in zip(straight.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(one, two), name
     rows = (tmp_path / "a" / "log.csv").read_text().splitlines()
@@ -273,11 +251,11 @@ def test_training_resumes_exactly(posterior: str, data: Path, tmp_path: Path, mo
     assert "elbo" in rows[-1]
 
 
-def test_a_net_starts_from_its_kin(data: Path, tmp_path: Path) -> None:
+def test_a_net_starts_from_its_kin(binary_sets: Path, tmp_path: Path) -> None:
     """All that does not touch the latents is taken."""
     kin = random_net({}, frozen=False).state_dict()
     options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 0.0, "shape": Shape(**TINY | {"posterior": "uniform"})}
-    net = train_binary.train("vlae-mnist", data, tmp_path / "a", posterior="uniform", kin=kin, **options)
+    net = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", posterior="uniform", kin=kin, **options)
     same = {name for name, value in net.named_parameters() if name in kin and torch.equal(value, kin[name])}
     assert {"encoder.enter.weight", "pixels.leave.bias", "decoder.hidden.weight"} <= same
     assert not {name for name in same if name.startswith(("flow.", "encoder.centre.weight", "decoder.enter.weight"))}

@@ -64,7 +64,7 @@ def fit(picture: Picture, entry: zoo.Entry, threshold: int | None) -> Picture:
     if not images.is_bilevel(picture):
         raise ImageError(
             f"model {entry.name} takes black and white pictures, with values 0 and 255 alone: "
-            "a threshold makes one of a grey picture"
+            "a threshold (--threshold) makes one of a grey picture"
         )
     return replace(picture, grey=True)
 

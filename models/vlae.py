@@ -35,6 +35,7 @@ CELLS = 4096
 UNIFORM_MAX = 128 * FINE  # |z| in 1/32 step
 FREE_BITS = 0.01 * SIDE * SIDE  # nats of KL that cost nothing in training
 SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
+SPREAD_GAIN = 8  # lets that scale follow the latents quickly
 PRIOR_INDEX = 177  # scale index of the noise, whose sigma is 1.0: 127.5 of 128 cells
 
 
@@ -94,8 +95,8 @@ class Encoder(nn.Module):
             with torch.no_grad():
                 self.scale.bias.fill_(PRIOR_INDEX / SCALE_UNIT)
         else:
-            limit = UNIFORM_MAX - FINE
-            self.centre = _head(shape, FINE / FINE_UNIT, -limit, limit)  # in 1/32 step
+            limit = (UNIFORM_MAX - FINE) // 2
+            self.centre = _head(shape, FINE / 2 / FINE_UNIT, -limit, limit)  # in 1/16 step, the dither's grid
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (N, 28, 28, 1) in +-1024 -> [centre (N, latents)], and the scale index (N, latents) of a gaussian."""
@@ -103,7 +104,7 @@ class Encoder(nn.Module):
         h = self.low(self.down(space_to_depth(elu(h), 2)))
         h = self.narrow(elu(h))
         h = elu(self.hidden(elu(h).reshape(len(x), -1)))
-        return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [self.centre(h)]
+        return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [2 * self.centre(h)]
 
 
 def _head(shape: Shape, gain: float, low: float, high: float) -> Layer:
@@ -186,10 +187,10 @@ class Vlae(nn.Module):
             alternate=gaussian,
         )
         if not gaussian:
-            # A gain of 8 lets the prior's width follow the latents quickly; it begins so narrow that most cost nothing.
-            self.spread = fine_layer(OWN, 1, shape.latents, gain=8 * SCALE_UNIT / FINE_UNIT, low=0, high=SCALE_LAST)
-            with torch.no_grad():
-                self.spread.bias.fill_(math.log(SPREAD / SCALE_LOW) / 8)
+            gain = SPREAD_GAIN * SCALE_UNIT / FINE_UNIT
+            self.spread = fine_layer(OWN, 1, shape.latents, gain=gain, low=0, high=SCALE_LAST)
+            with torch.no_grad():  # so narrow that most latents cost nothing
+                self.spread.bias.fill_(math.log(SPREAD / SCALE_LOW) / SPREAD_GAIN)
 
     def draw(self, posterior: list[Tensor]) -> tuple[Tensor, Tensor]:
         """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""

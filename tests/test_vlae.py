@@ -1,5 +1,6 @@
 """VLAE: what its PixelCNN sees, its flows, its ELBO, and its training."""
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from vlcodec.codec import rate
 from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.codec.latents import dither, quantise
 from vlcodec.models import binary_data, train_binary
 from vlcodec.models import train as loop
-from vlcodec.models.binary import BinaryNets, BinaryPixelBlock, FlowBlock
+from vlcodec.models.binary import BinaryNets, BinaryPixelBlock, Dithered, FlowBlock
 from vlcodec.models.binary_data import BinarySet, draw, load_binary
 from vlcodec.models.exact import FINE_MAX, FINE_UNIT, elu, exact_inference, layers
 from vlcodec.models.export import export, freeze_from, integer_tensors, weights_of
 from vlcodec.models.made import Flow, Made, OneByOne
 from vlcodec.models.masked import look_whole
+from vlcodec.models.train_binary import settle
 from vlcodec.models.vlae import Shape, Vlae
 
 TINY: dict[str, Any] = {
@@ -249,6 +253,30 @@ def test_training_resumes_exactly(
     rows = (tmp_path / "a" / "log.csv").read_text().splitlines()
     assert rows[0] == "step,seconds,loss,pixels,kl"
     assert "elbo" in rows[-1]
+
+
+def test_settled_latents_cost_less_where_they_carry_nothing() -> None:
+    """A prior that is off by a little more than 1/32 step pays for noise over a cell's edge; settled, next to nothing."""
+    net, pictures = random_net({"posterior": "uniform"}, frozen=False), bits(200)
+    with torch.no_grad():
+        net.encoder.centre.weight *= 1e-4
+        for made in net.flow.mades():
+            made.leave.weight *= 1e-3
+        off = net.flow(net.encoder(1024 * (2 * pictures - 1))[0]).median(0).values / 32
+        net.flow.mades()[-1].leave.bias += off + 0.05
+        net.spread.bias.fill_(0.01)
+
+    def cost() -> float:
+        frozen = copy.deepcopy(net)
+        freeze_from(frozen, integer_tensors(frozen))
+        model, u = Dithered(frozen, torch.device("cpu")), dither(0, (len(pictures), 6))
+        symbols = quantise(model.centres((255 * pictures[..., 0]).numpy().astype(np.uint8)), u)
+        return rate.bits(model.prior(u), symbols) / len(pictures)
+
+    before = cost()
+    settle(net, pictures)
+    assert before > 0.5
+    assert cost() < 0.05
 
 
 def test_a_net_starts_from_its_kin(binary_sets: Path, tmp_path: Path) -> None:

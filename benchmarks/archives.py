@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import Row, keep, parser, say, show
+from common import RESULTS, Row, keep, parser, say, show
 from PIL import Image
 
 import vlcodec
@@ -84,9 +84,11 @@ def timed(work: Callable[[], object]) -> tuple[object, float]:
 def round_trip(model: str, pictures: np.ndarray, threads: int) -> bool:
     """Whether every picture and the extra bytes come back, decoded with another number of threads."""
     data = vlcodec.compress_archive(pictures, model=model, extra=EXTRA)
-    torch.set_num_threads(3 - threads)
-    back = vlcodec.decompress_archive(data)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1 if threads > 1 else 2)
+    try:
+        back = vlcodec.decompress_archive(data)
+    finally:
+        torch.set_num_threads(threads)
     return np.array_equal(np.stack([np.asarray(i) for i in back.images]), pictures) and back.extra == EXTRA
 
 
@@ -127,14 +129,15 @@ def measure(model: str, pictures: np.ndarray) -> Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
-    options = parser(__doc__, "archives")
+    options = parser(__doc__, "archives_MODEL")
+    options.set_defaults(out=None)
     options.add_argument("model")
     options.add_argument("data", type=Path)
     options.add_argument("--count", type=int, default=10**9, help="pictures, with a stride  [default: all]")
     chosen = options.parse_args(arguments)
 
     row = measure(chosen.model, strided(255 * load_binary(chosen.model, chosen.data).test, chosen.count))
-    keep(chosen.out, row, chosen.model)
+    keep(chosen.out or RESULTS / f"archives_{chosen.model}.json", row, chosen.model)
     show(
         [chosen.model, "pictures", "bytes", "bits a picture", "file / -ELBO", "encode, s", "decode, s", "identical"],
         [

@@ -4,9 +4,10 @@
     python benchmarks/likelihood.py vlae-mnist DATA --samples 128
 
 DATA is the folder of the binary sets. Pictures are taken with a stride, as the sets are sorted. The net is the exported
-one with the gaussian posterior (--posterior uniform: the other), its integer weights in float32, activations unrounded:
-what `benchmarks/archives.py` holds against the files is the integer model's own -ELBO. What is done is kept in the JSON
-file picture by picture, and a run that was stopped goes on from there.
+one with the gaussian posterior, its integer weights in float32, activations unrounded: what `benchmarks/archives.py`
+holds against the files is the integer model's own -ELBO. With --posterior uniform it is the other, in integers
+throughout. While it runs, what is done is kept in the JSON file picture by picture, and a run that was stopped goes on
+from there.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Row, keep, parser, say, show
+from common import RESULTS, Row, keep, parser, say, show
 
 from vlcodec.models import zoo
 from vlcodec.models.binary_data import load_binary
-from vlcodec.models.export import weights_of
+from vlcodec.models.exact import exact_inference
+from vlcodec.models.export import freeze_from, integer_tensors, weights_of
 from vlcodec.models.vlae import Shape, Vlae
 
 AT_ONCE = 256  # samples
@@ -30,11 +33,13 @@ KEPT_EVERY = 50  # pictures
 
 
 def net_of(model: str, posterior: str) -> Vlae:
-    """The exported net with real weights, for sampling without gradients."""
+    """The exported net: gaussian with real weights; uniform frozen, as its prior is fitted to rounded latents."""
     net = Vlae(Shape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
     weights = weights_of(zoo.by_name(model).path, "binary")
     own = {k.removeprefix(f"{posterior}."): v for k, v in weights.items() if k.startswith(f"{posterior}.")}
     net.load_state_dict(own)
+    if posterior == "uniform":
+        freeze_from(net, integer_tensors(net))
     return net.requires_grad_(False).eval()
 
 
@@ -42,14 +47,16 @@ def nats_of(net: Vlae, picture: np.ndarray, samples: int, seed: int) -> tuple[fl
     """(-ELBO, importance-sampled -ln p) of one (28, 28) picture."""
     torch.manual_seed(seed)
     x = torch.from_numpy(picture)[None, ..., None].float()
-    parts = [net.sampled_nats(x, min(AT_ONCE, samples - i))[0].double() for i in range(0, samples, AT_ONCE)]
+    with exact_inference() if net.shape.posterior == "uniform" else nullcontext():
+        parts = [net.sampled_nats(x, min(AT_ONCE, samples - i))[0].double() for i in range(0, samples, AT_ONCE)]
     nats = torch.cat(parts)
     return float(nats.mean()), float(math.log(samples) - torch.logsumexp(-nats, 0))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
-    options = parser(__doc__, "likelihood")
+    options = parser(__doc__, "likelihood_MODEL_POSTERIOR_SAMPLES")
+    options.set_defaults(out=None)
     options.add_argument("model")
     options.add_argument("data", type=Path)
     options.add_argument("--samples", type=int, default=128)
@@ -69,21 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "pictures": len(test),
         "stride": stride,
     }
+    name = f"likelihood_{chosen.model}_{chosen.posterior}_{chosen.samples}.json"
+    out: Path = chosen.out or RESULTS / name
     done: list[list[float]] = []
-    if chosen.out.exists():
-        found = json.loads(chosen.out.read_text())
+    if out.exists():
+        found = json.loads(out.read_text())
         if all(found.get(k) == v for k, v in about.items()):
-            done = found["nats"]
+            done = found.get("nats", done)
     for number in range(len(done), len(test)):
         done.append(list(nats_of(net, test[number], chosen.samples, number)))
-        if (number + 1) % KEPT_EVERY == 0 or number + 1 == len(test):
+        if (number + 1) % KEPT_EVERY == 0:
             means = np.mean(done, 0)
             say(f"{number + 1} of {len(test)}: -ELBO {means[0]:.2f}, -ln p {means[1]:.2f}")
-            keep(chosen.out, about | {"nats": done}, chosen.model)
-    elbo, likelihood = (f"{np.mean(v):.2f} ± {np.std(v) / math.sqrt(len(v)):.2f}" for v in np.transpose(done))
+            keep(out, about | {"nats": done}, chosen.model)
+    means, errors = np.mean(done, 0), np.std(done, 0) / math.sqrt(len(done))
+    summary = {"elbo": means[0], "elbo_error": errors[0], "likelihood": means[1], "likelihood_error": errors[1]}
+    keep(out, about | {"nats_a_picture": summary}, chosen.model)
     columns = ["nats", "posterior", "pictures", "samples", "-ELBO", "-ln p, importance-sampled"]
-    sizes = [str(len(test)), str(chosen.samples)]
-    show(columns, [[chosen.model, chosen.posterior, *sizes, elbo, likelihood]])
+    cells = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(means, errors, strict=True)]
+    show(columns, [[chosen.model, chosen.posterior, str(len(test)), str(chosen.samples), *cells]])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcodec.codec.interface import Distribution, Ints, Steps
-from vlcodec.codec.tables import Bernoulli, GaussianGrid, LogisticMixture
+from vlcodec.codec.tables import ARGUMENT_HALF, Bernoulli, GaussianGrid, LogisticMixture
 
 Floats = NDArray[np.float64]
 
@@ -47,8 +47,9 @@ def bits(steps: Steps, symbols: Ints) -> float:
 
 
 def bernoulli_bits(d: Bernoulli, symbols: Ints) -> Floats:
-    """(n,) -log2 P(bit), in float64."""
-    return np.asarray(np.logaddexp(0.0, np.where(symbols > 0, -1.0, 1.0) * d.logit / 1024.0) / np.log(2.0))
+    """(n,) -log2 P(bit), in float64; like the table's, log-odds stay within 16 nats."""
+    nats = np.clip(d.logit, -ARGUMENT_HALF, ARGUMENT_HALF) / 1024.0
+    return np.asarray(np.logaddexp(0.0, np.where(symbols > 0, -1.0, 1.0) * nats) / np.log(2.0))
 
 
 def gaussian_bits(d: GaussianGrid, symbols: Ints) -> Floats:

@@ -265,11 +265,29 @@ class BinaryModel:
         ]
         for steps, symbols in blocks:
             for step in steps.parallel(symbols):
-                d = step.distribution
-                if isinstance(d, Bernoulli):
-                    yield d.logit
-                elif isinstance(d, LogisticMixture):
-                    yield from (d.centre, d.scale)
+                yield from _integers(step.distribution)
+            known = _Known(symbols.reshape(-1), [])
+            decode(steps, known)
+            yield from known.seen
+
+
+def _integers(d: Distribution) -> list[Ints]:
+    if isinstance(d, LogisticMixture):
+        return [d.centre, d.scale]
+    return [d.logit] if isinstance(d, Bernoulli) else []
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A source of known symbols, which keeps the integers of the tables that it was asked with."""
+
+    symbols: Ints
+    seen: list[Ints]
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """See codec.interface.Source."""
+        self.seen.extend(_integers(distribution))
+        return self.symbols[index]
 
 
 def golden_pictures() -> Bytes:

@@ -45,6 +45,9 @@ class Task(Protocol):
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
 
+    def finish(self) -> None:
+        """Once training is over and the net has its averaged weights."""
+
     def measure(self) -> list[dict[str, float]]:
         """Figures of the trained net on what was held out, row by row."""
 
@@ -130,6 +133,7 @@ def run(
         for k, v in net.named_parameters():
             v.data.copy_(average.values[k])
         net.eval()
+        task.finish()
         for means in task.measure():
             log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in means.items())])
 

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlcodec.codec.latents import dither
 from vlcodec.models.binary_data import BinarySet, load_binary
 from vlcodec.models.exact import FINE_UNIT, exact_inference, layers, set_quantised
 from vlcodec.models.mixture import FINE, SCALE_LAST, SCALE_UNIT, nats
 from vlcodec.models.train import Progress, run
-from vlcodec.models.vlae import SPREAD_GAIN, Shape, Vlae
+from vlcodec.models.vlae import SPREAD_GAIN, Shape, Vlae, dither_like
 
 SETTLED_ON = 10_000  # pictures
 VALID_PICTURES = 1000  # of the validation set that are measured, at most
@@ -38,10 +37,6 @@ class BinaryTask:
         """Adamax."""
         return torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)
 
-    def pictures(self, count: int, seed: int) -> Tensor:
-        """(count, 28, 28, 1) of the training set."""
-        return self._data.batch(count, torch.Generator().manual_seed(seed)).to(self._device)
-
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
         return (self._data.batch(self._batch, rng).to(self._device),)
@@ -50,6 +45,11 @@ class BinaryTask:
         """In bfloat16 where the CPU multiplies it, at half the time."""
         with torch.autocast(self._device.type, torch.bfloat16):
             return self.net.objective(x)
+
+    def finish(self) -> None:
+        """Settle a uniform posterior on pictures of the training set."""
+        if self.net.shape.posterior == "uniform":
+            settle(self.net, self._data.batch(SETTLED_ON, torch.Generator().manual_seed(0)).to(self._device))
 
     def measure(self) -> list[dict[str, float]]:
         """Nats of the validation set, one sample of z each."""
@@ -96,8 +96,6 @@ def train(
         net.load_state_dict({k: v for k, v in kin.items() if not k.startswith(AT_LATENTS)}, strict=False)
     task = BinaryTask(net, load_binary(model, data), batch, on)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
-    if net.shape.posterior == "uniform":
-        settle(net, task.pictures(SETTLED_ON, seed))
     return net
 
 
@@ -111,9 +109,9 @@ def settle(net: Vlae, pictures: Tensor) -> None:
     pictures: (N, 28, 28, 1) of 0 and 1.
     """
     past = FINE_UNIT * (2 * pictures - 1)
-    u = torch.from_numpy(dither(0, (len(pictures), net.shape.latents))).to(pictures)
     set_quantised(net, True)
     with exact_inference():
+        u = dither_like(pictures.new_zeros(len(pictures), net.shape.latents))
         centre = _in_parts(lambda x: net.encoder(x)[0], past).median(0).values
         net.encoder.centre.bias += (2 * (centre / 2).round() - centre) / FINE
         if net.shape.flow_steps:

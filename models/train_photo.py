@@ -104,6 +104,9 @@ class PhotoTask:
         warm = 1.0 if self.rounded else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
         return x, grey, self._split, torch.tensor(warm, device=self._device), self._part != "autoencoder"
 
+    def finish(self) -> None:
+        """Nothing: rounding was part of the training."""
+
     def measure(self) -> list[dict[str, float]]:
         """On the pictures that are held out."""
         return measure(self.net, self._held_out, self._device) if self._held_out else []

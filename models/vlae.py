@@ -166,12 +166,21 @@ class BinaryPixels(nn.Module):
         return logit
 
 
+def dither_like(centre: Tensor) -> Tensor:
+    """Noise of one step's width; outside training on the coder's grid, on which a settled prior relies."""
+    if torch.is_grad_enabled():
+        return FINE * (torch.rand_like(centre) - 0.5)
+    return 2.0 * torch.randint_like(centre, FINE // 2) + 1 - FINE // 2
+
+
 class Vlae(nn.Module):
     """Encoder, flow prior, decoder and PixelCNN of one trained model, and the objective that trains them."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        terms = 2 + 2 * shape.window + sum(shape.blocks)
+        assert terms * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
         self.pixels = BinaryPixels(shape)
         if shape.posterior == "none":
             return
@@ -196,7 +205,7 @@ class Vlae(nn.Module):
         """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""
         if self.shape.posterior == "uniform":
             (centre,) = posterior
-            z = centre + FINE * (torch.rand_like(centre) - 0.5)
+            z = centre + dither_like(centre)
             scale = self.spread(z.new_zeros(1, 1)).expand(z.shape)
             values = self.flow(z) / FINE
             kl = nats(torch.zeros_like(z)[..., None], torch.zeros_like(z)[..., None], scale[..., None], values)

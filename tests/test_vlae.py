@@ -256,7 +256,7 @@ def test_training_resumes_exactly(
 
 
 def test_settled_latents_cost_less_where_they_carry_nothing() -> None:
-    """A prior that is off by a little more than 1/32 step pays for noise over a cell's edge; settled, next to nothing."""
+    """A prior that is off by more than 1/32 step pays for noise over the edge of a cell; settled, next to nothing."""
     net, pictures = random_net({"posterior": "uniform"}, frozen=False), bits(200)
     with torch.no_grad():
         net.encoder.centre.weight *= 1e-4

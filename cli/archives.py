@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,41 +18,39 @@ from vlcodec.codec.errors import ArchiveDamage, OutputError, VlcodecError
 if TYPE_CHECKING:
     from vlcodec.facade import Progress
 
-ARRAYS = (".npy", ".npz")
+PICTURES = (".png", ".tif", ".tiff", ".npz")  # names that would mislead as a folder's
 DEFAULT_MODEL = "vlae-mnist"
 
 
-def wanted(sources: tuple[str, ...], out: str | None) -> bool:
-    """Whether sources become one archive: several into one .vlz file, or a file that holds several pictures."""
+def wanted(sources: tuple[str, ...], out: str | None, data: bytes) -> bool:
+    """Whether sources become one archive: several into one .vlz file, or one that holds several pictures (`data`)."""
     if len(sources) > 1:
         return out is not None and out.lower().endswith(".vlz") and not os.path.isdir(out)
-    if sources[0].lower().endswith((".tif", ".tiff")):
-        from vlcodec.codec.image import load_many
+    if data[:4] not in (b"II*\0", b"MM\0*", b"PK\x03\x04", b"\x93NUM"):
+        return False  # as `holds_many` would say, which loads Pillow and numpy
+    from vlcodec.codec.image import holds_many
 
-        try:
-            return load_many(files.read(sources[0])) is not None
-        except (VlcodecError, OSError):
-            return False  # the reader of single pictures says what is wrong
-    return sources[0].lower().endswith(ARRAYS)
+    return holds_many(data)
 
 
 def is_one(source: str) -> bool:
-    """Whether a file begins like an archive; what cannot be read is left to its reader."""
+    """Whether a file begins like an archive; what is no file, or cannot be read, is left to its reader."""
     try:
         with open(source, "rb") as stream:
-            return facade.is_archive(stream.read(5))
+            return os.path.isfile(source) and facade.is_archive(stream.read(5))
     except OSError:
         return False
 
 
-def read(sources: tuple[str, ...]) -> tuple[Any, list[str] | None]:
-    """Pictures and their names; an array's, and a TIFF's, have none. Raises what reading one of them raises."""
+def read(sources: tuple[str, ...], data: bytes) -> tuple[Any, list[str] | None]:
+    """Pictures and their names; those of one source that holds them all, `data`, have none.
+
+    Raises what reading one of them raises.
+    """
     from vlcodec.codec.image import load, load_many
 
     if len(sources) == 1:
-        pictures = load_many(files.read(sources[0]))
-        if pictures is not None:
-            return pictures, None
+        return load_many(data), None
     pictures, names = [], []
     for source in sources:
         try:
@@ -69,9 +68,11 @@ def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: 
     """
     import numpy as np
 
-    target = out or (os.path.basename(source) if source == files.STREAM else source) + ".pictures"
-    if target == files.STREAM:
-        raise click.UsageError("an archive's pictures need a folder or an .npy file: -o -")
+    target = out or source + ".pictures"
+    if target == files.STREAM or (source == files.STREAM and out is None) or target.lower().endswith(PICTURES):
+        raise click.UsageError(
+            "an archive's pictures go into a folder or an .npy file: -o is needed, and no other name"
+        )
     as_array = target.lower().endswith(".npy")
     if as_array:
         files.check(target, force)
@@ -85,7 +86,7 @@ def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: 
         pictures, names = np.stack([np.asarray(image) for image in archive.images]), archive.names
     except ArchiveDamage as error:
         damage, pictures, names = error, error.pictures, ()
-    if as_array:
+    if as_array and len(pictures):
         buffer = io.BytesIO()
         np.save(buffer, pictures)
         files.write(target, buffer.getvalue(), force)
@@ -97,15 +98,27 @@ def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: 
 
 
 def _write_folder(folder: Path, pictures: Any, names: tuple[str, ...], force: bool) -> None:
+    """All pictures or none: first into a folder beside, then into place."""
     from vlcodec.codec.image import png_bytes, to_image
 
     stems = names or tuple(f"{number:05}.png" for number in range(len(pictures)))
-    targets = [folder / (stem if stem.lower().endswith(".png") else stem + ".png") for stem in stems]
-    folder.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        files.check(str(target), force)
-    for target, picture in zip(targets, pictures, strict=True):
-        files.write(str(target), png_bytes(to_image(picture[..., None], True)), force)
+    stems = tuple(stem if stem.lower().endswith(".png") else stem + ".png" for stem in stems)
+    if len({stem.casefold() for stem in stems}) != len(stems):
+        raise OutputError("two pictures would get the same file name; -o NAME.npy takes them all")
+    part = folder.with_name(f".vlcodec-{os.urandom(4).hex()}.part")
+    try:
+        part.mkdir()
+        for stem, picture in zip(stems, pictures, strict=True):
+            (part / stem).write_bytes(png_bytes(to_image(picture[..., None], True)))
+        for stem in stems:
+            files.check(str(folder / stem), force, new_folder=True)
+        folder.mkdir(exist_ok=True)
+        for stem in stems:
+            (part / stem).replace(folder / stem)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {files.reason(error)}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def report(target: str, data: bytes, as_json: bool) -> str:
@@ -126,11 +139,12 @@ def show_info(header: dict[str, Any]) -> None:
     for key, value in [*header.items(), *((f"{part} bytes", f"{count:,}") for part, count in parts.items())]:
         click.echo(f"  {key:<16} {value}")
     for name in names:
-        click.echo(f"    {name}")
+        click.echo(f"    {name if name.isprintable() else ascii(name)}")
 
 
 def make(
     sources: tuple[str, ...],
+    data: bytes,
     show: Progress | None,
     *,
     model: str,
@@ -141,8 +155,8 @@ def make(
     verify: bool,
 ) -> bytes:
     """The bytes of an archive of all sources; verified, its pictures are held against them."""
-    pictures, names = read(sources)
-    data = facade.compress_archive(
+    pictures, names = read(sources, data)
+    made = facade.compress_archive(
         pictures,
         model=model,
         lossless=lossless,
@@ -153,5 +167,5 @@ def make(
         progress=show,
     )
     if verify:
-        facade.verify_archive(data, pictures, threshold=threshold, device=device, progress=show)
-    return data
+        facade.verify_archive(made, pictures, threshold=threshold, device=device, progress=show)
+    return made

@@ -43,16 +43,18 @@ def compress(
 
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
-    if archives.wanted(images, out):
+    first = files.peek(images)
+    if archives.wanted(images, out, first):
         if quality is not None:
             raise click.UsageError("-q is for single pictures: an archive has one quality")
-        target = files.targets(images[:1], out, vlz_name)[images[0]]
+        target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> None:
             files.check(target, force)
             with progress(target, quiet or as_json) as show:
                 data = archives.make(
                     images,
+                    first,
                     show,
                     model=model or archives.DEFAULT_MODEL,
                     lossless=lossless is not False,
@@ -72,7 +74,7 @@ def compress(
     def work(source: str) -> None:
         target = targets[source]
         files.check(target, force)
-        image = files.read(source)
+        image = first or files.read(source)
         with progress(source, quiet or as_json) as show:
             data = facade.compress(
                 image,

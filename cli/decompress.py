@@ -39,16 +39,16 @@ def decompress(
     """
     from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
 
-    if any(archives.is_one(source) for source in sources):
+    first = files.peek(sources)
+    if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
         if len(sources) > 1 or decode is not None:
             raise click.UsageError("an archive is decompressed alone, and without --decode")
 
         def unpack(source: str) -> None:
-            data = files.read(source)
             with progress(source, quiet or as_json) as show:
-                target = archives.unpack(source, data, out, seed, device, force, show)
+                target = archives.unpack(source, first, out, seed, device, force, show)
             if not quiet:
-                click.echo(archives.report(target, data, as_json))
+                click.echo(archives.report(target, first, as_json))
 
         files.each(sources, unpack)
         return
@@ -60,7 +60,7 @@ def decompress(
     def work(source: str) -> None:
         target = targets[source]
         files.check(target, force)
-        data = files.read(source)
+        data = first or files.read(source)
         header = facade.info(data)
         with progress(source, quiet or as_json) as show:
             image = facade.decompress(data, decode=decode, seed=seed, device=device, progress=show)

@@ -39,6 +39,15 @@ def targets(sources: Sequence[str], out: str | None, derive: Callable[[str], str
     return dict(zip(sources, names, strict=True))
 
 
+def target_of_all(sources: Sequence[str], out: str | None, derive: Callable[[str], str]) -> str:
+    """Where the one result of all sources goes, which is none of them."""
+    target = targets(sources[:1], out, derive)[sources[0]]
+    for source in sources[1:]:
+        if STREAM not in (source, target) and os.path.realpath(source) == os.path.realpath(target):
+            raise click.UsageError(f"all inputs would be written to {target}, which is the input {source}")
+    return target
+
+
 def each(sources: Sequence[str], work: Callable[[str], None]) -> None:
     """Works on every source; those that fail are named on stderr, the others are still done, and the exit code is 1."""
     failed = False
@@ -70,8 +79,19 @@ def read(source: str) -> bytes:
         return stream.read(facade.MAX_BYTES + 1)
 
 
-def check(target: str, force: bool) -> None:
-    """Refuses a target that may not be written, before minutes are spent on what goes there."""
+def peek(sources: Sequence[str]) -> bytes:
+    """The only source's bytes, read once since it may be a pipe; none of several, or where `read` will say why."""
+    try:
+        return read(sources[0]) if len(sources) == 1 else b""
+    except OSError:
+        return b""
+
+
+def check(target: str, force: bool, new_folder: bool = False) -> None:
+    """Refuses a target that may not be written, before minutes are spent on what goes there.
+
+    new_folder: its folder need not be there yet.
+    """
     if target == STREAM:
         return
     if os.path.lexists(target):
@@ -80,6 +100,8 @@ def check(target: str, force: bool) -> None:
         if not force:
             raise OutputError(f"{target} exists; --force overwrites it")
     folder = os.path.dirname(target) or "."
+    if new_folder and not os.path.lexists(folder):
+        folder = os.path.dirname(folder) or "."
     if not os.path.isdir(folder):
         raise OutputError(f"{target} cannot be written: no such folder")
     if not os.access(folder, os.W_OK):

@@ -38,13 +38,16 @@ def rate(
         shared: dict[str, Any] = {"seed": seed, "threshold": threshold, "device": device}
         with progress(source, as_json) as show:
             report: Any
-            if archives.wanted((source,), None):
-                pictures, names = archives.read((source,))
+            data = files.read(source)
+            if archives.wanted((source,), None, data):
+                if quality is not None or samples:
+                    raise click.UsageError("-q and --samples are for single pictures")
+                pictures, names = archives.read((source,), data)
                 chosen = model or archives.DEFAULT_MODEL
                 report = facade.rate_archive(pictures, model=chosen, names=names, progress=show, **shared)
             else:
                 shared |= {"quality": quality, "samples": samples}
-                report = facade.rate(files.read(source), model=model or "photo", progress=show, **shared)
+                report = facade.rate(data, model=model or "photo", progress=show, **shared)
         if as_json:
             click.echo(json.dumps({"input": source, **report.to_dict()}))
         else:

@@ -111,7 +111,7 @@ def _push(
             latents.append(push_chained(models.chained, part, stack))
         if tick is not None:
             tick(len(pictures) - link.first, len(pictures))
-    return Coded(stack.to_bytes(), dithered, ratio, tuple(latents), start_bits)
+    return Coded(stack.to_bytes(), dithered, ratio if dithered < len(pictures) else 0, tuple(latents), start_bits)
 
 
 def link_dither(models: Models, link: Link, seed: int) -> Ints:
@@ -135,8 +135,8 @@ def read(
     """(N, H, W) pictures and the extra bytes.
 
     checks: of each run of 512 pictures; none in a lossy archive, whose pixels are drawn with the seed `drawn`.
-    Raises ArchiveDamage, with the pictures before it, for a run that does not match its checksum, and FormatError where
-    the stack does not end as it began.
+    Raises ArchiveDamage, with the pictures before it, for a run that does not match its checksum, and with all of them
+    where the stack does not end as it began (FormatError in a lossy archive, where nothing vouches for them).
     """
     stack, parts, done = Stack(coded), list[Bytes](), 0
     for link in reversed(list(links(count, dithered, ratio, extra))):
@@ -151,7 +151,8 @@ def read(
             tick(link.first + link.count, count)
     bottom = stack.to_bytes()
     if (len(bottom), bottom[-1:]) != ((extra + 1, SENTINEL) if extra else (0, b"")):
-        raise FormatError("the stack must hold the extra bytes alone after the last picture; it does not")
+        rule = "the stack must hold the extra bytes alone after the last picture; it does not"
+        raise ArchiveDamage(rule, np.concatenate(parts)) if checks else FormatError(rule)
     return np.concatenate(parts), bottom[:extra]
 
 

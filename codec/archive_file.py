@@ -9,6 +9,7 @@ It knows no model and no coder. FORMAT.md, beside this file, is the specificatio
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,7 +37,8 @@ from vlcodec.codec.fields import (
 CHECKED: Final = 512  # pictures under one checksum
 MAX_PICTURES: Final = 2**24
 MAX_EXTRA: Final = 2**28  # bytes
-MAX_NAMES: Final = 2**28  # bytes, before they are compressed
+MAX_NAME: Final = 255  # bytes of one name
+MAX_NAMES: Final = 2**28  # bytes of all, before they are compressed
 _SMALLEST: Final = 19  # bytes
 
 
@@ -61,7 +63,7 @@ class ArchiveHeader:
         check_range("height", self.height, 1, MAX_SIDE)
         check_range("number of pictures", self.count, 1, MAX_PICTURES)
         check_range("number of dithered pictures", self.dithered, 0, self.count)
-        check_range("ratio", self.ratio, 0 if self.dithered == self.count else 1, 255)
+        check_range("ratio", self.ratio, *((0, 0) if self.dithered == self.count else (1, 255)))
         check_range("number of extra bytes", self.extra, 0, MAX_EXTRA)
         check_range("seed", self.seed, 0, MAX_SEED)
         if len(self.digest) != DIGEST_BYTES:
@@ -82,16 +84,29 @@ class ArchiveFile:
     stack: bytes
 
     def __post_init__(self) -> None:
-        if self.names and len(self.names) != self.header.count:
-            raise FormatError(f"{len(self.names)} names for {self.header.count} pictures: each must have one, or none")
-        for name in self.names:
-            if not name or name in (".", "..") or set(name) & set("/\\\0"):
-                raise FormatError(f"a name must be a file's own, without a folder, not {name!r}")
-        if len(set(self.names)) != len(self.names):
-            raise FormatError("two pictures have the same name: names must differ")
+        check_names(self.names, self.header.count)
         expected = -(-self.header.count // CHECKED) if self.header.lossless else 0
         if len(self.checks) != expected:
             raise FormatError(f"{len(self.checks)} checksums given: this archive must have {expected}")
+
+
+def check_names(names: Sequence[str], count: int) -> None:
+    """Raises FormatError unless there is a good name for each picture, or none."""
+    if names and len(names) != count:
+        raise FormatError(f"{len(names)} names for {count} pictures: each must have one, or none")
+    total = 0
+    for name in names:
+        try:
+            size = len(name.encode())
+        except UnicodeEncodeError:
+            raise FormatError(f"a name must be UTF-8, not {name!r}") from None
+        if not 1 <= size <= MAX_NAME or name in (".", "..") or set(name) & set("/\\\0"):
+            raise FormatError(f"a name must be a file's own, without a folder, of up to {MAX_NAME} bytes, not {name!r}")
+        total += size + 1
+    if total > MAX_NAMES:
+        raise FormatError(f"the names are too long: at most {MAX_NAMES} bytes are allowed")
+    if len(set(names)) != len(names):
+        raise FormatError("two pictures have the same name: names must differ")
 
 
 def pack(file: ArchiveFile) -> bytes:
@@ -132,7 +147,7 @@ def unpack(data: bytes, damaged: bool = False) -> ArchiveFile:
         raise FormatError("the seed is 0: a seed of 0 must be left out")
     lossless = bool(flags & LOSSLESS)
     header = ArchiveHeader(model_id, digest, width, height, count, lossless, dithered, ratio, extra, seed)
-    names = _read_names(reader)
+    names = _read_names(reader, count)
     runs = -(-count // CHECKED) if lossless else 0
     checks = tuple(int.from_bytes(reader.take(CRC_BYTES, "checksums"), "little") for _ in range(runs))
     return ArchiveFile(header, names, checks, reader.rest())
@@ -152,13 +167,15 @@ def _names_chunk(file: ArchiveFile) -> bytes:
     return chunk(packer.compress("\0".join(file.names).encode()) + packer.flush(), last=False)
 
 
-def _read_names(reader: Reader) -> tuple[str, ...]:
+def _read_names(reader: Reader, count: int) -> tuple[str, ...]:
     packed = reader.chunk("names")
     if not packed:
         return ()
     unpacker = zlib.decompressobj(-15)
     try:
-        text = unpacker.decompress(packed, MAX_NAMES)
+        text = unpacker.decompress(packed, min(MAX_NAMES, (MAX_NAME + 1) * count))
+        if text.count(0) != count - 1:
+            raise FormatError(f"{text.count(0) + 1} names for {count} pictures: each must have one, or none")
         names = tuple(text.decode().split("\0"))
     except (zlib.error, UnicodeDecodeError):
         raise FormatError("the names cannot be read: they must be deflated UTF-8") from None

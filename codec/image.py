@@ -5,13 +5,15 @@ spaces. Metadata is not kept.
 """
 
 import io
+import math
 import threading
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -82,25 +84,52 @@ def load_many(data: bytes) -> list[Picture] | npt.NDArray[np.uint8] | None:
         count = getattr(image, "n_frames", 1)
         if count == 1:
             return None
-        if count * image.width * image.height > MAX_PIXELS:
-            raise ImageError(_TOO_LARGE)
-        pages = []
-        for page in range(count):
-            image.seek(page)
+        pages, area = list[Picture](), 0
+        for number in range(count):
+            image.seek(number)
+            area += image.width * image.height
+            if area > MAX_PIXELS:
+                raise ImageError(_TOO_LARGE)
+            _check(image, frames=count)
             pages.append(_picture(image.copy()))
         return pages
 
 
+def holds_many(data: bytes) -> bool:
+    """Whether a file holds several pictures, or an array of them; what is damaged is left to its reader."""
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        try:
+            with _pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+                return getattr(image, "n_frames", 1) > 1
+        except ImageError:
+            return False
+    return data[:6] == b"\x93NUMPY" or data[:4] == b"PK\x03\x04"
+
+
 def _array(data: bytes) -> npt.NDArray[np.uint8]:
+    """The one array of an .npy or .npz file, once its header says that it is one of pictures."""
     try:
-        loaded = np.load(io.BytesIO(data), allow_pickle=False)
-        arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in loaded.files]
+        stream: IO[bytes] = io.BytesIO(data)
+        if data[:2] == b"PK":
+            archive = zipfile.ZipFile(stream)
+            if len(archive.namelist()) != 1:
+                raise ImageError(f"an .npz file must hold one array, not {len(archive.namelist())}")
+            data = b""
+            stream = archive.open(archive.namelist()[0])
+        version = np.lib.format.read_magic(stream)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = readers[version](stream)
+        if len(shape) != 3 or dtype not in (np.uint8, np.bool_):
+            raise ImageError(f"an array of pictures is (N, H, W) of uint8 or bool, not {shape} {dtype}")
+        if math.prod(shape) > MAX_PIXELS:
+            raise ImageError(_TOO_LARGE)
+        stream.seek(0)
+        array: npt.NDArray[np.uint8] = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+    except ImageError:
+        raise
     except Exception as error:  # numpy's and zipfile's readers raise whatever they run into
         raise ImageError("damaged or cut short: the array cannot be read") from error
-    if len(arrays) != 1:
-        raise ImageError(f"an .npz file must hold one array, not {len(arrays)}")
-    array: npt.NDArray[np.uint8] = arrays[0]
-    return array
 
 
 def to_image(pixels: npt.NDArray[np.uint8], grey: bool) -> Image.Image:
@@ -178,8 +207,8 @@ def _picture(image: Image.Image) -> Picture:
     return Picture(np.array(upright.convert("RGB")), grey=False)  # (H, W, 3)
 
 
-def _check(image: Image.Image) -> None:
-    """Raises ImageError for an image that is not taken; decodes no pixels."""
+def _check(image: Image.Image, frames: int = 1) -> None:
+    """Raises ImageError for an image that is not taken, or has more than so many frames; decodes no pixels."""
     if min(image.size) < 1:
         raise ImageError("empty: a picture must have at least one pixel")
     if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
@@ -190,9 +219,9 @@ def _check(image: Image.Image) -> None:
         raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
     if _is_deep(image):
         raise ImageError(f"more than 8 bits per channel are not supported: {_RULE}")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise ImageError(f"{frames} frames or pages: a picture must have one")
+    found = getattr(image, "n_frames", 1)
+    if found > frames:
+        raise ImageError(f"{found} frames or pages: a picture must have one")
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -113,10 +113,10 @@ def settle(net: Vlae, pictures: Tensor) -> None:
     with exact_inference():
         u = dither_like(pictures.new_zeros(len(pictures), net.shape.latents))
         centre = _in_parts(lambda x: net.encoder(x)[0], past).median(0).values
-        net.encoder.centre.bias += (2 * (centre / 2).round() - centre) / FINE
+        net.encoder.centre.bias.add_((2 * (centre / 2).round() - centre) / FINE)
         if net.shape.flow_steps:
             last, before = net.flow.mades()[-1], _rounded(net, past, u, net.shape.flow_steps - 1)
-            last.leave.bias += (before - u - _in_parts(last, before)).median(0).values / FINE
+            last.leave.bias.add_((before - u - _in_parts(last, before)).median(0).values / FINE)
         value = _rounded(net, past, u, net.shape.flow_steps) / FINE
         zero, costs = torch.zeros_like(value[:1, :1]), []
         for index in range(SCALE_LAST + 1):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vlcodec.codec import archive_file
 from vlcodec.codec.archive_file import ArchiveFile, ArchiveHeader
-from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
+from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.fields import sound
 from vlcodec.models import zoo
 from vlcodec.support import Progress, device_of, fit, installed, memory, tick
@@ -67,21 +67,42 @@ def decompress_archive(
     """The pictures of an archive; those of a lossy one are drawn from p(x | z).
 
     Raises ArchiveDamage for a damaged lossless archive whose first pictures could be read (they are its `pictures`),
-    FormatError for any other bytes that are not a sound archive, ModelError where other weights are needed.
+    FormatError for any other bytes that are not a sound archive and for a seed outside [0, 2^64), ModelError where
+    other weights are needed.
     """
     import numpy as np
 
-    from vlcodec.codec import archive
     from vlcodec.codec.image import to_image
 
-    damaged = len(data) > 4 and not sound(data)
-    file = archive_file.unpack(data, damaged)
+    if len(data) > 4 and not sound(data):
+        _salvage(data, device, progress)
+    file = archive_file.unpack(data)
+    pictures, extra = _read(file, seed, device, progress)
+    return Archive([to_image(p[..., np.newaxis], True) for p in pictures], file.names, extra)
+
+
+def _salvage(data: bytes, device: str, progress: Progress | None) -> None:
+    """Raise ArchiveDamage with what can still be read of a lossless archive whose CRC-32 is wrong; else FormatError."""
+    try:
+        file = archive_file.unpack(data, damaged=True)
+        if file.header.lossless:
+            pictures, _ = _read(file, None, device, progress)
+            raise ArchiveDamage("the archive's checksum does not match, although those of its pictures do", pictures)
+    except ArchiveDamage:
+        raise
+    except VlcodecError:
+        pass  # what damage looks like
+    archive_file.unpack(data)
+
+
+def _read(file: ArchiveFile, seed: int | None, device: str, progress: Progress | None) -> tuple[Bytes, bytes]:
+    from vlcodec.codec import archive
+
     header = file.header
-    if damaged and not header.lossless:
-        archive_file.unpack(data)
+    drawn = replace(header, seed=header.seed if seed is None else seed).seed
     net = installed(header.model_id, header.digest, 1, device)
     with memory():
-        pictures, extra = archive.read(
+        return archive.read(
             _models(net, header.model_id, header.width, header.height),
             file.stack,
             header.count,
@@ -90,12 +111,9 @@ def decompress_archive(
             header.extra,
             file.checks,
             header.seed,
-            header.seed if seed is None else seed,
+            drawn,
             tick(progress, "pictures", 0, 1),
         )
-    if damaged:
-        raise ArchiveDamage("the archive's checksum does not match, although that of each picture does", pictures)
-    return Archive([to_image(p[..., np.newaxis], True) for p in pictures], file.names, extra)
 
 
 def rate_archive(
@@ -166,6 +184,10 @@ def _stacked(images: Sequence[Any] | Any, model: str, threshold: int | None) -> 
     if entry.family != "binary":
         takers = ", ".join(e.name for e in zoo.ENTRIES if e.family == "binary")
         raise ModelError(f"model {model} does not take archives; these do: {takers}")
+    if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
+        raise ImageError("one picture: an archive is made of a list of them, or of an array")
+    if not isinstance(images, np.ndarray) and any(isinstance(image, np.ndarray) for image in images):
+        raise ImageError("arrays are taken as one of all pictures, (N, H, W)")
     if isinstance(images, np.ndarray):
         if images.ndim != 3 or images.dtype not in (np.uint8, np.bool_):
             raise ImageError(f"an array of pictures is (N, H, W) of uint8 or bool, not {images.shape} {images.dtype}")
@@ -210,6 +232,7 @@ def _write(
     count, height, width = pictures.shape
     digest = zoo.digest(model)[:2]
     ArchiveHeader(entry.id, digest, width, height, count, lossless, count, 0, len(extra), seed)  # refuses at once
+    archive_file.check_names(names or (), count)
     models = _models(net, entry.id, width, height)
     coded = archive.write(models, pictures, extra, seed, lossless, tick(progress, "pictures", 0, 1))
     numbers = (coded.dithered, coded.ratio, len(extra), seed)

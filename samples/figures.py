@@ -95,8 +95,8 @@ def decompressed(model: str, originals: Pictures) -> tuple[float, Pictures]:
 
 
 def samples(model: str, count: int) -> Pictures:
-    """Drawn from p(z) and p(x | z) of the net with the gaussian posterior, by the decoder's own loop."""
-    from vlcodec.codec.stack import Noise
+    """Drawn from p(z) and p(x | z) of the net with the gaussian posterior: the decoder fed with random bits."""
+    from vlcodec.codec.stack import Noise, Stack
     from vlcodec.codec.walk import decode
     from vlcodec.models import zoo
     from vlcodec.models.binary import BinaryModel
@@ -104,7 +104,8 @@ def samples(model: str, count: int) -> Pictures:
     net = zoo.load(model, torch.device("cpu"))
     assert isinstance(net, BinaryModel)
     size = count * net.latents
-    noise = Noise(0, 0, 0, size).pop(net.chained.noise(count), np.arange(size))
+    random_bits = Stack(np.random.default_rng(0).bytes(4 * size))
+    noise = random_bits.pop(net.chained.noise(count), np.arange(size))
     steps = net.chained.pixels(net.chained.from_noise(noise.reshape(count, -1)))
     return net.chained.to_pictures(decode(steps, Noise(0, 1, 0, count * SIDE * SIDE)))
 

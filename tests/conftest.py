@@ -16,7 +16,7 @@ from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Distribution, Ints, Source, Steps
 from vlcodec.codec.stack import Stack, split_digits
 from vlcodec.codec.walk import decode, encode
-from vlcodec.models import binary_data, zoo
+from vlcodec.models import binary_data, train_binary, zoo
 from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.binary_data import load_binary
 from vlcodec.models.exact import layers
@@ -99,6 +99,7 @@ def random_agave(seed: int) -> Agave:
 @pytest.fixture
 def binary_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a small grey set and a small binary one, in the real sets' places."""
+    monkeypatch.setattr(train_binary, "SETTLED_ON", 50)
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (60, 28, 28), np.uint8)
     folder = tmp_path / "sets"

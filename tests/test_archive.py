@@ -1,6 +1,7 @@
 """Archives: every picture and the extra bytes back, the same bits everywhere, and damage that is never silent."""
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +11,16 @@ import torch
 from PIL import Image
 
 import vlcodec
-from vlcodec.codec import archive, archive_file
-from vlcodec.codec.archive import CHECKED, LANES, links
+from vlcodec.codec import archive, archive_file, archive_rate
+from vlcodec.codec.archive import CHECKED, LANES, Models, links
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
 from vlcodec.codec.fields import seal
 from vlcodec.codec.interface import Bytes
-from vlcodec.codec.latents import pop_chained, push_chained
+from vlcodec.codec.latents import dither, pop_chained, push_chained, quantise
 from vlcodec.codec.stack import Stack
 from vlcodec.models import zoo
 from vlcodec.models.binary import BinaryModel, golden_pictures
-from vlcodec.models.exact import layers
+from vlcodec.models.exact import exact_inference, layers
 
 
 def strokes(count: int) -> Bytes:
@@ -301,6 +302,27 @@ def test_the_ledger(sound: tuple[Bytes, bytes]) -> None:
     assert CHECKED == 512
 
 
+@pytest.mark.parametrize("kind", ["chained", "dithered"])
+def test_the_nets_promise_is_the_ledgers(model: BinaryModel, kind: str) -> None:
+    """What training minimises, in nats of KL and pixels, is what the coded symbols cost in bits."""
+    pictures = np.concatenate([strokes(200), golden_pictures()])
+    net = getattr(model, kind).net
+    models = Models(model.chained, model.dithered)
+    torch.manual_seed(0)
+    with exact_inference():
+        terms = [net.losses(torch.from_numpy(pictures > 0)[..., None].float()) for _ in range(4)]
+    if kind == "dithered":
+        u = dither(0, (len(pictures), model.latents))
+        kl, _, pixels = archive_rate._dithered(models, pictures, quantise(model.dithered.centres(pictures), u), u)
+    else:
+        given = model.chained.given(pictures)
+        z = Stack(np.random.default_rng(0).bytes(1 << 16)).pop(given, np.arange(len(pictures) * model.latents))
+        kl, _, pixels = archive_rate._chained(models, pictures, z.reshape(len(pictures), -1))
+    for name, found in (("kl", kl), ("pixels", pixels)):
+        nats = torch.stack([t[name].double() for t in terms]).mean(1)
+        assert found * math.log(2) / len(pictures) == pytest.approx(float(nats.mean()), rel=0.02), name
+
+
 def test_a_single_picture(sound: tuple[Bytes, bytes], tmp_path: Path) -> None:
     """By dither, at its honest price."""
     image = Image.fromarray(sound[0][3])
@@ -313,5 +335,4 @@ def test_a_single_picture(sound: tuple[Bytes, bytes], tmp_path: Path) -> None:
         assert set(np.unique(np.asarray(vlcodec.decompress(lossy, decode=decode)))) <= {0, 255}  # type: ignore[arg-type]
     report = vlcodec.rate(image, model="vlae-mnist", samples=5)
     assert report.likelihood is not None
-    assert report.likelihood < report.elbo + 20
     assert report.samples == 5

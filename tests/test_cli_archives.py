@@ -1,6 +1,9 @@
 """Archives through the command: several pictures into one file, and back."""
 
 import json
+import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 DIGITS = tuple(f"digits/{number}.png" for number in range(3))
+
+
+def two_deep_pages() -> bytes:
+    """A TIFF of two pages of 28x28, RGB of 16 bits a channel, which Pillow would read as 8 bits."""
+    pixels, pages, at = bytes(28 * 28 * 6), b"", 8
+    for last in (False, True):
+        entries = [(256, 3, 1, 28), (257, 3, 1, 28), (258, 3, 3, at + 2 + 12 * 9 + 4), (259, 3, 1, 1), (262, 3, 1, 2)]
+        entries += [(273, 4, 1, at + 2 + 12 * 9 + 4 + 6), (277, 3, 1, 3), (278, 3, 1, 28), (279, 4, 1, len(pixels))]
+        after = at + 2 + 12 * 9 + 4 + 6 + len(pixels)
+        table = struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+        page = table + struct.pack("<I", 0 if last else after) + struct.pack("<3H", 16, 16, 16) + pixels
+        pages, at = pages + page, after
+    return b"II*\0" + struct.pack("<I", 8) + pages
 
 
 def in_folder(path: Path) -> dict[str, Bytes]:
@@ -85,6 +101,35 @@ def test_rate_of_an_archive_and_of_a_picture_with_samples(folder: Path) -> None:
     assert report["likelihood"] == pytest.approx(report["elbo"], rel=0.1)
 
 
+def test_names_that_would_collide_are_refused_with_nothing_written(folder: Path) -> None:
+    """a and a.png: as files they would both be a.png."""
+    shutil.copy(folder / "digits" / "0.png", folder / "a")
+    shutil.copy(folder / "digits" / "1.png", folder / "a.png")
+    ok("compress", "a", "a.png", "-o", "a.vlz", "--quiet", cwd=folder)
+    assert "would get the same file name" in failure("decompress", "a.vlz", "--force", cwd=folder)
+    ok("decompress", "a.vlz", "-o", "a.npy", "--quiet", cwd=folder)
+    assert np.array_equal(np.load(folder / "a.npy"), golden_pictures()[:2])
+
+
+def test_a_folder_is_filled_whole_or_not_at_all(folder: Path) -> None:
+    """A name of 252 bytes has no room for its .png."""
+    (folder / ("n" * 252)).write_bytes((folder / "digits" / "0.png").read_bytes())
+    ok("compress", "digits/1.png", "n" * 252, "-o", "a.vlz", "--quiet", cwd=folder)
+    (line,) = failure("decompress", "a.vlz", cwd=folder).splitlines()
+    assert "cannot be written: File name too long" in line
+
+
+def test_pipes(folder: Path) -> None:
+    bits = (folder / "bits.npy").read_bytes()
+    made = run("compress", "-", "-o", "-", "--quiet", cwd=folder, stdin=bits).stdout
+    ok("decompress", "-", "-o", "back.npy", "--quiet", cwd=folder, stdin=made)
+    ok("decompress", "/dev/stdin", "-o", "again.npy", "--quiet", cwd=folder, stdin=made)
+    for name in ("back.npy", "again.npy"):
+        assert np.array_equal(np.load(folder / name), golden_pictures())
+    one = run("compress", "digits/0.png", "--model", "vlae-mnist", "-o", "-", "--quiet", cwd=folder).stdout
+    assert ok("decompress", "/dev/stdin", "-o", "one.png", cwd=folder, stdin=one).endswith("28x28 L, sample\n")
+
+
 def test_a_threshold_is_for_grey_pictures(folder: Path) -> None:
     rule = failure("compress", *DIGITS, "grey.png", "-o", "a.vlz", cwd=folder)
     assert "--threshold" in rule
@@ -98,6 +143,10 @@ def test_a_threshold_is_for_grey_pictures(folder: Path) -> None:
         ("compress bits.npy -o a.vlz -q 2", "-q is for single pictures"),
         ("decompress a.vlz b.vlz", "an archive is decompressed alone"),
         ("decompress a.vlz --decode mean", "without --decode"),
+        ("decompress a.vlz -o a.png", "go into a folder or an .npy file"),
+        ("decompress a.vlz -o -", "go into a folder or an .npy file"),
+        ("rate bits.npy --samples 3", "are for single pictures"),
+        ("compress digits/0.png a.vlz -o a.vlz --force", "which is the input a.vlz"),
     ],
 )
 def test_wrong_usage_exits_2(args: str, rule: str, folder: Path) -> None:
@@ -112,12 +161,24 @@ def test_wrong_usage_exits_2(args: str, rule: str, folder: Path) -> None:
         ("compress empty.npy", "no pictures"),
         ("compress noise.npy", "noise.npy: "),
         ("compress digits/0.png none.png -o a.vlz", "none.png: No such file or directory"),
+        ("compress flat.npy", "(N, H, W) of uint8 or bool"),
+        ("compress objects.npy", "(N, H, W) of uint8 or bool"),
+        ("compress two.npz", "must hold one array, not 2"),
+        ("compress bomb.npz", "too large"),
+        ("compress deep.tif", "more than 8 bits"),
         ("compress bits.npy --model photo", "does not take archives; these do: vlae-mnist"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(args: str, rule: str, folder: Path) -> None:
     Image.new("1", (30, 28)).save(folder / "large.png")
     np.save(folder / "empty.npy", np.zeros((0, 28, 28), np.uint8))
+    np.save(folder / "flat.npy", np.zeros((28, 28), np.uint8))
+    np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
+    np.savez(folder / "two.npz", a=golden_pictures(), b=golden_pictures())
+    with zipfile.ZipFile(folder / "bomb.npz", "w") as archive, archive.open("a.npy", "w") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (2**30, 28, 28)}
+        np.lib.format.write_array_header_1_0(stream, header)
+    (folder / "deep.tif").write_bytes(two_deep_pages())
     (folder / "noise.npy").write_bytes(b"\x93NUMPY, but no more")
     (line,) = failure(*args.split(), cwd=folder).splitlines()
     assert line.startswith("vlcodec: ")
@@ -138,3 +199,8 @@ def test_a_damaged_archive_gives_what_is_sound(folder: Path) -> None:
     assert 0 < len(found) < len(pictures)
     assert np.array_equal(found, pictures[: len(found)])
     assert str(len(found)) in done.stderr.decode()
+    data[-40] ^= 1  # what is first in the archive is last in the file
+    (folder / "hurt.vlz").write_bytes(bytes(data))
+    before = (folder / "back.npy").read_bytes()
+    assert run("decompress", "hurt.vlz", "-o", "back.npy", "--force", cwd=folder).returncode == 1
+    assert (folder / "back.npy").read_bytes() == before

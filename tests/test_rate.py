@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import vlcodec
-from vlcodec.codec.rate import bits, mixture_bits
+from vlcodec.codec.rate import bits, log_mean, mixture_bits
 from vlcodec.codec.stack import split_digits
 from vlcodec.codec.tables import LogisticMixture
 from vlcodec.models.blocks import PixelBlock
@@ -122,6 +122,11 @@ def test_grey_is_one_channel(photograph: Callable[[str, int, int], Image.Image],
     assert r.channels == 1
     assert r == vlcodec.rate(io.BytesIO((tmp_path / "grey.png").read_bytes()))
     assert r.pixels < vlcodec.rate(image.convert("RGB")).pixels
+
+
+def test_the_likelihood_of_samples_is_the_mean_of_their_probabilities() -> None:
+    assert log_mean([1.0, 3.0]) == pytest.approx(-math.log2((0.5 + 0.125) / 2))
+    assert log_mean([5000.0]) == pytest.approx(5000)
 
 
 def test_report() -> None:

@@ -214,6 +214,9 @@ def test_sets(binary_sets: Path, tmp_path: Path) -> None:
     for name in binary_data.SOURCES:
         found = load_binary(name, binary_sets)
         assert set(np.unique(found.valid)) | set(np.unique(found.test)) == {0, 1}
+        with np.load(binary_sets / binary_data.SOURCES[name].file) as file:
+            train = file["train_images" if name == "vlae-mnist-dynamic" else "train"]
+        assert np.array_equal(found.train, train[:40] if found.grey else np.unpackbits(train, 1).reshape(-1, 28, 28))
         batch = found.batch(7, torch.Generator().manual_seed(0))
         assert batch.shape == (7, 28, 28, 1)
         assert set(batch.unique().tolist()) == {0.0, 1.0}

@@ -48,7 +48,9 @@ def models_figure(data: Path) -> Image.Image:
         originals = test_pictures(model, data, ACROSS * PAIRS)
         bits, back = decompressed(model, originals)
         lines = np.stack([originals.reshape(PAIRS, ACROSS, SIDE, SIDE), back.reshape(PAIRS, ACROSS, SIDE, SIDE)], 1)
-        left = titled(tiles(lines.reshape(-1, SIDE, SIDE)), name, f"originals, each above what {bits:.1f} bits give")
+        left = titled(
+            tiles(lines.reshape(-1, SIDE, SIDE)), name, f"originals, each above what {bits:.1f} bits of latents give"
+        )
         blocks.append((left, titled(tiles(samples(model, 2 * PAIRS * ACROSS)), "", "samples")))
     across, down = blocks[0][0].size
     figure = Image.new("L", (3 * MARGIN + 2 * across, MARGIN + len(blocks) * (down + MARGIN)), PAPER)
@@ -86,12 +88,13 @@ def test_pictures(model: str, data: Path, count: int) -> Pictures:
 
 
 def decompressed(model: str, originals: Pictures) -> tuple[float, Pictures]:
-    """Bits a picture of their lossy archive, and what it gives back: the PixelCNN's samples given the latents."""
+    """Bits of latents a picture in their lossy archive, and what it gives back: the PixelCNN's samples given them."""
     import vlcodec
 
     data = vlcodec.compress_archive(originals, model=model, lossless=False)
     back = vlcodec.decompress_archive(data).images
-    return 8 * len(data) / len(originals), np.stack([np.asarray(image) for image in back])
+    bits = 8 * vlcodec.info(data)["bytes"]["stack"] / len(originals)
+    return bits, np.stack([np.asarray(image) for image in back])
 
 
 def samples(model: str, count: int) -> Pictures:

@@ -177,7 +177,8 @@ def test_speed(folder: Path, tmp_path: Path) -> None:
     assert all(value > 0 for value in seconds.values())
 
 
-def test_archives(binary_sets: Path, tmp_path: Path) -> None:
+def test_archives(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SINGLES", 3)
     threads = torch.get_num_threads()
     archives.main(["vlae-mnist", str(binary_sets), "--out", str(tmp_path / "a.json"), "--count", "20"])
     assert torch.get_num_threads() == threads

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -190,7 +191,9 @@ def test_no_bar_where_nobody_looks(stderr: io.StringIO, hidden: bool, monkeypatc
 def test_ctrl_c_is_quiet_and_exits_130(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     command = [sys.executable, "-m", "vlcodec", "compress", "a.png"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell runs in the background ignores Ctrl-C
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeds, **pipes)
     with (tmp_path / "a.png").open("wb"):  # opens once the command is at its work, reading
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == (b"", b"\n")

@@ -26,18 +26,18 @@ def wanted(sources: tuple[str, ...], out: str | None, data: bytes) -> bool:
     """Whether sources become one archive: several into one .vlz file, or one that holds several pictures (`data`)."""
     if len(sources) > 1:
         return out is not None and out.lower().endswith(".vlz") and not os.path.isdir(out)
-    if data[:4] not in (b"II*\0", b"MM\0*", b"PK\x03\x04", b"\x93NUM"):
-        return False  # as `holds_many` would say, which loads Pillow and numpy
     from vlcodec.codec.image import holds_many
 
     return holds_many(data)
 
 
 def is_one(source: str) -> bool:
-    """Whether a file begins like an archive; what is no file, or cannot be read, is left to its reader."""
+    """Whether a file begins like an archive; a pipe, which opening would break, is left to its reader."""
+    if not os.path.isfile(source):
+        return False
     try:
         with open(source, "rb") as stream:
-            return os.path.isfile(source) and facade.is_archive(stream.read(5))
+            return facade.is_archive(stream.read(5))
     except OSError:
         return False
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vlcodec.facade import Progress
 
 PICTURES = (".png", ".tif", ".tiff", ".npz")  # names that would mislead as a folder's
-DEFAULT_MODEL = "vlae-mnist"
 
 
 def wanted(sources: tuple[str, ...], out: str | None, data: bytes) -> bool:
@@ -99,6 +98,8 @@ def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: 
 
 def _write_folder(folder: Path, pictures: Any, names: tuple[str, ...], force: bool) -> None:
     """All pictures or none: first into a folder beside, then into place."""
+    import numpy as np
+
     from vlcodec.codec.image import png_bytes, to_image
 
     stems = names or tuple(f"{number:05}.png" for number in range(len(pictures)))
@@ -109,7 +110,7 @@ def _write_folder(folder: Path, pictures: Any, names: tuple[str, ...], force: bo
     try:
         part.mkdir()
         for stem, picture in zip(stems, pictures, strict=True):
-            (part / stem).write_bytes(png_bytes(to_image(picture[..., None], True)))
+            (part / stem).write_bytes(png_bytes(to_image(np.atleast_3d(picture), picture.ndim == 2)))
         for stem in stems:
             files.check(str(folder / stem), force, new_folder=True)
         folder.mkdir(exist_ok=True)
@@ -147,7 +148,7 @@ def make(
     data: bytes,
     show: Progress | None,
     *,
-    model: str,
+    model: str | None,
     lossless: bool,
     seed: int,
     threshold: int | None,

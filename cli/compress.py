@@ -56,7 +56,7 @@ def compress(
                     images,
                     first,
                     show,
-                    model=model or archives.DEFAULT_MODEL,
+                    model=model,
                     lossless=lossless is not False,
                     seed=seed,
                     threshold=threshold,

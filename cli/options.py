@@ -2,7 +2,7 @@
 
 import click
 
-model = click.option("--model", metavar="NAME", help="See `vlcodec models`.  [default: photo; for archives vlae-mnist]")
+model = click.option("--model", metavar="NAME", help="See `vlcodec models`.  [default: photo; of archives what fits]")
 threshold = click.option(
     "--threshold",
     type=click.IntRange(0, 255),

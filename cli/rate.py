@@ -43,8 +43,7 @@ def rate(
                 if quality is not None or samples:
                     raise click.UsageError("-q and --samples are for single pictures")
                 pictures, names = archives.read((source,), data)
-                chosen = model or archives.DEFAULT_MODEL
-                report = facade.rate_archive(pictures, model=chosen, names=names, progress=show, **shared)
+                report = facade.rate_archive(pictures, model=model, names=names, progress=show, **shared)
             else:
                 shared |= {"quality": quality, "samples": samples}
                 report = facade.rate(data, model=model or "photo", progress=show, **shared)

@@ -77,7 +77,7 @@ def links(count: int, dithered: int, ratio: int, extra: int) -> Iterator[Link]:
 
 
 def write(models: Models, pictures: Bytes, extra: bytes, seed: int, lossless: bool, tick: Tick | None = None) -> Coded:
-    """Pictures (N, H, W) uint8 on one stack. Lossy: the latents alone, all by dither."""
+    """Pictures (N, H, W[, 3]) uint8 on one stack. Lossy: the latents alone, all by dither."""
     count = len(pictures)
     if not lossless:
         return _push(models, pictures, extra, seed, False, count, 0, tick)
@@ -132,7 +132,7 @@ def read(
     drawn: int,
     tick: Tick | None = None,
 ) -> tuple[Bytes, bytes]:
-    """(N, H, W) pictures and the extra bytes.
+    """(N, H, W[, 3]) pictures and the extra bytes.
 
     checks: of each run of 512 pictures; none in a lossy archive, whose pixels are drawn with the seed `drawn`.
     Raises ArchiveDamage, with the pictures before it, for a run that does not match its checksum, and with all of them
@@ -169,5 +169,5 @@ def _check(parts: list[Bytes], checks: tuple[int, ...], done: int, count: int) -
 
 
 def checksums(pictures: Bytes) -> tuple[int, ...]:
-    """CRC-32 of each run of 512 pictures, (N, H, W) uint8."""
+    """CRC-32 of each run of 512 pictures, (N, H, W[, 3]) uint8."""
     return tuple(zlib.crc32(pictures[i : i + CHECKED].tobytes()) for i in range(0, len(pictures), CHECKED))

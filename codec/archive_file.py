@@ -80,7 +80,7 @@ class ArchiveFile:
 
     header: ArchiveHeader
     names: tuple[str, ...]  # one for each picture, or none
-    checks: tuple[int, ...]  # CRC-32 of each run of 512 pictures of a lossless archive, row-major bytes of 0 or 255
+    checks: tuple[int, ...]  # CRC-32 of each run of 512 pictures of a lossless archive, row-major bytes
     stack: bytes
 
     def __post_init__(self) -> None:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from vlcodec.codec import archive_file
 from vlcodec.codec.archive import Coded, Models, link_dither, links
 from vlcodec.codec.archive_file import ArchiveFile
+from vlcodec.codec.dither import reconstruct
 from vlcodec.codec.interface import Bytes, Ints
-from vlcodec.codec.latents import reconstruct
-from vlcodec.codec.rate import bits, bits_of
+from vlcodec.codec.rate import bits
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,8 @@ def report(
 
 def _chained(models: Models, pictures: Bytes, z: Ints) -> tuple[float, float, float]:
     """Bits of KL, of the latents without bits-back, and of pixels."""
-    model, n = models.chained, len(pictures)
-    prior = float(bits_of(model.noise(n), model.to_noise(z).reshape(-1)).sum())
-    posterior = float(bits_of(model.given(pictures), z.reshape(-1)).sum())
+    model = models.chained
+    prior, posterior = bits(model.prior(len(pictures)), model.to_noise(z)), bits(model.given(pictures), z)
     return prior - posterior, prior, bits(model.pixels(z), model.to_symbols(pictures))
 
 

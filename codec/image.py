@@ -72,7 +72,7 @@ def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
 
 
 def load_many(data: bytes) -> list[Picture] | npt.NDArray[np.uint8] | None:
-    """The pictures of a file that holds several: a TIFF of several pages, an array (N, H, W) in an .npy or .npz file.
+    """The pictures of a file that holds several: a TIFF of several pages, an array in an .npy or .npz file.
 
     None for any other file. Raises ImageError for a damaged one, and for arrays of anything else.
     """
@@ -119,9 +119,8 @@ def _array(data: bytes) -> npt.NDArray[np.uint8]:
         version = np.lib.format.read_magic(stream)
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = readers[version](stream)
-        if len(shape) != 3 or dtype not in (np.uint8, np.bool_):
-            raise ImageError(f"an array of pictures is (N, H, W) of uint8 or bool, not {shape} {dtype}")
-        if math.prod(shape) > MAX_PIXELS:
+        check_array(shape, dtype)
+        if math.prod(shape[:3]) > MAX_PIXELS:
             raise ImageError(_TOO_LARGE)
         stream.seek(0)
         array: npt.NDArray[np.uint8] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -130,6 +129,15 @@ def _array(data: bytes) -> npt.NDArray[np.uint8]:
         raise
     except Exception as error:  # numpy's and zipfile's readers raise whatever they run into
         raise ImageError("damaged or cut short: the array cannot be read") from error
+
+
+def check_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Raises ImageError for an array that is not one of pictures."""
+    grey = len(shape) == 3 and dtype in (np.uint8, np.bool_)
+    if not grey and not (len(shape) == 4 and shape[3] == 3 and dtype == np.uint8):
+        raise ImageError(
+            f"an array of pictures is (N, H, W) of uint8 or bool, or (N, H, W, 3) of uint8, not {shape} {dtype}"
+        )
 
 
 def to_image(pixels: npt.NDArray[np.uint8], grey: bool) -> Image.Image:

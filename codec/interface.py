@@ -74,8 +74,8 @@ class ImageModel(Protocol):
     latents: int  # per grid position
     stride: int  # pixels per grid position, along each side
 
-    def encode(self, pixels: Bytes, quality: int) -> Ints:
-        """(H, W, 3) uint8 -> (h, w, latents) centres of the posterior, in 1/32 step."""
+    def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
+        """(H, W, 3) uint8 -> (h, w, latents) symbols of the latents, given their dither in 1/32 step."""
 
     def prior(self, dither: Ints, quality: int) -> Steps:
         """The latents' symbols, k + 128 in [0, 255], given the dither (h, w, latents) in 1/32 step."""
@@ -87,28 +87,28 @@ class ImageModel(Protocol):
         """(height, width, 3) uint8."""
 
     def pixels(self, fz: Any, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
-        """One band of pixels; block (rows, width, 1 or 3), symbols are levels in the model's channel order.
+        """One band of pixels; block (rows, width, 1 or 3, 1), symbols are levels in the model's channel order.
 
         guided: p(x | x<, z) times what the latents alone say of the pixel, for sampling.
         """
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
-        """(rows, W, 3) uint8 -> (rows, W, 1 or 3): the band's symbols."""
+        """(rows, W, 3) uint8 -> the block of the band's symbols."""
 
     def to_pixels(self, symbols: Ints) -> Bytes:
-        """The inverse: (rows, W, 1 or 3) -> (rows, W, 3) uint8."""
+        """The inverse, to (rows, W, 3) uint8."""
 
 
 class Lanes(Protocol):
-    """What models of pictures of one fixed size offer to archives: N pictures at once, (N, H, W) uint8."""
+    """What models of pictures of one fixed size offer to archives: N at once, (N, H, W) or (N, H, W, 3) uint8."""
 
     latents: int  # of a picture
 
     def pixels(self, z: Ints) -> Steps:
-        """p(x | z) of latents (N, latents): block (H, W, N)."""
+        """p(x | z) of latents (N, latents): block (H, W, colours, N)."""
 
     def to_symbols(self, pictures: Bytes) -> Ints:
-        """(N, H, W) uint8 -> (H, W, N): the block's symbols."""
+        """The block's symbols."""
 
     def to_pictures(self, symbols: Ints) -> Bytes:
         """The inverse of to_symbols."""
@@ -119,14 +119,14 @@ class ChainedModel(Lanes, Protocol):
 
     posterior: Literal["gaussian"]
 
-    def given(self, pictures: Bytes) -> Distribution:
-        """q(z | x): N x latents symbols, latents innermost."""
+    def given(self, pictures: Bytes) -> Steps:
+        """q(z | x)."""
 
-    def noise(self, n: int) -> Distribution:
-        """The prior of n x latents noise symbols."""
+    def prior(self, n: int) -> Steps:
+        """p of the noise symbols of n pictures."""
 
     def to_noise(self, z: Ints) -> Ints:
-        """Latents' symbols -> noise symbols, a bijection."""
+        """Latents' symbols -> noise symbols, a bijection; the identity where the prior is that of the latents."""
 
     def from_noise(self, noise: Ints) -> Ints:
         """The inverse of to_noise."""
@@ -137,8 +137,8 @@ class DitheredModel(Lanes, Protocol):
 
     posterior: Literal["uniform"]
 
-    def centres(self, pictures: Bytes) -> Ints:
-        """(N, latents): centres of the posterior, in 1/32 step."""
+    def encode(self, pictures: Bytes, dither: Ints) -> Ints:
+        """(N, latents): symbols of the latents, given their dither."""
 
     def prior(self, dither: Ints) -> Steps:
         """The latents' symbols, k + 128 in [0, 255], given the dither; block of its shape."""

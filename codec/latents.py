@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vlcodec.codec.dither import reconstruct
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Bytes, ChainedModel, DitheredModel, ImageModel, Ints
 from vlcodec.codec.stack import Noise, Stack, philox_words
@@ -22,7 +23,6 @@ from vlcodec.codec.walk import Tick, decode, encode
 DITHER_VALUES = FINE // 2  # M
 DITHER_PURPOSE = 1  # of the noise: dither and pixels never share bits
 LATENT_PURPOSE = 3  # draws from p(z)
-CENTRE = 128  # symbol of k = 0
 RESERVE_BITS = 64  # left on the stack by bits-back: an exhausted stack would give the least likely latents
 
 
@@ -43,22 +43,6 @@ def dither(seed: int, shape: tuple[int, ...], block: int = 0) -> Ints:
     return u.reshape(shape)
 
 
-def quantise(mu: Ints, u: Ints) -> Ints:
-    """Symbols k + 128 in [0, 255] of the dithered quantisation; mu and u in 1/32 step."""
-    symbols: Ints = (mu - u + FINE // 2) // FINE + CENTRE
-    return symbols.clip(0, 255)
-
-
-def symbols_of(z: Ints, u: Ints) -> Ints:
-    """The inverse of `reconstruct`."""
-    return (z - u) // FINE + CENTRE
-
-
-def reconstruct(symbols: Ints, u: Ints) -> Ints:
-    """z in 1/32 step."""
-    return FINE * (symbols - CENTRE) + u
-
-
 def write_latents(model: ImageModel, symbols: Ints, u: Ints, quality: int, tick: Tick | None = None) -> bytes:
     """The grid's stack."""
     stack = Stack()
@@ -76,31 +60,29 @@ def read_latents(model: ImageModel, data: bytes, u: Ints, quality: int, tick: Ti
 
 
 def push_chained(model: ChainedModel, pictures: Bytes, stack: Stack) -> Ints:
-    """Bits-back: (N, H, W) pictures onto the stack, which must hold what q(z | x) takes. Returns z, (N, latents).
+    """Bits-back: N pictures onto the stack, which must hold what q(z | x) takes. Returns z, (N, latents).
 
     Raises StackLow, and leaves the stack spoilt, where it does not.
     """
-    given, n = model.given(pictures), len(pictures)
-    z = stack.pop(given, np.arange(n * model.latents)).reshape(n, model.latents)
+    z = decode(model.given(pictures), stack)
     if stack.bits < RESERVE_BITS:
         raise StackLow
     encode(model.pixels(z), model.to_symbols(pictures), stack)
-    stack.push(model.noise(n), model.to_noise(z).reshape(-1))
+    encode(model.prior(len(pictures)), model.to_noise(z), stack)
     return z
 
 
 def pop_chained(model: ChainedModel, n: int, stack: Stack) -> Bytes:
-    """The inverse of push_chained: (n, H, W) pictures, and the stack as it was before them."""
-    noise = stack.pop(model.noise(n), np.arange(n * model.latents))
-    z = model.from_noise(noise.reshape(n, model.latents))
+    """The inverse of push_chained: n pictures, and the stack as it was before them."""
+    z = model.from_noise(decode(model.prior(n), stack))
     pictures = model.to_pictures(decode(model.pixels(z), stack))
-    stack.push(model.given(pictures), z.reshape(-1))
+    encode(model.given(pictures), z, stack)
     return pictures
 
 
 def push_dithered(model: DitheredModel, pictures: Bytes, u: Ints, lossless: bool, stack: Stack) -> Ints:
-    """(N, H, W) pictures onto the stack, or their latents alone, given the dither (N, latents). Returns the symbols."""
-    symbols = quantise(model.centres(pictures), u)
+    """N pictures onto the stack, or their latents alone, given the dither (N, latents). Returns the symbols."""
+    symbols = model.encode(pictures, u)
     if lossless:
         encode(model.pixels(reconstruct(symbols, u)), model.to_symbols(pictures), stack)
     encode(model.prior(u), symbols, stack)
@@ -108,7 +90,7 @@ def push_dithered(model: DitheredModel, pictures: Bytes, u: Ints, lossless: bool
 
 
 def pop_dithered(model: DitheredModel, u: Ints, stack: Stack, seed: int | None, block: int, purpose: int) -> Bytes:
-    """The inverse of push_dithered: (N, H, W) pictures; where the stack has latents alone, drawn from p(x | z) with a
+    """The inverse of push_dithered: N pictures; where the stack has latents alone, drawn from p(x | z) with a
     seed, the noise addressed by (purpose, block)."""
     z = reconstruct(decode(model.prior(u), stack), u)
     steps = model.pixels(z)

@@ -130,6 +130,12 @@ class LogisticMixture(Ordered):
         return np.where(edges == 0, 0, np.where(edges == 256, _SPAN, total))
 
 
+def variances(scale: Ints) -> Ints:
+    """Of logistics with these scale indices, in whole levels^2, at least 1."""
+    whole: Ints = np.maximum(_variances()[scale] >> VARIANCE_SHIFT, 1)
+    return whole
+
+
 def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
     """The mixture times a gaussian at `mean` (n,), in 1/32 level, of a variance in levels^2, component by component.
 

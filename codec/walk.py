@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from vlcodec.codec.interface import Ints, Source, Steps
+from vlcodec.codec.interface import Distribution, Ints, Source, Step, Steps
 from vlcodec.codec.stack import Stack
 
 Tick = Callable[[int, int], None]  # (steps done, steps in all)
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """A block of independent symbols. See codec.interface.Steps."""
+
+    distribution: Distribution
+    shape: tuple[int, ...]
+    count: int = 1
+
+    def sequential(self) -> Generator[Step, Ints, None]:
+        """See codec.interface.Steps."""
+        yield Step(self.distribution, np.arange(int(np.prod(self.shape)), dtype=np.int64))
+
+    def parallel(self, symbols: Ints) -> Iterator[Step]:
+        """See codec.interface.Steps."""
+        return self.sequential()
 
 
 def encode(steps: Steps, symbols: Ints, stack: Stack, tick: Tick | None = None) -> None:

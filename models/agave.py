@@ -1,163 +1,57 @@
 """AGAVE: a variational autoencoder whose auxiliary decoder keeps the latents in use beside a PixelCNN.
 
-Lucas & Verbeek, "Auxiliary Guided Autoregressive Variational Autoencoders", eq. 7; fully convolutional, with a uniform
-posterior of one step's width, an autoregressive prior, and one pair of outer layers per quality (learned gains).
+Lucas & Verbeek, "Auxiliary Guided Autoregressive Variational Autoencoders", eq. 7:
 
-    x ----> encoder ----> mu ----(dither: z ~ U(mu - 1/2, mu + 1/2))----> z ----> decoder ----> f(z)
-    (H, W, 3)         (H/16, W/16, Z)                                     |                (H, W, 3 + F)
-                                                                   prior p(z)               |        |
-                                                                  causal_latents      mean image   features
-                                                                        |                   |        |
-                                                                     KL bits           auxiliary   PixelCNN
-                                                                                        p(y | z)   p(x | x<, z)
+    x ---> encoder ---> q(z | x) ---(sample)---> z ---> decoder ---> f(z) --------------+
+                           |                     |                   |                  |
+                           +------- KL --------- p(z)           mean image       PixelCNN, also of
+                                                                     |            the pixels before
+                                                                 auxiliary              |
+                                                                  p(y | z)          p(x | x<, z)
 
-All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G, R, B; latents are in 1/32 step.
+    loss = -ln p(x | x<, z) - ln p(y | z) + lambda KL(q(z | x) || p(z))
+
+Two autoencoders share it: `grid` for pictures of any size (latents on a grid at 1/16, an autoregressive prior, several
+qualities), and `ladder` for pictures of one small size (levels of latents, each given the ones above).
+
+All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G, R, B.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.causal_latents import LatentPrior
-from vlcodec.models.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, Range, clip, round_through
+from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
+from vlcodec.models.exact import round_through
 from vlcodec.models.masked import look_whole
 from vlcodec.models.mixture import FINE, nats
-from vlcodec.models.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
-
-LATENT_MAX = 127 * FINE  # |mu|, so that k = round(mu - u) stays in [-128, 127]
-STRIDE = 16
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
-
-    latents: int = 48
-    features: int = 5
-    widths: tuple[int, int, int] = (64, 96, 128)  # at 1/4, 1/8, 1/16
-    encoder_blocks: tuple[int, int, int] = (1, 2, 2)
-    decoder_blocks: tuple[int, int, int] = (2, 2, 2)
-    prior_channels: int = 128
-    prior_groups: int = 4
-    pixel_channels: int = 80
-    pixel_depth: int = 5
-    pixel_hidden: int = 48
-    mixtures: int = 4
-    aux_sigma: tuple[float, ...] = (13.0, 10.4, 8.0, 6.0)
-    kl_weight: tuple[float, ...] = (15.0, 9.0, 6.0, 4.0)
-
-
-class Encoder(nn.Module):
-    """x -> mu, the centre of the uniform posterior."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        a, b, c = shape.widths
-        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM)
-        stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.encoder_blocks[0])]
-        stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.encoder_blocks[1]))]
-        stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.encoder_blocks[2]))]
-        self.stages = nn.Sequential(*stages)
-        limit: Range = {"low": -LATENT_MAX, "high": LATENT_MAX}
-        self.leave = nn.ModuleList(Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit) for _ in shape.kl_weight)
-
-    def forward(self, x: Tensor, split: list[tuple[int, int]]) -> Tensor:
-        """x (N, H, W, 3) -> (N, H/16, W/16, Z); split: (quality, how many pictures of the batch), in order."""
-        h = clip(self.stages(self.enter(space_to_depth(x, 4))))
-        parts = h.split([n for _, n in split])
-        return torch.cat([self.leave[q](part) for (q, _), part in zip(split, parts, strict=True)])
-
-
-class Decoder(nn.Module):
-    """z -> f(z): the mean image in 1/4 level and the features that condition the pixels."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        a, b, c = shape.widths
-        z_max = 128 * FINE + FINE // 2  # |32 k + u|
-        self.enter = nn.ModuleList(
-            Layer(SQUARE, shape.latents, c, init=0.7, input_max=z_max, carrier=torch.float64, **STREAM)
-            for _ in shape.kl_weight
-        )
-        stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.decoder_blocks[2])]
-        stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.decoder_blocks[1]))]
-        stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.decoder_blocks[0]))]
-        self.stages = nn.Sequential(*stages)
-        limit: Range = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
-        self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit)
-
-    def body(self, z: Tensor, split: list[tuple[int, int]]) -> Tensor:
-        """z (N, H/16, W/16, Z) in 1/32 step -> (N, H/4, W/4, a) in [-1023, 1023]."""
-        parts = z.split([n for _, n in split])
-        h = torch.cat([self.enter[q](part) for (q, _), part in zip(split, parts, strict=True)])
-        return clip(self.stages(h))
-
-    def render(self, body: Tensor, above: Tensor | None = None) -> Tensor:
-        """(N, H/4, W/4, a) -> f(z), (N, H, W, 3 + features); above: the row of body above a part of it."""
-        return depth_to_space(self.leave(body, None, above), 4)
 
 
 class Agave(nn.Module):
-    """Encoder, prior, decoder and PixelCNN of one trained model, and the objective that trains them."""
+    """What both autoencoders share: the PixelCNN, and the objective."""
 
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.shape = shape
-        self.qualities = len(shape.kl_weight)
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
-        self.prior = LatentPrior(
-            shape.latents, shape.prior_groups, self.qualities, shape.prior_channels, depth=4, hidden=96, mixtures=2
-        )
-        self.pixels = PixelDecoder(
-            shape.features, shape.pixel_channels, shape.pixel_depth, shape.pixel_hidden, shape.mixtures
-        )
+    pixels: PixelDecoder
 
-    def losses(
-        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], with_pixels: bool = True
-    ) -> dict[str, Tensor]:
-        """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image.
+    def pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor | None = None) -> Tensor:
+        """(N,) -ln p(x | z) per pixel.
 
-        x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
-        False leaves the PixelCNN out (its term is 0).
+        x (N, H, W, 3), fz (N, H, W, 3 + features), grey (N,) 1 where only the first channel's symbols would be coded.
         """
-        mu = self.encoder(x, split)
-        z = mu + FINE * (torch.rand_like(mu) - 0.5)
-        own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
-        logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
-        kl = nats(logit, offset, scale, z / FINE).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
-        fz = self.decoder.render(self.decoder.body(z, split))
-        mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))
-        pixels = self._pixel_nats(x, fz, grey) if with_pixels else torch.zeros_like(mse)
-        return {"kl": kl, "mse": mse, "pixels": pixels}
-
-    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor) -> Tensor:
-        """(N,) -ln p(x | z) per pixel."""
         up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
-        heads, base = self.pixels(look_whole, x, up, fz)
-        terms = []
+        heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
+        terms, k = list[Tensor](), self.pixels.mixtures
         for c, head in enumerate(heads):
-            logit, offset, scale, share = head.split([self.shape.mixtures] * 3 + [c + 1], -1)
+            logit, offset, scale, share = head.split([k] * 3 + [c + 1], -1)
             known = torch.cat((FINE * x - base, FINE // MEAN_UNIT * fz[..., :COLOURS] - base), -1)
             known = known[..., [*range(c), COLOURS + c]]
             shift = round_through((share * known).sum(-1, keepdim=True) / 64)
             terms.append(nats(logit, base[..., c : c + 1] + shift + offset, scale, x[..., c]).mean((1, 2)))
-        return terms[0] + (1 - grey) * (terms[1] + terms[2])
+        rest = terms[1] + terms[2]
+        return terms[0] + (rest if grey is None else (1 - grey) * rest)
 
-    def objective(
-        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: Tensor, with_pixels: bool = True
-    ) -> dict[str, Tensor]:
-        """losses, and "loss": primary + auxiliary reconstruction + anneal lambda KL, nats per pixel (eq. 7)."""
-        terms = self.losses(x, grey, split, with_pixels)
-        sigma, weight = (
-            torch.cat([x.new_full((n,), values[q]) for q, n in split])
-            for values in (self.shape.aux_sigma, self.shape.kl_weight)
-        )
-        auxiliary = COLOURS * (terms["mse"] / (2 * sigma**2) + torch.log(sigma) + 0.5 * math.log(2 * math.pi))
-        terms["loss"] = (terms["pixels"] + auxiliary + anneal * weight * terms["kl"]).mean()
-        return terms
+
+def loss_of(terms: dict[str, Tensor], kl_weight: Tensor | float) -> Tensor:
+    """Eq. 7, the mean over pictures: terms (N,) each, in nats per pixel; kl_weight is lambda."""
+    return (terms["pixels"] + terms["auxiliary"] + kl_weight * terms["kl"]).mean()

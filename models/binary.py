@@ -14,16 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vlcodec.codec.interface import Bytes, Distribution, Ints, Step, Steps
+from vlcodec.codec.dither import CENTRE, quantise
+from vlcodec.codec.interface import Bytes, Ints, Step, Steps
 from vlcodec.codec.stack import Likeliest
 from vlcodec.codec.tables import Bernoulli, GaussianGrid, LogisticMixture
-from vlcodec.codec.walk import decode
-from vlcodec.models.blocks import CENTRE, to_numpy
+from vlcodec.codec.walk import OneStep, decode
+from vlcodec.models.blocks import to_numpy
 from vlcodec.models.exact import FINE_UNIT, exact_inference, one_thread
+from vlcodec.models.golden import both_walks
 from vlcodec.models.made import OneByOne
 from vlcodec.models.masked import look_whole
 from vlcodec.models.mixture import FINE
-from vlcodec.models.vlae import CELLS, PRIOR_INDEX, SIDE, Shape, Vlae
+from vlcodec.models.posterior import CELLS, PRIOR_INDEX
+from vlcodec.models.vlae import SIDE, Shape, Vlae
 from vlcodec.models.wavefront import Skewed, fronts, steps_of
 
 WHITE = 255  # the value of a one in a picture
@@ -31,7 +34,7 @@ WHITE = 255  # the value of a one in a picture
 
 @dataclass(frozen=True)
 class BinaryPixelBlock:
-    """The pixels of pictures side by side, each a bit: block (28, 28, N). features: (N, 28, 28, F)."""
+    """The pixels of pictures side by side, each a bit: block (28, 28, 1, N). features: (N, 28, 28, F)."""
 
     net: Vlae
     features: Tensor
@@ -39,7 +42,7 @@ class BinaryPixelBlock:
     @property
     def shape(self) -> tuple[int, ...]:
         """See codec.interface.Steps."""
-        return SIDE, SIDE, len(self.features)
+        return SIDE, SIDE, 1, len(self.features)
 
     @property
     def count(self) -> int:
@@ -66,7 +69,7 @@ class BinaryPixelBlock:
         """See codec.interface.Steps."""
         with exact_inference():
             x = torch.from_numpy(FINE_UNIT * (2 * symbols - 1)).to(self.features.device, torch.float32)
-            logit = self.net.pixels.trunk(look_whole, x.permute(2, 0, 1)[..., None].contiguous(), self.features)
+            logit = self.net.pixels.trunk(look_whole, x.permute(3, 0, 1, 2).contiguous(), self.features)
             flat = to_numpy(logit[..., 0].permute(1, 2, 0).reshape(SIDE * SIDE, -1))
         for at in fronts(SIDE, SIDE, reverse=True):
             yield self._step(flat[at.index].reshape(-1), at.index)
@@ -145,12 +148,12 @@ class _Frozen:
             return features
 
     def to_symbols(self, pictures: Bytes) -> Ints:
-        """(N, 28, 28) uint8, 0 or 255 -> (28, 28, N) bits."""
-        return (pictures > 0).transpose(1, 2, 0).astype(np.int64)
+        """(N, 28, 28) uint8, 0 or 255 -> (28, 28, 1, N) bits."""
+        return (pictures > 0).transpose(1, 2, 0)[:, :, None].astype(np.int64)
 
     def to_pictures(self, symbols: Ints) -> Bytes:
         """The inverse of to_symbols."""
-        return np.ascontiguousarray(WHITE * symbols.transpose(2, 0, 1)).astype(np.uint8)
+        return np.ascontiguousarray(WHITE * symbols[:, :, 0].transpose(2, 0, 1)).astype(np.uint8)
 
 
 class Chained(_Frozen):
@@ -158,14 +161,16 @@ class Chained(_Frozen):
 
     posterior: Literal["gaussian"] = "gaussian"
 
-    def given(self, pictures: Bytes) -> Distribution:
-        """q(z | x) of (N, 28, 28) pictures: N x latents symbols, latents innermost."""
+    def given(self, pictures: Bytes) -> OneStep:
+        """q(z | x) of (N, 28, 28) pictures."""
         centre, scale = self._parameters(pictures)
-        return GaussianGrid(centre.reshape(-1), scale.reshape(-1))
+        return OneStep(GaussianGrid(centre.reshape(-1), scale.reshape(-1)), centre.shape)
 
-    def noise(self, n: int) -> Distribution:
-        """p of the n x latents noise symbols."""
-        return GaussianGrid(np.zeros(n * self.latents, np.int64), np.full(n * self.latents, PRIOR_INDEX, np.int64))
+    def prior(self, n: int) -> OneStep:
+        """p of the noise symbols of n pictures."""
+        size = n * self.latents
+        noise = GaussianGrid(np.zeros(size, np.int64), np.full(size, PRIOR_INDEX, np.int64))
+        return OneStep(noise, (n, self.latents))
 
     def to_noise(self, z: Ints) -> Ints:
         """Symbols of latents (n, latents) in [0, 4096) -> symbols of the noise, a bijection."""
@@ -178,7 +183,7 @@ class Chained(_Frozen):
             return to_numpy(self.net.flow.inverse(self._centred(noise))) + CELLS // 2
 
     def pixels(self, z: Ints) -> Steps:
-        """p(x | z) of symbols z (n, latents): block (28, 28, n)."""
+        """p(x | z) of symbols z (n, latents): block (28, 28, 1, n)."""
         return BinaryPixelBlock(self.net, self._features(z - CELLS // 2))
 
     def _centred(self, symbols: Ints) -> Tensor:
@@ -190,6 +195,10 @@ class Dithered(_Frozen):
 
     posterior: Literal["uniform"] = "uniform"
 
+    def encode(self, pictures: Bytes, dither: Ints) -> Ints:
+        """(N, 28, 28) pictures -> (N, latents) symbols, given the dither."""
+        return quantise(self.centres(pictures), dither)
+
     def centres(self, pictures: Bytes) -> Ints:
         """(N, 28, 28) pictures -> (N, latents) centres of the posterior, in 1/32 step."""
         return self._parameters(pictures)[0]
@@ -199,7 +208,7 @@ class Dithered(_Frozen):
         return FlowBlock(self.net, dither)
 
     def pixels(self, z: Ints) -> Steps:
-        """p(x | z), z (N, latents) in 1/32 step: block (28, 28, N)."""
+        """p(x | z), z (N, latents) in 1/32 step: block (28, 28, 1, N)."""
         return BinaryPixelBlock(self.net, self._features(z))
 
 
@@ -216,9 +225,9 @@ class BinaryModel:
         self.chained, self.dithered = Chained(gaussian, device), Dithered(uniform, device)
         self.latents = self.dithered.latents
 
-    def encode(self, pixels: Bytes, quality: int) -> Ints:
-        """(28, 28, 3) uint8 -> (1, 1, latents) in 1/32 step."""
-        return self.dithered.centres(pixels[None, :, :, 0])[None]
+    def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
+        """(28, 28, 3) uint8 -> (1, 1, latents) symbols, given the dither."""
+        return self.dithered.encode(pixels[None, :, :, 0], dither[0])[None]
 
     def prior(self, dither: Ints, quality: int) -> Steps:
         """The latents' symbols, given the dither (1, 1, latents)."""
@@ -233,11 +242,11 @@ class BinaryModel:
         return self.to_pixels(decode(self.dithered.pixels(fz), Likeliest()))
 
     def pixels(self, fz: Ints, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
-        """The pixels, block (28, 28, 1). Sampling needs no guide: the latents hold what is global."""
+        """The pixels, block (28, 28, 1, 1). Sampling needs no guide: the latents hold what is global."""
         return self.dithered.pixels(fz)
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
-        """(28, 28, 3) uint8 -> (28, 28, 1) bits."""
+        """(28, 28, 3) uint8 -> (28, 28, 1, 1) bits."""
         return self.dithered.to_symbols(pixels[None, :, :, 0])
 
     def to_pixels(self, symbols: Ints) -> Bytes:
@@ -247,7 +256,7 @@ class BinaryModel:
     def golden(self) -> Iterator[Ints]:
         """All integers that tables are made of, on golden pictures: posteriors, flows, and pixel logits."""
         pictures = golden_pictures()
-        given = self.chained.given(pictures)
+        given = self.chained.given(pictures).distribution
         assert isinstance(given, GaussianGrid)
         yield given.centre
         yield given.scale
@@ -264,30 +273,7 @@ class BinaryModel:
             (self.dithered.prior(np.ones_like(k)), k + CENTRE),
         ]
         for steps, symbols in blocks:
-            for step in steps.parallel(symbols):
-                yield from _integers(step.distribution)
-            known = _Known(symbols.reshape(-1), [])
-            decode(steps, known)
-            yield from known.seen
-
-
-def _integers(d: Distribution) -> list[Ints]:
-    if isinstance(d, LogisticMixture):
-        return [d.centre, d.scale]
-    return [d.logit] if isinstance(d, Bernoulli) else []
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A source of known symbols, which keeps the integers of the tables that it was asked with."""
-
-    symbols: Ints
-    seen: list[Ints]
-
-    def pop(self, distribution: Distribution, index: Ints) -> Ints:
-        """See codec.interface.Source."""
-        self.seen.extend(_integers(distribution))
-        return self.symbols[index]
+            yield from both_walks(steps, symbols)
 
 
 def golden_pictures() -> Bytes:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vlcodec.codec.dither import CENTRE, reconstruct
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.codec.tables import LogisticMixture, guided
 from vlcodec.models.causal_latents import LatentPrior
@@ -22,7 +23,6 @@ from vlcodec.models.exact import exact_inference, one_thread
 from vlcodec.models.mixture import FINE
 from vlcodec.models.wavefront import Skewed, Strips, fronts, steps_of
 
-CENTRE = 128  # a symbol s stands for the value s - 128
 STRIP_PIXELS = 1 << 16  # of one pass over a band
 Shorts = NDArray[np.int16]
 
@@ -69,7 +69,7 @@ class LatentBlock:
                     with exact_inference():
                         params = to_numpy(prior.head(group, h, prior.seen(z, group)))
                     symbols = yield self._step(params, dither[:, part], at.index, group)
-                    known = FINE * (symbols.reshape(-1, prior.group) - CENTRE) + dither[:, part]
+                    known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
                     z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
                 with exact_inference():
                     skewed.put("past", prior.past(z))
@@ -77,7 +77,7 @@ class LatentBlock:
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
-        z = FINE * (symbols.reshape(self._dither.shape) - CENTRE) + self._dither
+        z = reconstruct(symbols.reshape(self._dither.shape), self._dither)
         with exact_inference():
             grid = torch.from_numpy(z).to(self.device, torch.float32).view(1, height, width, latents)
             own = self.prior.own(self.quality, grid)
@@ -96,35 +96,45 @@ class LatentBlock:
 
 
 class PixelBlock:
-    """The symbols of one band of pixels given f(z): levels in [0, 255], channels in the order G, R, B (grey: G alone).
+    """The symbols of a band of pixels given f(z): levels in [0, 255], channels in the order G, R, B (grey: G alone).
+
+    Pictures of one size lie side by side, in lanes: block (rows, W, 1 or 3, N).
 
     Args:
-        fz: (rows, W, 3 + features) of the band, on the device.
+        fz: (N, rows, W, 3 + features) of the band, on the device.
         guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
     """
 
     def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None = None) -> None:
         self.decoder, self.device, self.guide = decoder, fz.device, guide
-        rows, width, _ = fz.shape
+        self.lanes, rows, width, _ = fz.shape
         self.colours = 1 if grey else COLOURS
-        self.shape = (rows, width, self.colours)
+        self.shape = (rows, width, self.colours, self.lanes)
         self.count = self.colours * steps_of(rows, width)
         self._fz = fz
-        self._mean = (fz[..., :COLOURS].cpu().numpy().astype(np.int64) * (FINE // MEAN_UNIT)).reshape(-1, COLOURS)
+        with exact_inference():
+            self._streams = decoder.streams(fz)
+        self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
+
+    def _by_position(self, x: Tensor) -> Tensor:
+        """(N, rows, W, C) -> (rows W, N, C)."""
+        return x.permute(1, 2, 0, 3).reshape(-1, self.lanes, x.shape[-1])
 
     def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
-        rows, width, _ = self.shape
-        decoder, skewed = self.decoder, Skewed(rows, self.device)
-        flat = self._fz.reshape(rows * width, -1)
+        rows, width, _, lanes = self.shape
+        decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
+        flat, streams = self._by_position(self._fz), [self._by_position(s) for s in self._streams]
         with one_thread():
             for at in fronts(rows, width):
-                mean, known = self._mean[at.index], np.zeros((len(at.index), COLOURS), np.int64)
+                mean = self._mean[at.index].reshape(-1, COLOURS)
+                known = np.zeros_like(mean)
                 with exact_inference():
                     skewed.advance(at)
-                    fz = flat[torch.from_numpy(at.index).to(self.device)]
+                    here = torch.from_numpy(at.index).to(self.device)
+                    fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
                     base = skewed.look("x", decoder.predictor, None, None)
-                    h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz))
+                    h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
                 base_here, errors = to_numpy(base), list[Tensor]()
                 for c in range(self.colours):
                     with exact_inference():
@@ -144,36 +154,43 @@ class PixelBlock:
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
-        rows, width, _ = self.shape
-        known = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2).reshape(-1, COLOURS)
-        params, base = self._outputs(known.reshape(rows, width, COLOURS))
+        rows, width, _, lanes = self.shape
+        values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
+        known = np.moveaxis(values, 3, 2).reshape(-1, lanes, COLOURS)
+        params, base = self._outputs(np.moveaxis(values, 3, 0))
         for at in fronts(rows, width, reverse=True):
-            i = at.index
+            base_here = base[at.index].astype(np.int64).reshape(-1, COLOURS)
+            mean, before = (part[at.index].reshape(-1, COLOURS) for part in (self._mean, known))
             for c in reversed(range(self.colours)):
-                raw = params[c][i].astype(np.int64)
-                yield self._step(c, raw, base[i].astype(np.int64), self._mean[i], known[i], i)
+                raw = params[c][at.index].astype(np.int64).reshape(-1, params[c].shape[-1])
+                yield self._step(c, raw, base_here, mean, before, at.index)
 
     def _outputs(self, known: Ints) -> tuple[list[Shorts], Shorts]:
-        """Every network output of the band, as small integers: per channel (rows W, 3 K + c + 1), and the base."""
-        rows, width, _ = self.shape
+        """Every network output of the band, as small integers: per channel (rows W, N, 3 K + c + 1), and the base.
+
+        known: (N, rows, W, 3).
+        """
+        rows, width, _, lanes = self.shape
         strips, decoder = Strips(), self.decoder
-        height = max(1, STRIP_PIXELS // width)
-        above = torch.zeros(1, 1, width, COLOURS, dtype=torch.float32, device=self.device)
+        height = max(1, STRIP_PIXELS // (width * lanes))
+        above = torch.zeros(lanes, 1, width, COLOURS, dtype=torch.float32, device=self.device)
         heads: list[list[Shorts]] = [[] for _ in range(self.colours)]
         bases: list[Shorts] = []
         with exact_inference():
             for r in range(0, rows, height):
-                x = torch.from_numpy(known[None, r : r + height]).to(self.device, torch.float32)
+                x = torch.from_numpy(known[:, r : r + height]).to(self.device, torch.float32)
                 up = torch.cat((above, x), 1)[:, :-1]
-                raw, base = decoder(strips.look, x, up, self._fz[None, r : r + height], self.colours)
+                fz, *streams = (t[:, r : r + height] for t in (self._fz, *self._streams))
+                raw, base = decoder(strips.look, x, up, fz, streams, self.colours)
                 above = x[:, -1:]
-                bases.append(base.cpu().numpy().astype(np.int16).reshape(-1, COLOURS))
+                bases.append(self._by_position(base).cpu().numpy().astype(np.int16))
                 for c in range(self.colours):
-                    heads[c].append(raw[c].cpu().numpy().astype(np.int16).reshape(-1, raw[c].shape[-1]))
+                    heads[c].append(self._by_position(raw[c]).cpu().numpy().astype(np.int16))
         return [np.concatenate(parts) for parts in heads], np.concatenate(bases)
 
     def _step(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints) -> MixtureStep:
-        """params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values: channel c's symbols.
+        """params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values: channel c's symbols of all
+        lanes at the positions index.
 
         Guided, the mixture is multiplied by the auxiliary decoder's gaussian: both decoders describe the same pixel.
         Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
@@ -185,4 +202,5 @@ class PixelBlock:
         mixture = LogisticMixture(logit, centre[:, None] + offset, scale)
         if self.guide is not None:
             mixture = guided(mixture, mean[:, c], self.guide)
-        return MixtureStep(mixture, index * self.colours + c)
+        places = (index * self.colours + c)[:, None] * self.lanes + np.arange(self.lanes)
+        return MixtureStep(mixture, places.reshape(-1))

@@ -30,7 +30,7 @@ class LatentPrior(nn.Module):
             past=latents + 1,
             own=qualities,
             channels=channels,
-            depth=depth,
+            dilations=[1] * depth,
             hidden=hidden,
             groups=[
                 Group(g * self.group, gain * self.group, low * self.group, high * self.group, bias * self.group)

@@ -8,14 +8,16 @@ that one grey level counts in smooth places.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlcodec.codec.interface import Bytes
 from vlcodec.codec.lookup import tanh_table
-from vlcodec.models.exact import UNIT, Layer, round_through
+from vlcodec.models.exact import SQUARE, UNIT, Layer, round_through
 from vlcodec.models.masked import FIRST, CausalNet, Group, Look
 from vlcodec.models.mixture import FINE, layout
 
@@ -26,6 +28,12 @@ SQUASH_UNIT = 127
 EDGE, NOISE, ERROR, COLOUR = Fraction(16, 5), Fraction(16), Fraction(32, 5), Fraction(16)  # widths in levels
 PAST = 22
 COLOURS = 3
+ORDER = [1, 0, 2]  # R, G, B <-> G, R, B: its own inverse
+
+
+def centred(pictures: Bytes) -> Tensor:
+    """(..., 3) uint8 RGB -> float in [-128, 127], in the order G, R, B."""
+    return torch.from_numpy(pictures[..., ORDER]).float() - 128
 
 
 class Squash(nn.Module):
@@ -48,13 +56,27 @@ class Squash(nn.Module):
 class PixelDecoder(nn.Module):
     """p(x | z): mixtures of discretised logistics on G, then R, then B of every pixel.
 
-    features: channels of f(z) beside the mean image's three.
+    Args:
+        features: channels of f(z) beside the mean image's three. dilations, gated: see masked.CausalNet.
+        stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
+            (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
     """
 
-    def __init__(self, features: int, channels: int, depth: int, hidden: int, mixtures: int) -> None:
+    def __init__(
+        self,
+        features: int,
+        channels: int,
+        dilations: Sequence[int],
+        hidden: int,
+        mixtures: int,
+        stream: int = 0,
+        gated: bool = False,
+    ) -> None:
         super().__init__()
         self.mixtures = mixtures
-        self.predictor = Layer(FIRST, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11)
+        self.predictor = Layer(
+            FIRST, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
+        )
         self.edge, self.noise, self.error, self.colour = Squash(EDGE), Squash(NOISE), Squash(ERROR), Squash(COLOUR)
         gain, low, high, bias = layout(mixtures, 8.0, scale=4.0)
         share = [[0.0], [0.9, 0.0], [0.45, 0.45, 0.0]]  # of the earlier channels' errors, then of the mean image
@@ -62,14 +84,19 @@ class PixelDecoder(nn.Module):
             past=PAST,
             own=COLOURS + features + COLOURS,
             channels=channels,
-            depth=depth,
+            dilations=dilations,
             hidden=hidden,
             groups=[
                 Group(c, gain + [1.0] * (c + 1), low + [-127.0] * (c + 1), high + [127.0] * (c + 1), bias + share[c])
                 for c in range(COLOURS)
             ],
             input_max=FEATURE_MAX,
+            stream=stream,
+            gated=gated,
         )
+        if stream:
+            inputs = [COLOURS + features] + [stream] * (len(dilations) - 1)
+            self.stream = nn.ModuleList(Layer(SQUARE, n, stream) for n in inputs)
         with torch.no_grad():  # the gradient predictor, 3/4 (left + up) - 1/2 (up left), of each channel from itself
             weight = self.predictor.weight.zero_().view(COLOURS, len(FIRST), COLOURS)
             for tap, w in (((0, -1), 0.75), ((-1, 0), 0.75), ((-1, -1), -0.5)):
@@ -90,16 +117,24 @@ class PixelDecoder(nn.Module):
         """What a channel's head sees of the earlier channels' errors, each (..., 1) in 1/32 level."""
         return self.colour(torch.cat(errors, -1)) if errors else None
 
+    def streams(self, fz: Tensor) -> list[Tensor]:
+        """f(z) (N, H, W, 3 + features) -> (N, H, W, stream) in [0, 1023] for each layer; none without a stream."""
+        found, h = list[Tensor](), fz
+        for layer in getattr(self, "stream", ()):
+            h = layer(h)
+            found.append(h)
+        return found
+
     def forward(
-        self, look: Look, x: Tensor, up: Tensor, fz: Tensor, colours: int = COLOURS
+        self, look: Look, x: Tensor, up: Tensor, fz: Tensor, streams: Sequence[Tensor], colours: int = COLOURS
     ) -> tuple[list[Tensor], Tensor]:
-        """x and the row above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features).
+        """x and the row above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features), `streams` of it.
 
         Returns the raw parameters of the first `colours` channels, (N, H, W, 3 mixtures + c + 1) for channel c, and
         the base.
         """
         base = look("x", self.predictor, x, None)
         left = F.pad(x, (0, 0, 1, 0))[..., :-1, :]
-        h = self.net.trunk(look, self.past(x, left, up, base, fz[..., :COLOURS]), self.own(base, fz))
+        h = self.net.trunk(look, self.past(x, left, up, base, fz[..., :COLOURS]), self.own(base, fz), streams)
         errors = (FINE * x - base).split(1, -1)
         return [self.net.head(c, h, self.seen(list(errors[:c]))) for c in range(colours)], base

@@ -9,20 +9,25 @@ import torch
 from torch import nn
 
 from vlcodec.codec.interface import Bytes
-from vlcodec.models import binary, photo
-from vlcodec.models.agave import Agave
-from vlcodec.models.agave import Shape as AgaveShape
+from vlcodec.models import binary, photo, small
 from vlcodec.models.binary import BinaryModel, BinaryNets
+from vlcodec.models.grid import GridAgave
+from vlcodec.models.grid import Shape as GridShape
+from vlcodec.models.ladder import LadderAgave
+from vlcodec.models.ladder import Shape as LadderShape
 from vlcodec.models.photo import PhotoModel
+from vlcodec.models.small import SmallModel
 from vlcodec.models.zoo import Family
 
-Model = PhotoModel | BinaryModel
+Model = PhotoModel | SmallModel | BinaryModel
 KINDS = frozenset(("gaussian", "uniform"))  # of binary nets
 
 
 def net_of(family: Family, kinds: Collection[str] = KINDS) -> nn.Module:
     """The family's net, untrained. kinds: of the binary nets, where not all are wanted."""
-    return Agave(AgaveShape()) if family == "photo" else BinaryNets(sorted(kinds))
+    if family == "photo":
+        return GridAgave(GridShape())
+    return LadderAgave(LadderShape()) if family == "small" else BinaryNets(sorted(kinds))
 
 
 def is_whole(net: nn.Module) -> bool:
@@ -33,8 +38,11 @@ def is_whole(net: nn.Module) -> bool:
 def model_of(family: Family, net: nn.Module, device: torch.device) -> Model:
     """A frozen net as a codec."""
     if family == "photo":
-        assert isinstance(net, Agave)
+        assert isinstance(net, GridAgave)
         return PhotoModel(net, device)
+    if family == "small":
+        assert isinstance(net, LadderAgave)
+        return SmallModel(net, device)
     assert isinstance(net, BinaryNets)
     return BinaryModel(net, device)
 
@@ -43,4 +51,6 @@ def golden_picture(family: Family) -> Bytes:
     """(H, W, 3) uint8: a picture that the family takes, from integers alone."""
     if family == "photo":
         return photo.golden_picture()
+    if family == "small":
+        return small.golden_pictures()[0]
     return np.repeat(binary.golden_pictures()[0][..., None], 3, 2)

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, STREAM, Layer, Taps, relu
+from vlcodec.codec.lookup import sigmoid_table, tanh_table
+from vlcodec.models.exact import ACTIVATION_MAX, OWN, SIGNED, STREAM, UNIT, Layer, Range, Taps, relu, round_through
 
 FIRST: Taps = (
     *((-2, c) for c in (-2, -1, 0, 1, 2)),
@@ -27,6 +30,12 @@ FIRST: Taps = (
 )
 BEFORE: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 NEAR: Taps = (*BEFORE, (0, 0))
+
+
+def spread(taps: Taps, dilation: int) -> Taps:
+    """The taps, so many times as far apart."""
+    return tuple((dilation * r, dilation * c) for r, c in taps)
+
 
 # How a walk shows a layer its neighbourhood: (name of the buffer, layer, its input at the positions walked or None
 # where only earlier positions are seen, what stands beside) -> the layer's output.
@@ -47,35 +56,74 @@ class Group:
     bias: Sequence[float]
 
 
+@cache
+def _gates() -> tuple[Tensor, Tensor]:
+    """tanh and sigmoid of i / UNIT at i + ACTIVATION_MAX, in units of ACTIVATION_MAX and of 1024."""
+    squash = tanh_table(Fraction(UNIT), ACTIVATION_MAX, ACTIVATION_MAX)
+    return torch.from_numpy(squash).float(), torch.from_numpy(
+        sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
+    ).float()
+
+
+def gate(y: Tensor) -> Tensor:
+    """(..., 2 C) in [-1023, 1023] -> (..., C): tanh(a) sigmoid(b) (van den Oord et al. 2016); tables outside
+    training."""
+    if torch.is_grad_enabled():
+        a, b = (y / UNIT).chunk(2, -1)
+        return round_through(ACTIVATION_MAX * torch.tanh(a) * torch.sigmoid(b))
+    a, b = (y + ACTIVATION_MAX).long().chunk(2, -1)
+    squash, open_ = (table.to(y.device) for table in _gates())
+    return (squash[a] * open_[b] / 1024).round()
+
+
 class CausalNet(nn.Module):
     """A trunk of masked residual layers and one small head for each group of symbols.
 
-    past (neighbours) --+
+    past (neighbours) --+             stream_i (this position)
+                        |                  v
                         +--> first --> [relu, near, 1x1] x layers --> relu --> h
     own (this position)-+                  (residual)                          |
                                           earlier groups' symbols --> hidden_g +--> params_g
+
+    Args:
+        dilations: one residual layer for each, its taps so far apart (at most 4). stream: channels that each of these
+            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
     """
 
     def __init__(
-        self, past: int, own: int, channels: int, depth: int, hidden: int, groups: Sequence[Group], input_max: int
+        self,
+        past: int,
+        own: int,
+        channels: int,
+        dilations: Sequence[int],
+        hidden: int,
+        groups: Sequence[Group],
+        input_max: int,
+        stream: int = 0,
+        gated: bool = False,
     ) -> None:
         super().__init__()
+        self.gated = gated
+        limit: Range = SIGNED if gated else {"low": 0, "high": ACTIVATION_MAX}
         self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **STREAM)
-        self.near = nn.ModuleList(Layer(NEAR, channels, channels) for _ in range(depth))
-        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **STREAM) for _ in range(depth))
+        self.near = nn.ModuleList(
+            Layer(spread(NEAR, d), channels, channels * (1 + gated), beside=stream, **limit) for d in dilations
+        )
+        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **STREAM) for _ in dilations)
         self.hidden = nn.ModuleList(Layer(OWN, channels, hidden, beside=g.seen) for g in groups)
         self.params = nn.ModuleList(
-            Layer(OWN, hidden, len(g.gain), gain=g.gain, low=g.low, high=g.high, init=0.1) for g in groups
+            Layer(OWN, hidden, len(g.gain), gain=g.gain, low=g.low, high=g.high, precise=True, init=0.1) for g in groups
         )
         with torch.no_grad():
             for params, group in zip(self.params, groups, strict=True):
                 params.get_parameter("bias").copy_(torch.tensor(group.bias))
 
-    def trunk(self, look: Look, past: Tensor | None, own: Tensor) -> Tensor:
-        """past (..., past), own (..., own) -> (..., channels) in [0, 1023]."""
+    def trunk(self, look: Look, past: Tensor | None, own: Tensor, streams: Sequence[Tensor] = ()) -> Tensor:
+        """past (..., past), own (..., own), streams (..., stream) of each layer -> (..., channels) in [0, 1023]."""
         h = look("past", self.first, past, own)
         for i, (near, out) in enumerate(zip(self.near, self.out, strict=True)):
-            h = h + out(look(f"near{i}", near, relu(h), None))
+            y = look(f"near{i}", near, relu(h), streams[i] if streams else None)
+            h = h + out(gate(y) if self.gated else y)
         return relu(h)
 
     def head(self, group: int, h: Tensor, seen: Tensor | None) -> Tensor:

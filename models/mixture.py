@@ -35,20 +35,20 @@ def layout(k: int, offset_gain: float, scale: float) -> tuple[list[float], list[
     return gain, low, high, bias
 
 
-def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor) -> Tensor:
+def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor, width: float = 1.0) -> Tensor:
     """-ln P(value) under the mixture, uniform floor included.
 
-    logit, centre, scale: (..., k) in the units above; value: (...) in levels, -128 .. 127, on the cell
-    [value - 1/2, value + 1/2]; the outermost cells reach to infinity.
+    logit, centre, scale: (..., k) in the units above; value: (...) in levels, the middle of a cell of the given width;
+    the cells fill -128.5 .. 127.5, and the outermost reach to infinity.
     """
     inverse = torch.exp(-scale / SCALE_UNIT) / SCALE_LOW  # 1 / level
     d = value[..., None] - centre / FINE
     flip = torch.where(d > 0, -1.0, 1.0)  # keeps both sigmoids in their accurate tail
-    near, far = (flip * d + 0.5) * inverse, (flip * d - 0.5) * inverse
+    near, far = (flip * d + width / 2) * inverse, (flip * d - width / 2) * inverse
     upper, lower = torch.sigmoid(near), torch.sigmoid(far)
     v = value[..., None]
-    first, last = -LEVELS / 2 + 0.5, LEVELS / 2 - 1.5
+    first, last = -LEVELS / 2 - 0.5 + width, LEVELS / 2 - 0.5 - width
     upper = torch.where(((v < first) & (flip < 0)) | ((v > last) & (flip > 0)), torch.ones_like(upper), upper)
     lower = torch.where(((v < first) & (flip > 0)) | ((v > last) & (flip < 0)), torch.zeros_like(lower), lower)
     mass = (F.softmax(logit / LOGIT_UNIT, -1) * (upper - lower)).sum(-1)
-    return -torch.log(mass * (1 - FLOOR) + FLOOR / LEVELS)
+    return -torch.log(mass * (1 - FLOOR) + FLOOR * width / LEVELS)

@@ -1,4 +1,4 @@
-"""The model `photo`: a frozen Agave as a codec for pictures of any size, RGB and grey."""
+"""The model `photo`: a frozen GridAgave as a codec for pictures of any size, RGB and grey."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vlcodec.codec.dither import CENTRE, quantise
 from vlcodec.codec.interface import Bytes, Ints, Steps
-from vlcodec.models.agave import STRIDE, Agave
-from vlcodec.models.blocks import CENTRE, LatentBlock, PixelBlock, to_numpy
-from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.blocks import LatentBlock, PixelBlock, to_numpy
+from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, ORDER, centred
 from vlcodec.models.exact import exact_inference
+from vlcodec.models.grid import STRIDE, GridAgave
 from vlcodec.models.mixture import FINE
 
-ORDER = [1, 0, 2]  # R, G, B <-> G, R, B: its own inverse
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
 
@@ -39,16 +39,20 @@ class PhotoModel:
     posterior: Literal["uniform"] = "uniform"
     stride = STRIDE
 
-    def __init__(self, net: Agave, device: torch.device) -> None:
+    def __init__(self, net: GridAgave, device: torch.device) -> None:
         self.net, self.device = net.to(device).eval(), device
         self.qualities, self.latents = net.qualities, net.shape.latents
 
-    def encode(self, pixels: Bytes, quality: int) -> Ints:
-        """(H, W, 3) uint8 -> (h, w, latents) in 1/32 step; sides are padded by edge replication."""
+    def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
+        """(H, W, 3) uint8 -> (h, w, latents) symbols, given the dither in 1/32 step."""
+        return quantise(self._centres(pixels, quality), dither)
+
+    def _centres(self, pixels: Bytes, quality: int) -> Ints:
+        """(h, w, latents) in 1/32 step; sides are padded by edge replication."""
         height, width, _ = pixels.shape
         padded = np.pad(pixels, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
         with exact_inference():
-            x = torch.from_numpy(padded).to(self.device)[None][..., ORDER].float() - CENTRE
+            x = centred(padded[None]).to(self.device)
             return to_numpy(self.net.encoder(x, [(quality - 1, 1)]))[0]
 
     def prior(self, dither: Ints, quality: int) -> Steps:
@@ -82,15 +86,15 @@ class PhotoModel:
     def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
         """One band of pixels given f(z); guided for sampling."""
         full = self.render(fz, first_row, rows, width)
-        return PixelBlock(self.net.pixels, full, grey, fz.guide if guided else None)
+        return PixelBlock(self.net.pixels, full[None], grey, fz.guide if guided else None)
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
-        """(rows, W, 3) uint8 -> (rows, W, 1 or 3): G, R, B, or the one channel of a grey picture."""
-        return pixels[..., ORDER[: 1 if grey else COLOURS]].astype(np.int64)
+        """(rows, W, 3) uint8 -> (rows, W, 1 or 3, 1): G, R, B, or the one channel of a grey picture."""
+        return pixels[..., ORDER[: 1 if grey else COLOURS], None].astype(np.int64)
 
     def to_pixels(self, symbols: Ints) -> Bytes:
         """The inverse of to_symbols: (rows, W, 3) uint8."""
-        full = np.broadcast_to(symbols, (*symbols.shape[:2], COLOURS))
+        full = np.broadcast_to(symbols[..., 0], (*symbols.shape[:2], COLOURS))
         return full[..., ORDER].astype(np.uint8)
 
     def golden(self) -> Iterator[Ints]:
@@ -100,14 +104,14 @@ class PhotoModel:
 
     def _everything(self, pixels: Bytes, quality: int) -> Iterator[Ints]:
         """mu, prior, f(z) and pixel parameters."""
-        mu = self.encode(pixels, quality)
+        mu = self._centres(pixels, quality)
         yield mu
         z = mu // FINE * FINE + 1
         with exact_inference():
             fz = self.render(self.decode(z, quality), 0, *pixels.shape[:2])
         yield to_numpy(fz)
         latents = LatentBlock(self.net.prior, np.ones_like(z), quality - 1, self.device)
-        band = PixelBlock(self.net.pixels, fz, False)
+        band = PixelBlock(self.net.pixels, fz[None], False)
         for steps in (latents.parallel(z // FINE + CENTRE), band.parallel(self.to_symbols(pixels, False))):
             for step in steps:
                 d = step.distribution

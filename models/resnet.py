@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, SIGNED, SQUARE, STREAM, Layer, clip, leaky
+from vlcodec.models.exact import OWN, SIGNED, SQUARE, STREAM, Layer, Taps, clip, elu, fine_layer, leaky
 
 
 class ResBlock(nn.Module):
@@ -17,6 +17,19 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(leaky(self.first(leaky(x))))
+
+
+class Block(nn.Module):
+    """x + layer(elu(layer(elu(x)))), both with the same taps."""
+
+    def __init__(self, taps: Taps, channels: int, hidden: int | None = None) -> None:
+        super().__init__()
+        hidden = hidden or channels
+        self.first = fine_layer(taps, channels, hidden)
+        self.second = fine_layer(taps, hidden, channels, init=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(elu(self.first(elu(x))))
 
 
 def space_to_depth(x: Tensor, s: int) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor
 from vlcodec.models.binary_data import BinarySet, load_binary
 from vlcodec.models.exact import FINE_UNIT, exact_inference, layers, set_quantised
 from vlcodec.models.mixture import FINE, SCALE_LAST, SCALE_UNIT, nats
+from vlcodec.models.posterior import dither_like
 from vlcodec.models.train import Progress, run
-from vlcodec.models.vlae import SPREAD_GAIN, Shape, Vlae, dither_like
+from vlcodec.models.vlae import SPREAD_GAIN, Shape, Vlae
 
 SETTLED_ON = 10_000  # pictures
 VALID_PICTURES = 1000  # of the validation set that are measured, at most

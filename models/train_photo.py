@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.errors import ImageError
-from vlcodec.models.agave import Agave, Shape
+from vlcodec.models.causal_pixels import centred
 from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.exact import Layer, layers, set_quantised
+from vlcodec.models.grid import GridAgave, Shape
 from vlcodec.models.train import DECAY_FROM, Progress, run
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
@@ -39,7 +40,7 @@ def split_batch(batch: int) -> list[tuple[int, int]]:
     return list(enumerate(counts))
 
 
-def measure(model: Agave, pictures: Sequence[Pixels], device: torch.device) -> list[dict[str, float]]:
+def measure(model: GridAgave, pictures: Sequence[Pixels], device: torch.device) -> list[dict[str, float]]:
     """For each quality, means over pictures: bits/pixel of the latents, PSNR of the mean image, bits/dim in all."""
     rows = []
     with torch.no_grad():
@@ -47,7 +48,7 @@ def measure(model: Agave, pictures: Sequence[Pixels], device: torch.device) -> l
             sums = torch.zeros(3, dtype=torch.float64)
             for picture in pictures:
                 h, w = (s // 16 * 16 for s in picture.shape[:2])
-                x = torch.from_numpy(picture[None, :h, :w]).to(device)[..., [1, 0, 2]].float() - 128
+                x = centred(picture[None, :h, :w]).to(device)
                 terms = {k: float(v) for k, v in model.losses(x, x.new_zeros(1), [(q, 1)]).items()}
                 kl, pixels = terms["kl"] / math.log(2), terms["pixels"] / math.log(2)
                 sums += torch.tensor([kl, 10 * math.log10(255**2 / terms["mse"]), (kl + pixels) / 3])
@@ -64,7 +65,7 @@ class PhotoTask:
 
     def __init__(
         self,
-        net: Agave,
+        net: GridAgave,
         pictures: Sequence[Path],
         validation: Sequence[Path],
         *,
@@ -129,7 +130,7 @@ def train(
     part: Part = "all",
     shape: Shape | None = None,
     progress: Progress | None = None,
-) -> Agave:
+) -> GridAgave:
     """Train the photo model and return it with its averaged weights, not frozen.
 
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
@@ -140,7 +141,7 @@ def train(
     """
     on = torch.device(device)
     torch.manual_seed(seed)
-    net = Agave(shape or Shape()).to(on)
+    net = GridAgave(shape or Shape()).to(on)
     if init is not None:
         net.load_state_dict(init)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}

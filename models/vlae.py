@@ -23,20 +23,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.exact import FINE_MAX, FINE_UNIT, OWN, SQUARE, Layer, Taps, elu, fine_layer
+from vlcodec.models.exact import FINE_MAX, FINE_UNIT, OWN, SQUARE, Layer, elu, fine_layer
 from vlcodec.models.made import Flow
 from vlcodec.models.masked import BEFORE, NEAR, Look, look_whole
 from vlcodec.models.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
-from vlcodec.models.resnet import depth_to_space, space_to_depth
+from vlcodec.models.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, dither_like
+from vlcodec.models.resnet import Block, depth_to_space, space_to_depth
 
 SIDE = 28  # pixels
-CELL_UNIT = 128  # cells of the gaussian grid per 1.0
-CELLS = 4096
-UNIFORM_MAX = 128 * FINE  # |z| in 1/32 step
 FREE_BITS = 0.01 * SIDE * SIDE  # nats of KL that cost nothing in training
 SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
 SPREAD_GAIN = 8  # lets that scale follow the latents quickly
-PRIOR_INDEX = 177  # scale index of the noise, whose sigma is 1.0: 127.5 of 128 cells
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,6 @@ class Shape:
     window: int = 6
     dilation: int = 1
     tied: bool = False
-
-
-class Block(nn.Module):
-    """x + layer(elu(layer(elu(x)))), both with the same taps."""
-
-    def __init__(self, taps: Taps, channels: int, hidden: int | None = None) -> None:
-        super().__init__()
-        hidden = hidden or channels
-        self.first = fine_layer(taps, channels, hidden)
-        self.second = fine_layer(taps, hidden, channels, init=0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(elu(self.first(elu(x))))
 
 
 class Encoder(nn.Module):
@@ -164,13 +148,6 @@ class BinaryPixels(nn.Module):
                 h = self.mix[(i + 1) // 2](h)
         logit: Tensor = self.leave(elu(self.mix[-1](h)))
         return logit
-
-
-def dither_like(centre: Tensor) -> Tensor:
-    """Noise of one step's width; outside training on the coder's grid, on which a settled prior relies."""
-    if torch.is_grad_enabled():
-        return FINE * (torch.rand_like(centre) - 0.5)
-    return 2.0 * torch.randint_like(centre, FINE // 2) + 1 - FINE // 2
 
 
 class Vlae(nn.Module):

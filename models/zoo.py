@@ -16,7 +16,7 @@ from vlcodec.codec.errors import ModelError
 if TYPE_CHECKING:
     from vlcodec.models.families import Model
 
-Family = Literal["photo", "binary"]
+Family = Literal["photo", "small", "binary"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Entry:
     side: int | None = None
 
     @property
+    def takes_archives(self) -> bool:
+        """Whether many pictures go into one file."""
+        return self.side is not None
+
+    @property
     def path(self) -> Path:
         """The exported weights."""
         return Path(__file__).with_name(f"{self.name}.safetensors")
@@ -42,6 +47,7 @@ ENTRIES = (
     Entry("vlae-mnist-dynamic", 3, 1, "black and white digits, 28x28 (VLAE, dynamic MNIST)", "binary", 28),
     Entry("vlae-omniglot", 4, 1, "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)", "binary", 28),
     Entry("vlae-caltech101", 5, 1, "black and white shapes, 28x28 (VLAE, Caltech-101 Silhouettes)", "binary", 28),
+    Entry("agave-cifar10", 6, 1, "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)", "small", 32),
 )
 
 

@@ -17,10 +17,10 @@ from vlcodec.codec.interface import Distribution, Ints, Source, Steps
 from vlcodec.codec.stack import Stack, split_digits
 from vlcodec.codec.walk import decode, encode
 from vlcodec.models import binary_data, train_binary, zoo
-from vlcodec.models.agave import Agave, Shape
 from vlcodec.models.binary_data import load_binary
 from vlcodec.models.exact import layers
 from vlcodec.models.export import freeze_from, integer_tensors
+from vlcodec.models.grid import GridAgave, Shape
 from vlcodec.models.photo import PhotoModel
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip
@@ -77,14 +77,14 @@ def tiny() -> PhotoModel:
 
 
 @pytest.fixture(scope="session")
-def agave() -> Callable[[int], Agave]:
+def agave() -> Callable[[int], GridAgave]:
     """seed -> a small net of real weights, not frozen."""
     return random_agave
 
 
-def random_agave(seed: int) -> Agave:
+def random_agave(seed: int) -> GridAgave:
     """See the fixture `agave`."""
-    net, rng = Agave(TINY), torch.Generator().manual_seed(seed)
+    net, rng = GridAgave(TINY), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, layer in layers(net):
             gain = 0.3 if "params" in name else 1.0

@@ -16,8 +16,9 @@ from vlcodec.codec.archive import CHECKED, LANES, Models, links
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
 from vlcodec.codec.fields import seal
 from vlcodec.codec.interface import Bytes
-from vlcodec.codec.latents import dither, pop_chained, push_chained, quantise
+from vlcodec.codec.latents import dither, pop_chained, push_chained
 from vlcodec.codec.stack import Stack
+from vlcodec.codec.walk import decode
 from vlcodec.models import zoo
 from vlcodec.models.binary import BinaryModel, golden_pictures
 from vlcodec.models.exact import exact_inference, layers
@@ -106,8 +107,8 @@ def test_lanes_do_not_matter(model: BinaryModel, lanes: int) -> None:
     z = np.random.default_rng(1).integers(1800, 2300, (33, model.latents))
     whole, part = (model.chained.given(pictures[:n]) for n in (33, lanes))
     size = lanes * model.latents
-    assert np.array_equal(whole.centre[:size], part.centre)  # type: ignore[attr-defined]
-    assert np.array_equal(whole.scale[:size], part.scale)  # type: ignore[attr-defined]
+    assert np.array_equal(whole.distribution.centre[:size], part.distribution.centre)  # type: ignore[attr-defined]
+    assert np.array_equal(whole.distribution.scale[:size], part.distribution.scale)  # type: ignore[attr-defined]
     assert np.array_equal(model.chained.to_noise(z)[:lanes], model.chained.to_noise(z[:lanes]))
     assert torch.equal(model.chained._features(z)[:lanes], model.chained._features(z[:lanes]))
 
@@ -171,14 +172,15 @@ def test_what_is_refused() -> None:
     one = strokes(1)
     refuse(ImageError, "no pictures: an archive holds at least one", [])
     refuse(ImageError, "no pictures", np.zeros((0, 28, 28), np.uint8))
-    refuse(ModelError, "picture 0: .* takes pictures of 28 x 28, not 27 x 28", np.zeros((1, 28, 27), np.uint8))
+    refuse(ModelError, "picture 0: archives hold .* 28 x 28 or 32 x 32, not 27 x 28", np.zeros((1, 28, 27), np.uint8))
     refuse(
         ModelError,
         "picture 1: .* not 30 x 28; model photo takes any size",
         [Image.fromarray(one[0]), Image.new("L", (30, 28))],
     )
     refuse(ImageError, "picture 0: .* black and white pictures", np.full((1, 28, 28), 99, np.uint8))
-    refuse(ImageError, r"an array of pictures is \(N, H, W\)", np.zeros((2, 28, 28, 3), np.uint8))
+    refuse(ImageError, r"an array of pictures is \(N, H, W\)", np.zeros((2, 28, 28, 4), np.uint8))
+    refuse(ImageError, "archives of model agave-cifar10 hold colour pictures", np.zeros((2, 32, 32), np.uint8))
     refuse(ImageError, r"an array of pictures is \(N, H, W\)", np.zeros((2, 28, 28), np.float32))
     refuse(ModelError, "model photo does not take archives; these do: vlae-mnist", one, model="photo")
     refuse(ModelError, "unknown model", one, model="vlae")
@@ -313,11 +315,11 @@ def test_the_nets_promise_is_the_ledgers(model: BinaryModel, kind: str) -> None:
         terms = [net.losses(torch.from_numpy(pictures > 0)[..., None].float()) for _ in range(4)]
     if kind == "dithered":
         u = dither(0, (len(pictures), model.latents))
-        kl, _, pixels = archive_rate._dithered(models, pictures, quantise(model.dithered.centres(pictures), u), u)
+        kl, _, pixels = archive_rate._dithered(models, pictures, model.dithered.encode(pictures, u), u)
     else:
         given = model.chained.given(pictures)
-        z = Stack(np.random.default_rng(0).bytes(1 << 16)).pop(given, np.arange(len(pictures) * model.latents))
-        kl, _, pixels = archive_rate._chained(models, pictures, z.reshape(len(pictures), -1))
+        z = decode(given, Stack(np.random.default_rng(0).bytes(1 << 16)))
+        kl, _, pixels = archive_rate._chained(models, pictures, z)
     for name, found in (("kl", kl), ("pixels", pixels)):
         nats = torch.stack([t[name].double() for t in terms]).mean(1)
         assert found * math.log(2) / len(pictures) == pytest.approx(float(nats.mean()), rel=0.02), name
@@ -331,8 +333,8 @@ def test_a_single_picture(sound: tuple[Bytes, bytes], tmp_path: Path) -> None:
     back = vlcodec.decompress(lossless)
     assert (back.mode, back.tobytes()) == ("L", image.tobytes())
     lossy = vlcodec.compress(image, model="vlae-mnist")
-    for decode in ("sample", "mean"):
-        assert set(np.unique(np.asarray(vlcodec.decompress(lossy, decode=decode)))) <= {0, 255}  # type: ignore[arg-type]
+    for how in ("sample", "mean"):
+        assert set(np.unique(np.asarray(vlcodec.decompress(lossy, decode=how)))) <= {0, 255}  # type: ignore[arg-type]
     report = vlcodec.rate(image, model="vlae-mnist", samples=5)
     assert report.likelihood is not None
     assert report.samples == 5

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.interface import Ints
 from vlcodec.models import exact, zoo
-from vlcodec.models.agave import Agave
 from vlcodec.models.exact import (
     OWN,
     SQUARE,
@@ -28,6 +27,7 @@ from vlcodec.models.exact import (
     set_quantised,
 )
 from vlcodec.models.export import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
+from vlcodec.models.grid import GridAgave
 from vlcodec.models.masked import FIRST, NEAR
 from vlcodec.models.photo import PhotoModel
 
@@ -199,7 +199,7 @@ def test_the_bound_is_sharp(carrier: torch.dtype, limit: int) -> None:
         layer.load_integers(weight, -bias - 1, exponent)
 
 
-def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], Agave], tmp_path: Path) -> None:
+def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     net = agave(0)
     with torch.no_grad():
         net.pixels.net.near[1].weight.mul_(1e9)  # type: ignore[operator]
@@ -297,7 +297,7 @@ def test_the_golden_vector_holds_in_wider_carriers() -> None:
     assert kinds == {torch.float64}
 
 
-def test_export_and_load(agave: Callable[[int], Agave], tmp_path: Path) -> None:
+def test_export_and_load(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     net, other, path = agave(1), agave(2), tmp_path / "tiny.safetensors"
     before = integer_tensors(net)
     export(net, "photo", path)
@@ -317,7 +317,7 @@ def test_export_and_load(agave: Callable[[int], Agave], tmp_path: Path) -> None:
         )
 
 
-def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], Agave]) -> None:
+def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], GridAgave]) -> None:
     """One unit more in any one layer's biases, and the digest is another; a layer that it cannot see proves nothing."""
     net = agave(3)
     tensors = integer_tensors(net)
@@ -336,7 +336,7 @@ def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], Agave]) -> N
     assert golden_digest(model) == golden
 
 
-def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], Agave], tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     tensors, metadata = read_weights(zoo.by_name("photo").path)
     path = tmp_path / "photo.safetensors"
 

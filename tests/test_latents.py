@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vlcodec.codec.dither import quantise, reconstruct
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Ints, Step
-from vlcodec.codec.latents import dither, grid_shape, quantise, read_latents, reconstruct, write_latents
+from vlcodec.codec.latents import dither, grid_shape, read_latents, write_latents
 from vlcodec.codec.stack import Stack
 from vlcodec.codec.tables import FINE, LogisticMixture
 from vlcodec.models.photo import PhotoModel
@@ -100,7 +101,7 @@ def test_dither_depends_on_the_seed_alone() -> None:
 @pytest.mark.parametrize(("height", "width", "grid"), [(1, 1, (1, 1)), (16, 17, (1, 2)), (600, 1, (38, 1))])
 def test_grid(tiny: PhotoModel, height: int, width: int, grid: tuple[int, int]) -> None:
     assert grid_shape(tiny, height, width) == (*grid, 4)
-    assert tiny.encode(np.zeros((height, width, 3), np.uint8), 1).shape == (*grid, 4)
+    assert tiny.encode(np.zeros((height, width, 3), np.uint8), 1, dither(0, (*grid, 4))).shape == (*grid, 4)
 
 
 @pytest.mark.parametrize("quality", [1, 4])

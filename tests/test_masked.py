@@ -28,7 +28,7 @@ def causal_net() -> CausalNet:
     """Two groups, random weights, in the training walk."""
     torch.manual_seed(0)
     wide = {"gain": [1.0] * 2, "low": [-9999.0] * 2, "high": [9999.0] * 2, "bias": [0.1, -0.2]}
-    net = CausalNet(PAST, OWN, 8, 2, 8, [Group(0, **wide), Group(SEEN, **wide)], 512)  # type: ignore[arg-type]
+    net = CausalNet(PAST, OWN, 8, (1, 1), 8, [Group(0, **wide), Group(SEEN, **wide)], 512)  # type: ignore[arg-type]
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, Layer):
@@ -115,7 +115,7 @@ def test_pixels_depend_on_earlier_pixels_and_channels_alone(tiny: PhotoModel, co
 
     def parameters(x: Tensor) -> list[Tensor]:
         up = torch.nn.functional.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
-        heads, base = tiny.net.pixels(look_whole, x, up, fz)
+        heads, base = tiny.net.pixels(look_whole, x, up, fz, [])
         return [torch.cat((head, base[..., c : c + 1]), -1)[0] for c, head in enumerate(heads)]
 
     reached = set()

@@ -64,9 +64,9 @@ def test_the_tables_agree(scale: int) -> None:
 
 
 def test_bits_of_a_block_are_those_of_its_symbols(tiny: PhotoModel) -> None:
-    symbols = np.random.default_rng(3).integers(0, 256, (5, 6, 3))
+    symbols = np.random.default_rng(3).integers(0, 256, (5, 6, 3, 1))
     fz = tiny.decode(np.zeros((1, 1, 4), np.int64), 1)
-    block = PixelBlock(tiny.net.pixels, tiny.render(fz, 0, 5, 6), False)
+    block = PixelBlock(tiny.net.pixels, tiny.render(fz, 0, 5, 6)[None], False)
     flat = symbols.reshape(-1)
     one_by_one = [mixture_bits(s.distribution, flat[s.index]).sum() for s in block.parallel(symbols)]
     assert bits(block, symbols) == pytest.approx(sum(one_by_one))

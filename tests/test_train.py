@@ -15,9 +15,9 @@ from PIL import Image
 from vlcodec.models import train as loop
 from vlcodec.models import train_photo as module
 from vlcodec.models import zoo
-from vlcodec.models.agave import Agave
 from vlcodec.models.data import draw_patches, find_pictures, make_pool, read_rgb, widen
 from vlcodec.models.export import export, freeze_from, read_weights, weights_of
+from vlcodec.models.grid import GridAgave
 from vlcodec.models.photo import golden_picture
 from vlcodec.models.train import learning_rate
 from vlcodec.models.train_photo import measure, split_batch, train
@@ -36,14 +36,14 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def options(agave: Callable[[int], Agave], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def options(agave: Callable[[int], GridAgave], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Of a run that renews its pool and writes its log within a few steps."""
     monkeypatch.setattr(module, "POOL_STEPS", 2)
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
     return OPTIONS | {"shape": agave(0).shape, "steps": STEPS}
 
 
-def weights(net: Agave) -> dict[str, list[float]]:
+def weights(net: GridAgave) -> dict[str, list[float]]:
     return {k: v.flatten().tolist() for k, v in net.state_dict().items()}
 
 
@@ -99,7 +99,7 @@ def test_rounding_is_simulated_at_the_end(
     pictures: list[Path],
     tmp_path: Path,
     options: dict[str, Any],
-    agave: Callable[[int], Agave],
+    agave: Callable[[int], GridAgave],
     monkeypatch: pytest.MonkeyPatch,
     start: int | None,
     expected: list[bool],
@@ -118,7 +118,7 @@ def test_seeds(pictures: list[Path], tmp_path: Path, options: dict[str, Any]) ->
 
 
 def test_a_start_from_exported_weights(
-    pictures: list[Path], tmp_path: Path, options: dict[str, Any], agave: Callable[[int], Agave]
+    pictures: list[Path], tmp_path: Path, options: dict[str, Any], agave: Callable[[int], GridAgave]
 ) -> None:
     """At a rate of zero the weights are those of the file; at another they have moved from there."""
     net, start, path = agave(7), agave(8), tmp_path / "net.safetensors"
@@ -142,7 +142,7 @@ def test_the_weights_of_a_file() -> None:
         assert torch.equal(real[f"{name}.bias"] * scale * 64, integers[f"{name}.bias"].double())
 
 
-def test_what_is_exported_is_what_was_trained(agave: Callable[[int], Agave], tmp_path: Path) -> None:
+def test_what_is_exported_is_what_was_trained(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     """The integer model's losses are those of the simulation that ended the training."""
     net, x = agave(8), torch.from_numpy(SCENE[None, :32, :48]).float()[..., [1, 0, 2]] - 128
     module.set_quantised(net, True)
@@ -157,7 +157,7 @@ def test_what_is_exported_is_what_was_trained(agave: Callable[[int], Agave], tmp
     assert losses() == pytest.approx(simulated, rel=1e-3)
 
 
-def test_measure(agave: Callable[[int], Agave]) -> None:
+def test_measure(agave: Callable[[int], GridAgave]) -> None:
     rows = measure(agave(0).eval(), [SCENE, SCENE[:, ::-1].copy()], torch.device("cpu"))
     assert [row["quality"] for row in rows] == [1, 2, 3, 4]
     assert all(row["latent_bpp"] > 0 and row["bpd"] > 0 and math.isfinite(row["psnr"]) for row in rows)

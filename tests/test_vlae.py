@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec import rate
+from vlcodec.codec.dither import quantise
 from vlcodec.codec.errors import ImageError, ModelError
-from vlcodec.codec.latents import dither, quantise
+from vlcodec.codec.latents import dither
 from vlcodec.models import binary_data, train_binary
 from vlcodec.models import train as loop
 from vlcodec.models.binary import BinaryNets, BinaryPixelBlock, Dithered, FlowBlock

@@ -47,7 +47,7 @@ def pixel_block(model: PhotoModel, height: int, width: int, grey: bool) -> tuple
     grid = (-(-height // 16), -(-width // 16), 4)
     fz = model.decode(rng.integers(-400, 400, grid), 1)
     symbols = rng.integers(0, 256, (height, width, 1 if grey else 3))
-    return PixelBlock(model.net.pixels, model.render(fz, 0, height, width), grey), symbols
+    return PixelBlock(model.net.pixels, model.render(fz, 0, height, width)[None], grey), symbols[..., None]
 
 
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])

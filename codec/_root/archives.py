@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.archive import Coded, Models
     from vlcodec.codec.archive_rate import ArchiveReport
+    from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes
     from vlcodec.models.families import Model
 
 
 @dataclass(frozen=True)
 class Archive:
-    """What was in an archive: PIL images of mode L, their names (or none), and the extra bytes."""
+    """What was in an archive: PIL images of mode L or RGB, their names (or none), and the extra bytes."""
 
     images: list[Image]
     names: tuple[str, ...]
@@ -34,7 +35,7 @@ class Archive:
 def compress_archive(
     images: Sequence[Any] | Any,
     *,
-    model: str = "vlae-mnist",
+    model: str | None = None,
     lossless: bool = True,
     names: Sequence[str] | None = None,
     extra: bytes = b"",
@@ -46,7 +47,9 @@ def compress_archive(
     """Pictures of one size as the bytes of one .vlz archive.
 
     Args:
-        images: what `compress` takes, one for each picture, or one array (N, H, W) uint8 or bool.
+        images: what `compress` takes, one for each picture, or an array (N, H, W) of uint8 or bool, or (N, H, W, 3) of
+            uint8.
+        model: None is the first that takes pictures of the first one's size.
         lossless: every pixel, at the length -ELBO; otherwise the latents alone.
         names: of the pictures, all different. extra: bytes that come back with the pictures. They lie at the bottom of
             the stack, where bits-back needs some.
@@ -55,10 +58,10 @@ def compress_archive(
     Raises ImageError for an empty list and for pictures that cannot be taken, ModelError for a model that does not
     take them, FormatError for what the format cannot hold.
     """
-    pictures = _stacked(images, model, threshold)
-    net = zoo.load(model, device_of(device))
+    pictures, entry = _stacked(images, model, threshold)
+    net = zoo.load(entry.name, device_of(device))
     with memory():
-        return archive_file.pack(_write(net, model, pictures, lossless, names, extra, seed, progress)[0])
+        return archive_file.pack(_write(net, entry, pictures, lossless, names, extra, seed, progress)[0])
 
 
 def decompress_archive(
@@ -78,7 +81,7 @@ def decompress_archive(
         _salvage(data, device, progress)
     file = archive_file.unpack(data)
     pictures, extra = _read(file, seed, device, progress)
-    return Archive([to_image(p[..., np.newaxis], True) for p in pictures], file.names, extra)
+    return Archive([to_image(np.atleast_3d(p), p.ndim == 2) for p in pictures], file.names, extra)
 
 
 def _salvage(data: bytes, device: str, progress: Progress | None) -> None:
@@ -103,7 +106,7 @@ def _read(file: ArchiveFile, seed: int | None, device: str, progress: Progress |
     net = installed(header.model_id, header.digest, 1, device)
     with memory():
         return archive.read(
-            _models(net, header.model_id, header.width, header.height),
+            _models(net, zoo.by_id(header.model_id), header.width, header.height),
             file.stack,
             header.count,
             header.dithered,
@@ -119,7 +122,7 @@ def _read(file: ArchiveFile, seed: int | None, device: str, progress: Progress |
 def rate_archive(
     images: Sequence[Any] | Any,
     *,
-    model: str = "vlae-mnist",
+    model: str | None = None,
     names: Sequence[str] | None = None,
     extra: bytes = b"",
     seed: int = 0,
@@ -130,11 +133,11 @@ def rate_archive(
     """What every part of a lossless and of a lossy archive costs, beside what the likelihood promises."""
     from vlcodec.codec import archive_rate
 
-    pictures = _stacked(images, model, threshold)
-    net = zoo.load(model, device_of(device))
-    models = _models(net, zoo.by_name(model).id, *pictures.shape[:0:-1])
+    pictures, entry = _stacked(images, model, threshold)
+    net = zoo.load(entry.name, device_of(device))
+    models = _models(net, entry, *pictures.shape[2:0:-1])
     with memory():
-        kinds = [_write(net, model, pictures, lossless, names, extra, seed, progress) for lossless in (True, False)]
+        kinds = [_write(net, entry, pictures, lossless, names, extra, seed, progress) for lossless in (True, False)]
         return archive_rate.report(models, pictures, seed, *kinds)
 
 
@@ -150,7 +153,7 @@ def verify_archive(
     import numpy as np
 
     header = archive_file.unpack(data).header
-    pictures = _stacked(images, zoo.by_id(header.model_id).name, threshold)
+    pictures, _ = _stacked(images, zoo.by_id(header.model_id).name, threshold)
     back = [np.asarray(image) for image in decompress_archive(data, device=device, progress=progress).images]
     if len(back) != len(pictures) or (header.lossless and not np.array_equal(np.stack(back), pictures)):
         raise FormatError("verification failed: the archive does not give every picture back")
@@ -174,51 +177,68 @@ def info_archive(data: bytes) -> dict[str, Any]:
     }
 
 
-def _stacked(images: Sequence[Any] | Any, model: str, threshold: int | None) -> Bytes:
-    """(N, H, W) uint8 of 0 and 255. Raises ImageError and ModelError for what a model does not take."""
+def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | None) -> tuple[Bytes, zoo.Entry]:
+    """(N, H, W) uint8 of 0 and 255, or (N, H, W, 3) uint8 RGB, and the model.
+
+    Raises ImageError and ModelError for what a model does not take.
+    """
     import numpy as np
 
-    from vlcodec.codec.image import Picture, load
+    from vlcodec.codec.image import Picture, check_array, load
 
-    entry = zoo.by_name(model)
-    if entry.family != "binary":
-        takers = ", ".join(e.name for e in zoo.ENTRIES if e.family == "binary")
+    entry = None if model is None else zoo.by_name(model)
+    if entry is not None and not entry.takes_archives:
+        takers = ", ".join(e.name for e in zoo.ENTRIES if e.takes_archives)
         raise ModelError(f"model {model} does not take archives; these do: {takers}")
     if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
         raise ImageError("one picture: an archive is made of a list of them, or of an array")
     if not isinstance(images, np.ndarray) and any(isinstance(image, np.ndarray) for image in images):
-        raise ImageError("arrays are taken as one of all pictures, (N, H, W)")
+        raise ImageError("arrays are taken as one of all pictures, (N, H, W) or (N, H, W, 3)")
     if isinstance(images, np.ndarray):
-        if images.ndim != 3 or images.dtype not in (np.uint8, np.bool_):
-            raise ImageError(f"an array of pictures is (N, H, W) of uint8 or bool, not {images.shape} {images.dtype}")
-        if images.dtype == np.bool_ or not images.size or images.max() <= 1:
+        check_array(images.shape, images.dtype)
+        if images.ndim == 3 and (images.dtype == np.bool_ or not images.size or images.max() <= 1):
             images = 255 * images.astype(np.uint8)
-        images = [Picture(np.repeat(p[..., np.newaxis], 3, axis=2), grey=True) for p in images]
+        grey = images.ndim == 3
+        images = [Picture(np.repeat(p[..., np.newaxis], 3, axis=2) if grey else p, grey) for p in images]
     pictures = []
     for number, image in enumerate(images):
         try:
-            picture = fit(image if isinstance(image, Picture) else load(image), entry, threshold)
+            picture = image if isinstance(image, Picture) else load(image)
+            entry = entry or _taker(picture)
+            picture = fit(picture, entry, threshold)
+            if entry.family == "small" and picture.grey:
+                raise ImageError(f"archives of model {entry.name} hold colour pictures, and this one is grey")
         except (ImageError, ModelError) as error:
             raise type(error)(f"picture {number}: {error}") from None
-        pictures.append(picture.pixels[..., 0])
-    if not pictures:
+        pictures.append(picture.pixels[..., 0] if picture.grey else picture.pixels)
+    if not pictures or entry is None:
         raise ImageError("no pictures: an archive holds at least one")
-    return np.stack(pictures)
+    return np.stack(pictures), entry
 
 
-def _models(net: Model, model_id: int, width: int, height: int) -> Models:
+def _taker(picture: Picture) -> zoo.Entry:
+    """The first model whose archives hold pictures of this size."""
+    height, width, _ = picture.pixels.shape
+    for entry in zoo.ENTRIES:
+        if entry.takes_archives and (height, width) == (entry.side, entry.side):
+            return entry
+    sides = sorted({e.side for e in zoo.ENTRIES if e.side})
+    sizes = " or ".join(f"{side} x {side}" for side in sides)
+    raise ModelError(f"archives hold pictures of {sizes}, not {width} x {height}")
+
+
+def _models(net: Model, entry: zoo.Entry, width: int, height: int) -> Models:
     from vlcodec.codec.archive import Models
-    from vlcodec.models.binary import BinaryModel
+    from vlcodec.models.photo import PhotoModel
 
-    entry = zoo.by_id(model_id)
-    if not isinstance(net, BinaryModel) or (width, height) != (entry.side, entry.side):
+    if isinstance(net, PhotoModel) or (width, height) != (entry.side, entry.side):
         raise FormatError(f"model {entry.name} does not make archives of pictures of {width} x {height}")
     return Models(net.chained, net.dithered)
 
 
 def _write(
     net: Model,
-    model: str,
+    entry: zoo.Entry,
     pictures: Bytes,
     lossless: bool,
     names: Sequence[str] | None,
@@ -228,12 +248,11 @@ def _write(
 ) -> tuple[ArchiveFile, Coded]:
     from vlcodec.codec import archive
 
-    entry = zoo.by_name(model)
-    count, height, width = pictures.shape
-    digest = zoo.digest(model)[:2]
+    count, height, width = pictures.shape[:3]
+    digest = zoo.digest(entry.name)[:2]
     ArchiveHeader(entry.id, digest, width, height, count, lossless, count, 0, len(extra), seed)  # refuses at once
     archive_file.check_names(names or (), count)
-    models = _models(net, entry.id, width, height)
+    models = _models(net, entry, width, height)
     coded = archive.write(models, pictures, extra, seed, lossless, tick(progress, "pictures", 0, 1))
     numbers = (coded.dithered, coded.ratio, len(extra), seed)
     header = ArchiveHeader(entry.id, digest, width, height, count, lossless, *numbers)

@@ -79,12 +79,12 @@ def rate(
 
 def _promised(net: ImageModel, picture: Picture, header: container.Header, seed: int) -> tuple[float, float]:
     """Bits that the model promises for latents and pixels with the dither of a seed."""
-    from vlcodec.codec import latents, pixels
+    from vlcodec.codec import dither, latents, pixels
     from vlcodec.codec import rate as ledger
 
     u = latents.dither(seed, latents.grid_shape(net, header.height, header.width))
-    symbols = latents.quantise(net.encode(picture.pixels, header.quality), u)
-    fz, given = net.decode(latents.reconstruct(symbols, u), header.quality), 0.0
+    symbols = net.encode(picture.pixels, header.quality, u)
+    fz, given = net.decode(dither.reconstruct(symbols, u), header.quality), 0.0
     for _, first, rows in pixels.bands(header.height):
         part = net.to_symbols(picture.pixels[first : first + rows], header.grey)
         given += ledger.bits(net.pixels(fz, first, rows, header.width, header.grey), part)
@@ -97,7 +97,7 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
     from vlcodec.models.families import golden_picture
 
     family = zoo.by_name(model).family
-    picture = images.to_image(golden_picture(family), family == "binary")
+    picture = images.to_image(golden_picture(family), grey=family == "binary")
 
     def golden() -> str:
         zoo.load.cache_clear()

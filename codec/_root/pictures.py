@@ -143,22 +143,24 @@ def model_of(header: container.Header, device: str) -> ImageModel:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
     entry = zoo.by_id(header.model_id)
     net = installed(header.model_id, header.digest, header.quality, device)
-    if entry.side is not None and ((header.width, header.height) != (entry.side, entry.side) or not header.grey):
-        raise FormatError(f"model {entry.name} makes grey pictures of {entry.side} x {entry.side} alone")
+    if entry.side is not None and (header.width, header.height) != (entry.side, entry.side):
+        raise FormatError(f"model {entry.name} makes pictures of {entry.side} x {entry.side} alone")
+    if entry.family == "binary" and not header.grey:
+        raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)
     return net
 
 
 def write(net: ImageModel, picture: Picture, header: container.Header, progress: Progress | None) -> container.File:
     """A picture as a file's parts."""
-    from vlcodec.codec import latents, pixels
+    from vlcodec.codec import dither, latents, pixels
 
     u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))
-    symbols = latents.quantise(net.encode(picture.pixels, header.quality), u)
+    symbols = net.encode(picture.pixels, header.quality, u)
     stack = latents.write_latents(net, symbols, u, header.quality, tick(progress, "latents", 0, 1))
     bands = []
     if header.lossless:
-        fz = net.decode(latents.reconstruct(symbols, u), header.quality)
+        fz = net.decode(dither.reconstruct(symbols, u), header.quality)
         for number, first, rows in pixels.bands(header.height):
             done = tick(progress, "pixels", number, header.bands)
             bands.append(pixels.write_band(net, fz, picture.pixels, first, rows, header.grey, done))

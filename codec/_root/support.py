@@ -47,18 +47,18 @@ def installed(model_id: int, digest: bytes, quality: int, device: str) -> Model:
 
 def fit(picture: Picture, entry: zoo.Entry, threshold: int | None) -> Picture:
     """The picture as a model takes it. Raises ModelError for a size, ImageError for values, that it does not take."""
-    if entry.family == "photo":
-        if threshold is not None:
-            raise ModelError(f"model {entry.name} keeps grey as it is: a threshold is for models of black and white")
-        return picture
-    from vlcodec.codec import image as images
-
+    if entry.family != "binary" and threshold is not None:
+        raise ModelError(f"model {entry.name} keeps grey as it is: a threshold is for models of black and white")
     height, width, _ = picture.pixels.shape
-    if (height, width) != (entry.side, entry.side):
+    if entry.side is not None and (height, width) != (entry.side, entry.side):
         raise ModelError(
             f"model {entry.name} takes pictures of {entry.side} x {entry.side}, not {width} x {height}; "
             "model photo takes any size"
         )
+    if entry.family != "binary":
+        return picture
+    from vlcodec.codec import image as images
+
     if threshold is not None:
         return images.threshold(picture, threshold)
     if not images.is_bilevel(picture):

@@ -10,7 +10,11 @@ from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.models import zoo
 from vlcodec.support import Progress, device_of
 
-PARTS = {"photo": ("all", "autoencoder", "pixels"), "binary": ("gaussian", "uniform")}  # the first is the default
+PARTS = {  # the first is the default
+    "photo": ("all", "autoencoder", "pixels"),
+    "small": ("all",),
+    "binary": ("gaussian", "uniform"),
+}
 
 
 def train(
@@ -34,9 +38,11 @@ def train(
     """Train a model on the pictures in folders; returns the file of exported integer weights, out/MODEL.safetensors.
 
     Args:
-        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets.
+        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10, the one
+            of cifar10.npz.
         exclude: names of pictures that are left out, and measured in the log instead.
-        out: folder of the checkpoint, the log and the export. init: exported weights to start from.
+        out: folder of the checkpoint, the log and the export. init: exported weights to start from; agave-cifar10 takes
+            the PixelCNN of photo's, too.
         steps: of the whole schedule; minutes: stop earlier. resume: go on from the checkpoint in `out`, exactly.
         part: what is trained: of photo all, autoencoder or pixels; of a VLAE model the net with the gaussian or the one
             with the uniform posterior, while the other comes from `init` or stays away.
@@ -57,8 +63,11 @@ def train(
         _photo(data, exclude, out, path, init, {"patch": patch, "part": part or parts[0], **shared}, batch, rate)
     else:
         if len(data) != 1:
-            raise ImageError("the binary sets are in one folder")
-        _binary(model, data[0], out, path, init, part or parts[0], shared, batch, rate)
+            raise ImageError(f"the sets that model {model} is trained on are in one folder")
+        if entry.family == "small":
+            _small(model, data[0], out, path, init, shared, batch, rate)
+        else:
+            _binary(model, data[0], out, path, init, part or parts[0], shared, batch, rate)
     return path
 
 
@@ -85,6 +94,27 @@ def _photo(
     held_out = [p for p in find_pictures(data) if p.name in set(exclude)]
     weights = None if init is None else weights_of(init, "photo")
     export(run(pictures, out, init=weights, validation=held_out, batch=batch, rate=rate, **options), "photo", path)
+
+
+def _small(
+    model: str,
+    data: Path,
+    out: Path,
+    path: Path,
+    init: Path | None,
+    options: dict[str, Any],
+    batch: int | None,
+    rate: float | None,
+) -> None:
+    from vlcodec.models.export import export, read_weights, weights_of
+    from vlcodec.models.train_small import train as run
+
+    weights: dict[str, Any] = {}
+    if init is not None:
+        name = read_weights(init)[1].get("name", model)
+        weights["init" if name == model else "kin"] = weights_of(init, zoo.by_name(name).family)
+    batch, rate = 32 if batch is None else batch, 2e-3 if rate is None else rate
+    export(run(data, out, batch=batch, rate=rate, **weights, **options), model, path)
 
 
 def _binary(

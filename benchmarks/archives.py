@@ -1,16 +1,17 @@
-"""Archives of a VLAE model's test set: bytes against -ELBO and against other codecs, round trips, and time.
+"""Archives of a model's test set: bytes against -ELBO and against other codecs, round trips, and time.
 
     python benchmarks/archives.py vlae-mnist DATA
+    python benchmarks/archives.py agave-cifar10 DATA
 
-DATA is the folder of the binary sets. Everything is really written and read again: archives of 1, 2, 10 and all
-pictures with extra bytes, decoded with another number of threads; a lossy archive of 1,000; lossy files of one picture.
-The others get the same pixels: PNG and WebP as one sheet and one by one, TIFF G4 and JBIG (Debian: jbigkit-bin) as one
-sheet, xz of the packed bits.
+DATA is the folder of the binary sets, or of CIFAR-10. Everything is really written and read again: archives of 1, 2, 10
+and all pictures with extra bytes, decoded with another number of threads; a lossy archive of 1,000; lossy files of one
+picture. The others get the same pixels: PNG and WebP as one sheet and one by one; of black and white pictures TIFF G4
+and JBIG (Debian: jbigkit-bin) as one sheet and xz of the packed bits, of colour pictures JPEG XL (libjxl-tools) as one
+sheet and xz of the bytes.
 """
 
 from __future__ import annotations
 
-import io
 import lzma
 import math
 import shutil
@@ -21,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import RESULTS, Row, keep, parser, say, show
+from common import RESULTS, Row, keep, parser, say, show, strided, test_set
+from peers import lossless, saved
 from PIL import Image
 
 import vlcodec
-from vlcodec.models.binary_data import load_binary
+from vlcodec.codec.interface import Bytes
 
 SINGLES = 200  # lossy files of one picture
 LOSSY = 1000  # pictures of the lossy archive
@@ -33,45 +35,43 @@ SHEET = 100  # pictures a row
 EXTRA = b"what lay on the stack before\0"
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    """An image file's bytes."""
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
+def image_of(pixels: Bytes) -> Image.Image:
+    """(H, W) of 0 and 255 as a bilevel image, (H, W, 3) in colour."""
+    return Image.fromarray(pixels).convert("1") if pixels.ndim == 2 else Image.fromarray(pixels)
 
 
-def sheet_of(pictures: np.ndarray) -> Image.Image:
-    """All pictures in one bilevel image, 100 a row."""
-    rows = -(-len(pictures) // SHEET)
-    padded = np.zeros((rows * SHEET, 28, 28), np.uint8)
+def sheet_of(pictures: Bytes) -> Image.Image:
+    """All pictures in one image, 100 a row."""
+    rows, (side, _, *colours) = -(-len(pictures) // SHEET), pictures.shape[1:]
+    padded = np.zeros((rows * SHEET, *pictures.shape[1:]), np.uint8)
     padded[: len(pictures)] = pictures
-    tiled = padded.reshape(rows, SHEET, 28, 28).swapaxes(1, 2).reshape(rows * 28, SHEET * 28)
-    return Image.fromarray(tiled).convert("1")
+    tiled = padded.reshape(rows, SHEET, side, side, *colours).swapaxes(1, 2)
+    return image_of(tiled.reshape(rows * side, SHEET * side, *colours))
 
 
-def others(pictures: np.ndarray) -> dict[str, int]:
+def others(pictures: Bytes) -> dict[str, int]:
     """Bytes of the other codecs, by name."""
-    sheet, bits = sheet_of(pictures), np.packbits(pictures > 0)
-    singles = [Image.fromarray(p).convert("1") for p in pictures]
+    sheet, singles = sheet_of(pictures), [image_of(p) for p in pictures]
     found = {
         "PNG, one sheet": len(saved(sheet, "PNG", optimize=True)),
         "PNG, one by one": sum(len(saved(p, "PNG", optimize=True)) for p in singles),
         "WebP, one sheet": len(saved(sheet.convert("RGB"), "WEBP", lossless=True, method=6, quality=100)),
         "WebP, one by one": sum(len(saved(p.convert("RGB"), "WEBP", lossless=True, method=6)) for p in singles),
-        "TIFF G4, one sheet": len(saved(sheet, "TIFF", compression="group4")),
-        "xz of packed bits": len(lzma.compress(bits.tobytes(), preset=9 | lzma.PRESET_EXTREME)),
     }
-    if shutil.which("pbmtojbg"):
-        jbig = subprocess.run(["pbmtojbg"], input=saved(sheet, "PPM"), capture_output=True, check=True).stdout
-        found["JBIG, one sheet"] = len(jbig)
+    if pictures.ndim == 4:
+        found["xz of the bytes"] = len(lzma.compress(pictures.tobytes(), preset=9 | lzma.PRESET_EXTREME))
+        if jpeg_xl := lossless().get("JPEG XL e7"):
+            found["JPEG XL effort 7, one sheet"] = len(jpeg_xl(sheet))
     else:
-        say("note: no pbmtojbg on the path (jbigkit-bin), so JBIG is left out")
+        found["TIFF G4, one sheet"] = len(saved(sheet, "TIFF", compression="group4"))
+        packed = np.packbits(pictures > 0).tobytes()
+        found["xz of packed bits"] = len(lzma.compress(packed, preset=9 | lzma.PRESET_EXTREME))
+        if shutil.which("pbmtojbg"):
+            jbig = subprocess.run(["pbmtojbg"], input=saved(sheet, "PPM"), capture_output=True, check=True).stdout
+            found["JBIG, one sheet"] = len(jbig)
+        else:
+            say("note: no pbmtojbg on the path (jbigkit-bin), so JBIG is left out")
     return dict(sorted(found.items(), key=lambda item: item[1]))
-
-
-def strided(pictures: np.ndarray, count: int) -> np.ndarray:
-    """So many of them at the most, from all over the set, as sets are sorted."""
-    return pictures[:: max(1, len(pictures) // count)][:count]
 
 
 def timed(work: Callable[[], object]) -> tuple[object, float]:
@@ -81,7 +81,7 @@ def timed(work: Callable[[], object]) -> tuple[object, float]:
     return result, time.perf_counter() - start
 
 
-def round_trip(model: str, pictures: np.ndarray) -> bool:
+def round_trip(model: str, pictures: Bytes) -> bool:
     """Whether every picture and the extra bytes below them come back, decoded with another number of threads."""
     data, threads = vlcodec.compress_archive(pictures, model=model, extra=EXTRA), torch.get_num_threads()
     torch.set_num_threads(1 if threads > 1 else 2)
@@ -92,12 +92,12 @@ def round_trip(model: str, pictures: np.ndarray) -> bool:
     return np.array_equal(np.stack([np.asarray(i) for i in back.images]), pictures) and back.extra == EXTRA
 
 
-def round_trips(model: str, pictures: np.ndarray) -> dict[int, bool]:
+def round_trips(model: str, pictures: Bytes) -> dict[int, bool]:
     """By number of pictures."""
     return {n: round_trip(model, strided(pictures, n)) for n in (1, 2, 10, len(pictures))}
 
 
-def measure(model: str, pictures: np.ndarray) -> Row:
+def measure(model: str, pictures: Bytes) -> Row:
     """All figures of one set."""
     data, encode = timed(lambda: vlcodec.compress_archive(pictures, model=model))
     assert isinstance(data, bytes)
@@ -114,6 +114,7 @@ def measure(model: str, pictures: np.ndarray) -> Row:
         "ledger": ledger,
         "file_over_elbo": 8 * len(data) / ledger["elbo"],
         "elbo_nats": ledger["elbo"] / len(pictures) * math.log(2),
+        "elbo_bits_per_dim": ledger["elbo"] / pictures.size,
         "round_trips": round_trips(model, pictures),
     }
     some = strided(pictures, LOSSY)
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--only-round-trips", action="store_true")
     chosen = options.parse_args(arguments)
 
-    pictures = strided(255 * load_binary(chosen.model, chosen.data).test, chosen.count)
+    pictures = strided(test_set(chosen.model, chosen.data), chosen.count)
     if chosen.only_round_trips:
         print(round_trips(chosen.model, pictures))
         return
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "lossless archive",
                 str(row["pictures"]),
                 f"{row['bytes']:,}",
-                f"{8 * row['bytes'] / row['pictures']:.2f}",
+                f"{8 * row['bytes'] / row['pictures']:,.2f}",
                 f"{row['file_over_elbo']:.5f}",
                 f"{row['encode_seconds']:.1f}",
                 f"{row['decode_seconds']:.1f}",

@@ -21,7 +21,10 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec import image as images
+from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
+from vlcodec.models.binary_data import load_binary
+from vlcodec.models.cifar10 import load_cifar10
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -54,6 +57,18 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
     if not found:
         raise SystemExit(f"no picture in {', '.join(map(str, folders))}")
     return found
+
+
+def test_set(model: str, data: Path) -> Bytes:
+    """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
+    if zoo.by_name(model).family == "small":
+        return load_cifar10(data).test
+    return 255 * load_binary(model, data).test
+
+
+def strided(pictures: Bytes, count: int) -> Bytes:
+    """So many of them at the most, from all over the set, as some sets are sorted."""
+    return pictures[:: max(1, len(pictures) // count)][:count]
 
 
 def load(path: Path) -> Image.Image:

@@ -1,33 +1,38 @@
-"""Importance-sampled likelihood of a VLAE model on its test set, in nats, with standard errors; stops and goes on.
+"""Importance-sampled likelihood of a model on its test set, with standard errors; stops and goes on.
 
     python benchmarks/likelihood.py vlae-mnist DATA --samples 4096 --pictures 500
-    python benchmarks/likelihood.py vlae-mnist DATA --samples 128
+    python benchmarks/likelihood.py agave-cifar10 DATA --samples 150 --pictures 1000
 
-DATA is the folder of the binary sets. Pictures are taken with a stride, as the sets are sorted. The net is the exported
-one with the gaussian posterior, its integer weights in float32, activations unrounded: what `benchmarks/archives.py`
-holds against the files is the integer model's own -ELBO. With --posterior uniform it is the other, in integers
-throughout. While it runs, what is done is kept in the JSON file picture by picture, and a run that was stopped goes on
-from there.
+DATA is the folder of the binary sets, or of CIFAR-10. Pictures are taken with a stride, as sets are sorted. In nats a
+picture, of CIFAR-10 in bits/dim. The net is the exported one, its integer weights in float32; of a VLAE activations are
+unrounded, of an AGAVE those of the PixelCNN are rounded as in the integer model. What `benchmarks/archives.py` holds
+against the files is the integer model's own -ELBO. With --posterior uniform a VLAE is in integers throughout. While it
+runs, what is done is kept in the JSON file picture by picture, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import RESULTS, Row, keep, parser, say, show
+from common import RESULTS, Row, keep, parser, say, show, strided, test_set
+from torch import Tensor
 
+from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
-from vlcodec.models.binary_data import load_binary
-from vlcodec.models.exact import exact_inference
+from vlcodec.models.causal_pixels import centred
+from vlcodec.models.exact import exact_inference, set_quantised
 from vlcodec.models.export import freeze_from, integer_tensors, weights_of
+from vlcodec.models.ladder import LadderAgave
+from vlcodec.models.ladder import Shape as LadderShape
 from vlcodec.models.vlae import Shape, Vlae
 
+Sampler = Callable[[Bytes, int], Tensor]  # a picture and a number of samples -> (samples,) nats
 AT_ONCE = 256  # samples
 KEPT_EVERY = 50  # pictures
 
@@ -43,13 +48,28 @@ def net_of(model: str, posterior: str) -> Vlae:
     return net.requires_grad_(False).eval()
 
 
-def nats_of(net: Vlae, picture: np.ndarray, samples: int, seed: int) -> tuple[float, float]:
-    """(-ELBO, importance-sampled -ln p) of one (28, 28) picture."""
+def sampler_of(model: str, posterior: str) -> Sampler:
+    """What draws from a model's posterior and prices it."""
+    if zoo.by_name(model).family == "small":
+        ladder = LadderAgave(LadderShape())
+        ladder.load_state_dict(weights_of(zoo.by_name(model).path, "small"))
+        set_quantised(ladder.requires_grad_(False).eval(), True)
+        kind = ladder.kinds[ladder.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
+        return lambda picture, samples: ladder.sampled_nats(centred(picture[None]), samples, kind)[0]
+    net = net_of(model, posterior)
+
+    def draw(picture: Bytes, samples: int) -> Tensor:
+        with exact_inference() if posterior == "uniform" else nullcontext():
+            return net.sampled_nats(torch.from_numpy(picture > 0)[None, ..., None].float(), samples)[0]
+
+    return draw
+
+
+def nats_of(draw: Sampler, picture: Bytes, samples: int, seed: int) -> tuple[float, float]:
+    """(-ELBO, importance-sampled -ln p) of one picture."""
     torch.manual_seed(seed)
-    x = torch.from_numpy(picture)[None, ..., None].float()
-    with exact_inference() if net.shape.posterior == "uniform" else nullcontext():
-        parts = [net.sampled_nats(x, min(AT_ONCE, samples - i))[0].double() for i in range(0, samples, AT_ONCE)]
-    nats = torch.cat(parts)
+    with torch.no_grad():
+        nats = torch.cat([draw(picture, min(AT_ONCE, samples - i)).double() for i in range(0, samples, AT_ONCE)])
     return float(nats.mean()), float(math.log(samples) - torch.logsumexp(-nats, 0))
 
 
@@ -64,17 +84,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--posterior", choices=["gaussian", "uniform"], default="gaussian")
     chosen = options.parse_args(arguments)
 
-    test = load_binary(chosen.model, chosen.data).test
-    stride = max(1, len(test) // chosen.pictures)
-    test = test[::stride][: chosen.pictures]
-    net = net_of(chosen.model, chosen.posterior)
+    all_of_it = test_set(chosen.model, chosen.data)
+    test = strided(all_of_it, chosen.pictures)
+    draw = sampler_of(chosen.model, chosen.posterior)
+    unit, scale = ("bits/dim", test[0].size * math.log(2)) if test.ndim == 4 else ("nats", 1.0)
     about: Row = {
         "set": chosen.model,
         "digest": zoo.digest(chosen.model).hex(),
         "posterior": chosen.posterior,
         "samples": chosen.samples,
         "pictures": len(test),
-        "stride": stride,
+        "stride": len(all_of_it) // len(test),
     }
     name = f"likelihood_{chosen.model}_{chosen.posterior}_{chosen.samples}.json"
     out: Path = chosen.out or RESULTS / name
@@ -84,16 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if all(found.get(k) == v for k, v in about.items()):
             done = found.get("nats", done)
     for number in range(len(done), len(test)):
-        done.append(list(nats_of(net, test[number], chosen.samples, number)))
+        done.append(list(nats_of(draw, test[number], chosen.samples, number)))
         if (number + 1) % KEPT_EVERY == 0:
-            means = np.mean(done, 0)
-            say(f"{number + 1} of {len(test)}: -ELBO {means[0]:.2f}, -ln p {means[1]:.2f}")
+            means = np.mean(done, 0) / scale
+            say(f"{number + 1} of {len(test)}: -ELBO {means[0]:.4f}, -ln p {means[1]:.4f} {unit}")
             keep(out, about | {"nats": done}, chosen.model)
     means, errors = np.mean(done, 0), np.std(done, 0) / math.sqrt(len(done))
     summary = {"elbo": means[0], "elbo_error": errors[0], "likelihood": means[1], "likelihood_error": errors[1]}
     keep(out, about | {"nats_a_picture": summary}, chosen.model)
-    columns = ["nats", "posterior", "pictures", "samples", "-ELBO", "-ln p, importance-sampled"]
-    cells = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(means, errors, strict=True)]
+    columns = [unit, "posterior", "pictures", "samples", "-ELBO", "-ln p, importance-sampled"]
+    digits = 2 if unit == "nats" else 4
+    cells = [f"{m / scale:.{digits}f} ± {e / scale:.{digits}f}" for m, e in zip(means, errors, strict=True)]
     show(columns, [[chosen.model, chosen.posterior, str(len(test)), str(chosen.samples), *cells]])
 
 

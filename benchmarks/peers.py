@@ -48,8 +48,8 @@ def fit(codec: Lossy, image: Image.Image, size: int) -> Fit:
 def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
     """The lossless codecs at hand, by name."""
     peers: dict[str, Callable[[Image.Image], bytes]] = {
-        "PNG": lambda image: _saved(image, "PNG", optimize=True),
-        "WebP": lambda image: _saved(image, "WEBP", lossless=True, method=6, quality=100),
+        "PNG": lambda image: saved(image, "PNG", optimize=True),
+        "WebP": lambda image: saved(image, "WEBP", lossless=True, method=6, quality=100),
     }
     if _has_jpeg_xl():
         peers["JPEG XL e7"] = lambda image: _cjxl(image, distance=0, effort=7)
@@ -60,8 +60,8 @@ def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
 def lossy() -> dict[str, Lossy]:
     """The lossy codecs at hand, by name. JPEG has optimised Huffman tables and 4:2:0 chroma."""
     peers = {
-        "JPEG": Lossy(range(1, 101), lambda i, q: _saved(i, "JPEG", quality=q, optimize=True, subsampling=2), _opened),
-        "WebP": Lossy(range(101), lambda i, q: _saved(i, "WEBP", quality=q, method=6), _opened),
+        "JPEG": Lossy(range(1, 101), lambda i, q: saved(i, "JPEG", quality=q, optimize=True, subsampling=2), _opened),
+        "WebP": Lossy(range(101), lambda i, q: saved(i, "WEBP", quality=q, method=6), _opened),
     }
     if _has_jpeg_xl():
         distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
@@ -80,7 +80,8 @@ def versions() -> dict[str, str | None]:
     }
 
 
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """An image file's bytes."""
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()

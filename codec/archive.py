@@ -29,7 +29,7 @@ from vlcodec.codec.stack import Stack
 LANES = 256  # of a link, at most
 CREDIT_BYTES = 16  # of extra bytes that count for one picture already on the stack
 SENTINEL = b"\x01"  # on top of extra bytes, so that their own zero bytes are kept
-FIRST_RATIO, LAST_RATIO = 4, 255
+LAST_RATIO = 255
 Tick = Callable[[int, int], None]
 
 
@@ -81,7 +81,7 @@ def write(models: Models, pictures: Bytes, extra: bytes, seed: int, lossless: bo
     count = len(pictures)
     if not lossless:
         return _push(models, pictures, extra, seed, False, count, 0, tick)
-    for ratio in range(FIRST_RATIO, LAST_RATIO + 1):
+    for ratio in range(models.chained.least_ratio, LAST_RATIO + 1):
         dithered = min(count, max(0, ratio - len(extra) // CREDIT_BYTES))
         try:
             return _push(models, pictures, extra, seed, True, dithered, ratio, tick)

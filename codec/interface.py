@@ -118,6 +118,7 @@ class ChainedModel(Lanes, Protocol):
     """A gaussian posterior on a grid, coded by bits-back. Symbols of latents and of noise are (N, latents)."""
 
     posterior: Literal["gaussian"]
+    least_ratio: int  # pictures on the stack that one more lane needs, at least
 
     def given(self, pictures: Bytes) -> Steps:
         """q(z | x)."""

@@ -160,6 +160,7 @@ class Chained(_Frozen):
     """See codec.interface.ChainedModel: a gaussian posterior on a cyclic grid, the flow a bijection of it."""
 
     posterior: Literal["gaussian"] = "gaussian"
+    least_ratio = 4
 
     def given(self, pictures: Bytes) -> OneStep:
         """q(z | x) of (N, 28, 28) pictures."""

@@ -134,6 +134,7 @@ class Chained(_Frozen):
 
     posterior: Literal["gaussian"] = "gaussian"
     kind: Kind = "gaussian"
+    least_ratio = 1
 
     def given(self, pictures: Bytes) -> LadderBlock:
         """q(z | x) of (N, 32, 32, 3) pictures."""

@@ -33,9 +33,11 @@ class SmallTask:
     terms: tuple[str, ...] = ("loss", "pixels", "auxiliary", "kl", "mse")
     average = 0.999
 
-    def __init__(self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, rounded: bool) -> None:
+    def __init__(
+        self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, rounded: bool
+    ) -> None:
         self.net, self._data, self._batch, self._device = net, data, batch, device
-        self.rounded = rounded
+        self.rounded, self._joint = rounded, joint or rounded
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
 
     def optimiser(self, rate: float) -> torch.optim.Optimizer:
@@ -43,13 +45,13 @@ class SmallTask:
         return torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
-        """Of the objective at a step. From exported weights the halves are joint, and rounded, from the first step."""
+        """Of the objective at a step. Exported weights stay rounded from the first step on."""
         done = step / steps
-        set_quantised(self.net, self.rounded or done >= ROUNDED_FROM)
-        anneal = 1.0 if self.rounded else min(1.0, 0.1 + done / ANNEALED_AT)
-        x = self._data.batch(self._batch, rng).to(self._device)
         exact = self.rounded or done >= ROUNDED_FROM
-        return x, torch.tensor(anneal, device=self._device), not self.rounded and done < APART, exact
+        set_quantised(self.net, exact)
+        anneal = 1.0 if self._joint else min(1.0, 0.1 + done / ANNEALED_AT)
+        x = self._data.batch(self._batch, rng).to(self._device)
+        return x, torch.tensor(anneal, device=self._device), not self._joint and done < APART, exact
 
     def _objective(self, x: Tensor, anneal: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
@@ -114,12 +116,14 @@ def train(
     rate: float = 2e-3,
     shape: Shape | None = None,
     kinds: tuple[Kind, ...] = ("gaussian", "uniform"),
+    joint: bool = False,
     progress: Progress | None = None,
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
     data: the folder of cifar10.npz. out, steps, minutes: see `models.train.run`. init: real weights to start from.
-    kin: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's.
+    kin: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint: not
+    apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
@@ -127,7 +131,7 @@ def train(
     if init is not None:
         net.load_state_dict(init)
     elif kin is not None:
-        start_from(net, {k: v for k, v in kin.items() if k.startswith("pixels.")})
-    task = SmallTask(net, load_cifar10(data), batch, on, rounded=init is not None)
+        start_from(net, kin)
+    task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, rounded=init is not None)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

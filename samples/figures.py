@@ -1,9 +1,12 @@
-"""Makes the figures of binary pictures in this folder, after figures 1 and 2 of the VLAE paper (Chen et al. 2017).
+"""Makes the figures of models of one size in this folder.
 
-python samples/figures.py DATA          (DATA: the folder of the binary sets)
+python samples/figures.py vlae DATA          (DATA: the folder of the binary sets)
+python samples/figures.py agave DATA         (DATA: the folder of CIFAR-10)
 
-vlae.png: test pictures beside what their lossy archive gives back, and samples from each model. windows.png: what the
-decoder's window does to the code, from the nets that benchmarks/vlae_study.py trained and measured.
+After figures 1 and 2 of the VLAE paper (Chen et al. 2017) vlae.png: test pictures beside what their lossy archive gives
+back, and samples from each model. windows.png: what the decoder's window does to the code, from the nets that
+benchmarks/vlae_study.py trained and measured. After figures 1c and 3 of the AGAVE paper agave.png: mean images beside
+PixelCNN samples, of test pictures and of latents drawn from the prior.
 """
 
 from __future__ import annotations
@@ -30,15 +33,19 @@ ACROSS, PAIRS = 10, 3  # pictures a line, lines of originals
 MARGIN, CAPTION, LABEL = 16, 30, 250
 INK, FAINT, PAPER = 28, 112, 255
 
-Pictures = NDArray[np.uint8]  # (N, 28, 28) of 0 and 255
+Pictures = NDArray[np.uint8]  # (N, 28, 28) of 0 and 255, or (N, 32, 32, 3)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=["vlae", "agave"])
     parser.add_argument("data", type=Path)
-    data: Path = parser.parse_args().data
-    save(models_figure(data), FOLDER / "vlae.png")
-    save(windows_figure(json.loads(STUDY.read_text())), FOLDER / "windows.png")
+    chosen = parser.parse_args()
+    if chosen.model == "agave":
+        save(agave_figure(chosen.data), FOLDER / "agave.png")
+    else:
+        save(models_figure(chosen.data).quantize(32), FOLDER / "vlae.png")
+        save(windows_figure(json.loads(STUDY.read_text())).quantize(32), FOLDER / "windows.png")
 
 
 def models_figure(data: Path) -> Image.Image:
@@ -78,6 +85,59 @@ def windows_figure(study: dict) -> Image.Image:
     return figure
 
 
+def agave_figure(data: Path) -> Image.Image:
+    """Test pictures, and latents of the prior: mean images, each above what the PixelCNN draws given them."""
+    from vlcodec.models.cifar10 import load_cifar10
+
+    test = load_cifar10(data).test
+    originals = test[:: len(test) // (ACROSS * PAIRS)][: ACROSS * PAIRS]
+    bits, *back = regenerated(originals)
+    drawn = imagined(2 * ACROSS * PAIRS)
+    left = titled(
+        tiles(interleaved(originals, *back)), "CIFAR-10 test pictures", f"mean and sample: {bits:.0f} bits of latents"
+    )
+    right = titled(tiles(interleaved(*drawn)[: 3 * ACROSS * PAIRS]), "latents from the prior", "mean and sample")
+    figure = Image.new("RGB", (3 * MARGIN + 2 * left.width, 2 * MARGIN + left.height), (PAPER,) * 3)
+    figure.paste(left, (MARGIN, MARGIN))
+    figure.paste(right, (2 * MARGIN + left.width, MARGIN))
+    return figure
+
+
+def regenerated(originals: Pictures) -> tuple[float, Pictures, Pictures]:
+    """Bits of latents a picture, and what lossy files give: mean images, and samples."""
+    import vlcodec
+
+    files = [vlcodec.compress(Image.fromarray(p), model="agave-cifar10") for p in originals]
+    kinds = [[np.asarray(vlcodec.decompress(f, decode=kind)) for f in files] for kind in ("mean", "sample")]
+    bits = 8 * float(np.mean([vlcodec.info(file)["bytes"]["latents"] for file in files]))
+    return bits, np.stack(kinds[0]), np.stack(kinds[1])
+
+
+def imagined(count: int) -> tuple[Pictures, Pictures]:
+    """Mean images and samples of z from p(z), by the dithered latents' own tables fed with noise."""
+    from vlcodec.codec.dither import reconstruct
+    from vlcodec.codec.latents import LATENT_PURPOSE, dither
+    from vlcodec.codec.stack import Noise
+    from vlcodec.codec.walk import decode
+    from vlcodec.models import zoo
+    from vlcodec.models.small import SmallModel
+
+    model = zoo.load("agave-cifar10", "cpu")
+    assert isinstance(model, SmallModel)
+    u = np.stack([dither(0, (model.latents,), number) for number in range(count)])
+    z = reconstruct(decode(model.dithered.prior(u), Noise(0, LATENT_PURPOSE, 0, u.size)), u)
+    fz = model.dithered.features(z)
+    steps = model.dithered.pixels(z)
+    sample = model.dithered.to_pictures(decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))))
+    return model.mean_images(fz), sample
+
+
+def interleaved(*kinds: Pictures) -> Pictures:
+    """Lines of each kind in turn."""
+    lines = [kind.reshape(-1, ACROSS, *kind.shape[1:]) for kind in kinds]
+    return np.stack(lines, 1).reshape(-1, *kinds[0].shape[1:])
+
+
 def test_pictures(model: str, data: Path, count: int) -> Pictures:
     """With a stride, as the sets are sorted."""
     from vlcodec.models.binary_data import load_binary
@@ -108,27 +168,28 @@ def samples(model: str, count: int) -> Pictures:
     assert isinstance(net, BinaryModel)
     size = count * net.latents
     random_bits = Stack(np.random.default_rng(0).bytes(4 * size))
-    noise = random_bits.pop(net.chained.noise(count), np.arange(size))
-    steps = net.chained.pixels(net.chained.from_noise(noise.reshape(count, -1)))
+    steps = net.chained.pixels(net.chained.from_noise(decode(net.chained.prior(count), random_bits)))
     return net.chained.to_pictures(decode(steps, Noise(0, 1, 0, count * SIDE * SIDE)))
 
 
 def tiles(pictures: Pictures, across: int = ACROSS) -> Image.Image:
-    """Pictures in lines, black on white."""
-    pitch = SIDE * SCALE + GAP
-    sheet = np.full((-(-len(pictures) // across) * pitch - GAP, across * pitch - GAP), 205, np.uint8)
-    for number, picture in enumerate(255 - pictures):
+    """Pictures in lines; binary ones black on white."""
+    _, side, _, *colours = pictures.shape
+    pitch = side * SCALE + GAP
+    sheet = np.full((-(-len(pictures) // across) * pitch - GAP, across * pitch - GAP, *colours), 205, np.uint8)
+    for number, picture in enumerate(pictures if colours else 255 - pictures):
         top, left = number // across * pitch, number % across * pitch
         sheet[top : top + pitch - GAP, left : left + pitch - GAP] = picture.repeat(SCALE, 0).repeat(SCALE, 1)
     return Image.fromarray(sheet)
 
 
 def titled(image: Image.Image, name: str, figures: str) -> Image.Image:
-    result = Image.new("L", (image.width, image.height + CAPTION), PAPER)
+    result = Image.new(image.mode, (image.width, image.height + CAPTION), "white")
     result.paste(image, (0, CAPTION))
     draw = ImageDraw.Draw(result)
-    draw.text((0, CAPTION - 9), name, INK, ImageFont.load_default(17), anchor="ls")
-    draw.text((image.width, CAPTION - 9), figures, FAINT, ImageFont.load_default(15), anchor="rs")
+    draw.text((0, CAPTION - 9), name, f"rgb({INK}, {INK}, {INK})", ImageFont.load_default(17), anchor="ls")
+    faint = f"rgb({FAINT}, {FAINT}, {FAINT})"
+    draw.text((image.width, CAPTION - 9), figures, faint, ImageFont.load_default(15), anchor="rs")
     return result
 
 
@@ -139,7 +200,7 @@ def unpacked(packed: str) -> Pictures:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    picture.quantize(32).save(path, optimize=True)
+    picture.save(path, optimize=True)
     print(f"{path.name:28}{path.stat().st_size:10,} bytes", flush=True)
 
 

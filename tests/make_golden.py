@@ -14,15 +14,15 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec.fields import is_archive
-from vlcodec.models import binary, zoo
+from vlcodec.models import binary, small, zoo
 from vlcodec.models.photo import golden_picture
 
-BINARY = [entry.name for entry in zoo.ENTRIES if entry.family == "binary"]
+OF_ONE_SIZE = [entry.name for entry in zoo.ENTRIES if entry.side is not None]
 FOLDER = Path(__file__).with_name("golden")
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Colour, grey, two bands, and the smallest; black and white, one and thirty of them, one below the other."""
+    """Colour, grey, two bands, and the smallest; black and white and small, one and many of them in a column."""
     scene = golden_picture()  # (40, 56, 3)
     r, c = np.indices((530, 3))
     tall = ((r * 7 + c * 50) % 251 + (r * r * 31 + c * 17) % 5).astype(np.uint8)
@@ -33,22 +33,25 @@ def pictures() -> dict[str, Image.Image]:
         "dot": Image.fromarray(scene[:1, :1]),
         "disc": Image.fromarray(binary.golden_pictures()[0]),
         "many": column(np.concatenate([np.roll(binary.golden_pictures(), n, 2) for n in range(10)])),
+        "small": Image.fromarray(small.golden_pictures()[0]),
+        "smalls": column(np.concatenate([np.roll(small.golden_pictures(), n, 2) for n in range(8)])),
     }
 
 
 def column(pictures: Any) -> Image.Image:
-    """Black and white pictures as one, each below the one before."""
+    """Pictures as one, each below the one before."""
     return Image.fromarray(np.concatenate(list(pictures)))
 
 
 def cases() -> dict[str, tuple[str, dict[str, Any]]]:
     """Name of the file -> picture and options. What has an option "archive" is a column of pictures."""
     out: dict[str, tuple[str, dict[str, Any]]] = {f"rgb-q{q}": ("rgb", {"quality": q}) for q in (1, 2, 3, 4)}
-    for model in BINARY:
+    for model in OF_ONE_SIZE:
+        one, many = ("small", "smalls") if zoo.by_name(model).family == "small" else ("disc", "many")
         for kind, lossless in (("lossy", False), ("lossless", True)):
             options = {"model": model, "lossless": lossless}
-            out[f"{model}-{kind}"] = ("disc", options)
-            out[f"{model}-archive-{kind}"] = ("many", options | {"archive": True})
+            out[f"{model}-{kind}"] = (one, options)
+            out[f"{model}-archive-{kind}"] = (many, options | {"archive": True})
     return out | {
         "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}),
         "rgb-lossless": ("rgb", {"lossless": True}),
@@ -65,7 +68,9 @@ def made(picture: Image.Image, options: dict[str, Any], device: str = "cpu") -> 
     """A case's file."""
     options = dict(options)
     if options.pop("archive", False):
-        return vlcodec.compress_archive(np.asarray(picture).reshape(-1, 28, 28), device=device, **options)
+        column = np.asarray(picture)
+        side = column.shape[1]
+        return vlcodec.compress_archive(column.reshape(-1, side, *column.shape[1:]), device=device, **options)
     return vlcodec.compress(picture, device=device, **options)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from make_golden import BINARY, digest, digests, made
+from make_golden import OF_ONE_SIZE, digest, digests, made
 from PIL import Image
 
 import vlcodec
@@ -36,10 +36,11 @@ def test_there_are_files_of_every_kind() -> None:
     kinds = {(e["picture"], e["options"].get("lossless", False)) for e in GOLDEN.values()}
     assert kinds >= {("rgb.png", False), ("rgb.png", True), ("grey.png", False), ("grey.png", True), ("tall.png", True)}
     assert {e["options"].get("quality") for e in GOLDEN.values()} >= {1, 2, 3, 4}
-    binary = {(e["options"].get("model"), e["picture"], e["options"].get("lossless")) for e in GOLDEN.values()}
-    assert binary >= {
-        (m, picture, kept) for m in BINARY for picture in ("disc.png", "many.png") for kept in (False, True)
+    of_one_size = {
+        (e["options"].get("model"), e["options"].get("archive", False), e["options"].get("lossless"))
+        for e in GOLDEN.values()
     }
+    assert of_one_size >= {(m, many, kept) for m in OF_ONE_SIZE for many in (False, True) for kept in (False, True)}
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -112,7 +112,9 @@ def _small(
     weights: dict[str, Any] = {}
     if init is not None:
         name = read_weights(init)[1].get("name", model)
-        weights["init" if name == model else "kin"] = weights_of(init, zoo.by_name(name).family)
+        found = weights_of(init, zoo.by_name(name).family)
+        own = name == model
+        weights["init" if own else "kin"] = {k: v for k, v in found.items() if own or k.startswith("pixels.")}
     batch, rate = 32 if batch is None else batch, 2e-3 if rate is None else rate
     export(run(data, out, batch=batch, rate=rate, **weights, **options), model, path)
 

@@ -92,11 +92,9 @@ def agave_figure(data: Path) -> Image.Image:
     test = load_cifar10(data).test
     originals = test[:: len(test) // (ACROSS * PAIRS)][: ACROSS * PAIRS]
     bits, *back = regenerated(originals)
-    drawn = imagined(2 * ACROSS * PAIRS)
-    left = titled(
-        tiles(interleaved(originals, *back)), "CIFAR-10 test pictures", f"mean and sample: {bits:.0f} bits of latents"
-    )
-    right = titled(tiles(interleaved(*drawn)[: 3 * ACROSS * PAIRS]), "latents from the prior", "mean and sample")
+    said = f"below, mean and sample from {bits:.0f} bits of latents"
+    left = titled(tiles(interleaved(originals, *back)), "CIFAR-10 test pictures", said)
+    right = titled(tiles(interleaved(*imagined(4 * ACROSS))), "latents from the prior", "mean and sample")
     figure = Image.new("RGB", (3 * MARGIN + 2 * left.width, 2 * MARGIN + left.height), (PAPER,) * 3)
     figure.paste(left, (MARGIN, MARGIN))
     figure.paste(right, (2 * MARGIN + left.width, MARGIN))
@@ -114,21 +112,27 @@ def regenerated(originals: Pictures) -> tuple[float, Pictures, Pictures]:
 
 
 def imagined(count: int) -> tuple[Pictures, Pictures]:
-    """Mean images and samples of z from p(z), by the dithered latents' own tables fed with noise."""
-    from vlcodec.codec.dither import reconstruct
-    from vlcodec.codec.latents import LATENT_PURPOSE, dither
+    """Mean images and samples of z from the gaussian p(z)."""
     from vlcodec.codec.stack import Noise
     from vlcodec.codec.walk import decode
     from vlcodec.models import zoo
-    from vlcodec.models.small import SmallModel
+    from vlcodec.models.posterior import CELLS
+    from vlcodec.models.small import LadderBlock, SmallModel
 
     model = zoo.load("agave-cifar10", "cpu")
     assert isinstance(model, SmallModel)
-    u = np.stack([dither(0, (model.latents,), number) for number in range(count)])
-    z = reconstruct(decode(model.dithered.prior(u), Noise(0, LATENT_PURPOSE, 0, u.size)), u)
-    fz = model.dithered.features(z)
-    steps = model.dithered.pixels(z)
-    sample = model.dithered.to_pictures(decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))))
+    rng, z = np.random.default_rng(0), np.zeros((count, model.latents), np.int64)
+    walk = LadderBlock(model.net, "gaussian", count).levels()
+    part, centre, scale = next(walk)
+    try:
+        while True:
+            sigma = 0.002 * np.exp(scale / 16)  # cells
+            z[:, part] = np.rint(centre / 32 + sigma * rng.standard_normal(centre.shape))
+            part, centre, scale = walk.send(z[:, part])
+    except StopIteration as end:
+        fz = end.value
+    steps = model.chained.pixels(z + CELLS // 2)
+    sample = model.chained.to_pictures(decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))))
     return model.mean_images(fz), sample
 
 

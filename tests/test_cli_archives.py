@@ -12,6 +12,7 @@ from commands import HEAVY, failure, loaded, ok, run
 from PIL import Image
 
 from vlcodec.codec.interface import Bytes
+from vlcodec.models import small
 from vlcodec.models.binary import golden_pictures
 
 
@@ -154,6 +155,25 @@ def test_wrong_usage_exits_2(args: str, rule: str, folder: Path) -> None:
     assert rule in failure(*args.split(), cwd=folder, code=2)
 
 
+def test_colour(folder: Path) -> None:
+    """Arrays and files of 32 x 32 in colour, by the model that takes them."""
+    pictures = small.golden_pictures()
+    np.save(folder / "rgb.npy", pictures)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    assert ok("compress", "rgb.npy", "--verify", cwd=folder).startswith("2 pictures -> rgb.vlz")
+    ok("decompress", "rgb.vlz", "-o", "back.npy", "--quiet", cwd=folder)
+    assert np.array_equal(np.load(folder / "back.npy"), pictures)
+    ok("compress", "0.png", "1.png", "-o", "files.vlz", "--quiet", cwd=folder)
+    ok("decompress", "files.vlz", "-o", "back", "--quiet", cwd=folder)
+    with Image.open(folder / "back" / "1.png") as image:
+        assert (image.mode, image.tobytes()) == ("RGB", pictures[1].tobytes())
+    ok("compress", "1.png", "--model", "agave-cifar10", "--lossless", "--quiet", cwd=folder)
+    ok("decompress", "1.vlz", "--quiet", cwd=folder)
+    with Image.open(folder / "1.vlz.png") as image:
+        assert image.tobytes() == pictures[1].tobytes()
+
+
 @pytest.mark.parametrize(
     ("args", "rule"),
     [
@@ -167,6 +187,10 @@ def test_wrong_usage_exits_2(args: str, rule: str, folder: Path) -> None:
         ("compress bomb.npz", "too large"),
         ("compress deep.tif", "more than 8 bits"),
         ("compress bits.npy --model photo", "does not take archives; these do: vlae-mnist"),
+        ("compress bits.npy --model agave-cifar10", "takes pictures of 32 x 32, not 28 x 28"),
+        ("compress digits/0.png --model agave-cifar10", "takes pictures of 32 x 32, not 28 x 28"),
+        ("compress four.npy", "(N, H, W, 3) of uint8"),
+        ("compress rgb28.npy", "black and white pictures"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(args: str, rule: str, folder: Path) -> None:
@@ -174,6 +198,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(args: str, rule: str, fold
     np.save(folder / "empty.npy", np.zeros((0, 28, 28), np.uint8))
     np.save(folder / "flat.npy", np.zeros((28, 28), np.uint8))
     np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
+    np.save(folder / "four.npy", np.zeros((2, 32, 32, 4), np.uint8))
+    np.save(folder / "rgb28.npy", np.full((2, 28, 28, 3), 7, np.uint8))
     np.savez(folder / "two.npz", a=golden_pictures(), b=golden_pictures())
     with zipfile.ZipFile(folder / "bomb.npz", "w") as archive, archive.open("a.npy", "w") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": (2**30, 28, 28)}

@@ -215,6 +215,7 @@ def test_models() -> None:
         ("vlae-mnist-dynamic", 3, [1]),
         ("vlae-omniglot", 4, [1]),
         ("vlae-caltech101", 5, [1]),
+        ("agave-cifar10", 6, [1]),
     ]
     assert (entry["name"], entry["id"], entry["qualities"]) == ("photo", 1, [1, 2, 3, 4])
     assert entry["bytes"] == zoo.by_name("photo").path.stat().st_size

@@ -20,7 +20,7 @@ from vlcodec.codec.stack import Likeliest
 from vlcodec.codec.tables import Bernoulli, GaussianGrid, LogisticMixture
 from vlcodec.codec.walk import OneStep, decode
 from vlcodec.models.blocks import to_numpy
-from vlcodec.models.exact import FINE_UNIT, exact_inference, one_thread
+from vlcodec.models.exact import FINE_UNIT, exact_inference, stepwise
 from vlcodec.models.golden import both_walks
 from vlcodec.models.made import OneByOne
 from vlcodec.models.masked import look_whole
@@ -54,16 +54,14 @@ class BinaryPixelBlock:
         lanes, _, _, channels = self.features.shape
         flat = self.features.permute(1, 2, 0, 3).reshape(SIDE * SIDE, lanes, channels)
         skewed = Skewed(SIDE, self.features.device, lanes)
-        with one_thread():
+        with stepwise():
             for at in fronts(SIDE, SIDE):
-                with exact_inference():
-                    skewed.advance(at)
-                    here = flat[torch.from_numpy(at.index).to(flat.device)].reshape(len(at.index) * lanes, channels)
-                    logit = to_numpy(self.net.pixels.trunk(skewed.look, None, here))[:, 0]
+                skewed.advance(at)
+                here = flat[torch.from_numpy(at.index).to(flat.device)].reshape(len(at.index) * lanes, channels)
+                logit = to_numpy(self.net.pixels.trunk(skewed.look, None, here))[:, 0]
                 bits = yield self._step(logit, at.index)
-                with exact_inference():
-                    value = torch.from_numpy(FINE_UNIT * (2 * bits - 1)).to(flat.device, torch.float32)
-                    skewed.put("past", value[:, None])
+                value = torch.from_numpy(FINE_UNIT * (2 * bits - 1)).to(flat.device, torch.float32)
+                skewed.put("past", value[:, None])
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
@@ -92,19 +90,17 @@ class FlowBlock:
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
         n = len(self._dither)
-        with one_thread():
+        with stepwise():
             walks = [OneByOne(made, n, self.device) for made in self.net.flow.mades()]
             for i in range(self.count):
-                with exact_inference():
-                    shifts = [walk.shift(i) for walk in walks]
-                    centre = sum((to_numpy(shift) for shift in shifts), np.zeros(n, np.int64))
+                shifts = [walk.shift(i) for walk in walks]
+                centre = sum((to_numpy(shift) for shift in shifts), np.zeros(n, np.int64))
                 symbols = yield self._step(i, centre)
-                with exact_inference():
-                    z = torch.from_numpy(FINE * (symbols - CENTRE) + self._dither[:, i])
-                    value = z.to(self.device, torch.float32)
-                    for walk, shift in zip(walks, shifts, strict=True):
-                        walk.put(i, value)
-                        value = value - shift
+                z = torch.from_numpy(FINE * (symbols - CENTRE) + self._dither[:, i])
+                value = z.to(self.device, torch.float32)
+                for walk, shift in zip(walks, shifts, strict=True):
+                    walk.put(i, value)
+                    value = value - shift
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
@@ -180,7 +176,7 @@ class Chained(_Frozen):
 
     def from_noise(self, noise: Ints) -> Ints:
         """The inverse of to_noise, one latent after the other."""
-        with one_thread(), exact_inference():
+        with stepwise():
             return to_numpy(self.net.flow.inverse(self._centred(noise))) + CELLS // 2
 
     def pixels(self, z: Ints) -> Steps:

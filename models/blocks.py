@@ -19,7 +19,7 @@ from vlcodec.codec.interface import Ints, Step
 from vlcodec.codec.tables import LogisticMixture, guided
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import exact_inference, one_thread
+from vlcodec.models.exact import exact_inference, stepwise
 from vlcodec.models.mixture import FINE
 from vlcodec.models.wavefront import Skewed, Strips, fronts, steps_of
 
@@ -57,22 +57,19 @@ class LatentBlock:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
         prior, skewed = self.prior, Skewed(height, self.device)
-        with one_thread():
+        with stepwise():
             for at in fronts(height, width):
                 dither = self._dither[at.index]
                 z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
-                with exact_inference():
-                    skewed.advance(at)
-                    h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
+                skewed.advance(at)
+                h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
                 for group in range(prior.groups):
                     part = slice(group * prior.group, (group + 1) * prior.group)
-                    with exact_inference():
-                        params = to_numpy(prior.head(group, h, prior.seen(z, group)))
+                    params = to_numpy(prior.head(group, h, prior.seen(z, group)))
                     symbols = yield self._step(params, dither[:, part], at.index, group)
                     known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
                     z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
-                with exact_inference():
-                    skewed.put("past", prior.past(z))
+                skewed.put("past", prior.past(z))
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
@@ -125,32 +122,29 @@ class PixelBlock:
         rows, width, _, lanes = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
         flat, streams = self._by_position(self._fz), [self._by_position(s) for s in self._streams]
-        with one_thread():
+        with stepwise():
             for at in fronts(rows, width):
                 mean = self._mean[at.index].reshape(-1, COLOURS)
                 known = np.zeros_like(mean)
-                with exact_inference():
-                    skewed.advance(at)
-                    here = torch.from_numpy(at.index).to(self.device)
-                    fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
-                    base = skewed.look("x", decoder.predictor, None, None)
-                    h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
+                skewed.advance(at)
+                here = torch.from_numpy(at.index).to(self.device)
+                fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
+                base = skewed.look("x", decoder.predictor, None, None)
+                h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
                 base_here, errors = to_numpy(base), list[Tensor]()
                 for c in range(self.colours):
-                    with exact_inference():
-                        params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
+                    params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
                     symbols = yield self._step(c, params, base_here, mean, known, at.index)
                     known[:, c] = symbols - CENTRE
                     value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
                     errors.append(FINE * value - base[:, c : c + 1])
                 if self.colours == 1:
                     known[:, 1:] = known[:, :1]
-                with exact_inference():
-                    x = torch.from_numpy(known).to(self.device, torch.float32)
-                    left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
-                    past = decoder.past(x, left, up, base, fz[:, :COLOURS])
-                    skewed.put("x", x)
-                    skewed.put("past", past)
+                x = torch.from_numpy(known).to(self.device, torch.float32)
+                left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
+                past = decoder.past(x, left, up, base, fz[:, :COLOURS])
+                skewed.put("x", x)
+                skewed.put("past", past)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""

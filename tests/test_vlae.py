@@ -93,7 +93,7 @@ def test_a_pixel_sees_what_its_window_holds(kind: dict[str, Any]) -> None:
 def test_pixels_step_by_step(kind: dict[str, Any], lanes: int, check_round_trip: Callable[..., bytes]) -> None:
     net = random_net(kind, frozen=True)
     features = (700 * torch.randn(lanes, 28, 28, 2)).round()
-    symbols = bits(lanes)[..., 0].permute(1, 2, 0).numpy().astype(np.int64)
+    symbols = bits(lanes)[..., 0].permute(1, 2, 0)[:, :, None].numpy().astype(np.int64)
     check_round_trip(BinaryPixelBlock(net, features), symbols)
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from vlcodec.models.agave import Agave, loss_of
 from vlcodec.models.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import FINE_UNIT, OWN, SQUARE, UNIT, Layer, elu, fine_layer, round_through
+from vlcodec.models.exact import FINE_MAX, FINE_UNIT, OWN, SQUARE, UNIT, Layer, elu, fine_layer, round_through
 from vlcodec.models.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
 from vlcodec.models.resnet import Block, depth_to_space, space_to_depth
@@ -178,6 +178,7 @@ class LadderAgave(Agave):
     def __init__(self, shape: Shape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
         super().__init__()
         self.shape, self.kinds = shape, tuple(kinds)
+        assert (shape.blocks + 3) * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
         a, b, c = shape.widths
         self.encoder = Encoder(shape)
         self.start = fine_layer(OWN, 1, c, init=0.0)
@@ -240,7 +241,7 @@ class LadderAgave(Agave):
 
     def infer(self, x: Tensor, kind: Kind) -> tuple[Tensor, Tensor, Tensor]:
         """f(z) with z ~ q(z | x), KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
-        walk, z = self.walk(kind, self.encoder(x), len(x), x), None
+        walk = self.walk(kind, self.encoder(x), len(x), x)
         kl = sampled = x.new_zeros(len(x))
         try:
             ends, prior, posterior = next(walk)

@@ -60,20 +60,18 @@ class Group:
 def _gates() -> tuple[Tensor, Tensor]:
     """tanh and sigmoid of i / UNIT at i + ACTIVATION_MAX, in units of ACTIVATION_MAX and of 1024."""
     squash = tanh_table(Fraction(UNIT), ACTIVATION_MAX, ACTIVATION_MAX)
-    return torch.from_numpy(squash).float(), torch.from_numpy(
-        sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
-    ).float()
+    share = sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
+    return torch.from_numpy(squash).float(), torch.from_numpy(share).float()
 
 
 def gate(y: Tensor) -> Tensor:
-    """(..., 2 C) in [-1023, 1023] -> (..., C): tanh(a) sigmoid(b) (van den Oord et al. 2016); tables outside
-    training."""
+    """(..., 2 C) in [-1023, 1023] -> (..., C): tanh(a) sigmoid(b) (van den Oord et al. 2016); coded, by tables."""
     if torch.is_grad_enabled():
         a, b = (y / UNIT).chunk(2, -1)
         return round_through(ACTIVATION_MAX * torch.tanh(a) * torch.sigmoid(b))
     a, b = (y + ACTIVATION_MAX).long().chunk(2, -1)
-    squash, open_ = (table.to(y.device) for table in _gates())
-    return (squash[a] * open_[b] / 1024).round()
+    squash, share = (table.to(y.device) for table in _gates())
+    return (squash[a] * share[b] / 1024).round()
 
 
 class CausalNet(nn.Module):

@@ -80,7 +80,7 @@ def regenerated(net: Vlae, pictures: np.ndarray) -> Ints:
             z, _ = net.draw(net.encoder(FINE_UNIT * (2 * x - 1)))
             features = net.decoder(z.round())
     steps = BinaryPixelBlock(net, features)
-    return decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))).transpose(2, 0, 1)
+    return decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape))))[:, :, 0].transpose(2, 0, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Distribution, Ints, Source, Steps
 from vlcodec.codec.stack import Stack, split_digits
 from vlcodec.codec.walk import decode, encode
-from vlcodec.models import binary_data, train_binary, zoo
+from vlcodec.models import binary_data, cifar10, small, train_binary, zoo
 from vlcodec.models.binary_data import load_binary
 from vlcodec.models.exact import layers
 from vlcodec.models.export import freeze_from, integer_tensors
@@ -119,6 +119,19 @@ def binary_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         source = sources[name]
         sources[name] = binary_data._Source(source.file, str(caught.value).split()[-1], source.valid, source.key)
     return folder
+
+
+@pytest.fixture
+def cifar_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small set in CIFAR-10's place."""
+    both = small.golden_pictures()
+    some = np.stack([np.roll(both[n % 2], (n, 3 * n), (0, 1)) for n in range(30)])
+    np.savez(tmp_path / cifar10.FILE, train_images=some[:26], test_images=some[26:])
+    monkeypatch.setattr(cifar10, "HELD_OUT", 6)
+    with pytest.raises(ImageError, match="its SHA-256 is") as caught:
+        cifar10.load_cifar10(tmp_path)
+    monkeypatch.setattr(cifar10, "SHA256", str(caught.value).split()[-1])
+    return tmp_path
 
 
 # ---- distributions -------------------------------------------------------------------------------------------------

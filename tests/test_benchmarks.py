@@ -6,19 +6,20 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from vlcodec.models.ladder import Shape as LadderShape
 from vlcodec.models.vlae import Shape
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(
-    importlib.import_module,
-    ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study"),
-)
+names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
+common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
+agave_study, singles = map(importlib.import_module, ("agave_study", "singles"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -228,3 +229,26 @@ def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert study["variants"].keys() == kinds.keys()
     assert study["variants"]["unconditional PixelCNN"]["kl_bits"] == 0
     assert len(study["originals"]) == len(study["variants"]["uniform posterior"]["regenerated"]) == 2 * 20 * 98
+
+
+def test_agave_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny: dict[str, Any] = {"latents": (2, 1), "widths": (4, 6, 8), "blocks": 1, "pixel_channels": 4, "dilations": (1,)}
+    variants = {str(n): LadderShape(**tiny, aux_levels=n) for n in (256, 8)}
+    monkeypatch.setitem(agave_study.STUDIES, "levels", variants)
+    arguments = ["levels", str(cifar_folder), "--steps", "2", "--out", str(tmp_path / "a.json")]
+    agave_study.main(arguments)
+    study = json.loads((tmp_path / "a.json").read_text())
+    assert study["variants"].keys() == variants.keys()
+    assert study["variants"]["8"]["bpd"] > 0
+    monkeypatch.setattr(agave_study, "train", None)  # what is done is not trained again
+    agave_study.main(arguments)
+    agave_study.main([*arguments, "--plot"])
+
+
+def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(singles, "TIMED", 2)
+    singles.main([str(cifar_folder), "--pictures", "2", "--out", str(tmp_path / "a.json")])
+    row = json.loads((tmp_path / "a.json").read_text())
+    assert row["identical"]
+    assert row["pictures"] == 2
+    assert row["decode_archive_of_100_seconds"] > 0

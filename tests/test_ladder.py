@@ -249,41 +249,29 @@ def test_rounding_changes_training_little() -> None:
 # ---- training ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small set in CIFAR-10's place."""
-    some = pictures(30)
-    np.savez(tmp_path / cifar10.FILE, train_images=some[:26], test_images=some[26:])
-    monkeypatch.setattr(cifar10, "HELD_OUT", 6)
-    with pytest.raises(ImageError, match="its SHA-256 is") as caught:
-        cifar10.load_cifar10(tmp_path)
-    monkeypatch.setattr(cifar10, "SHA256", str(caught.value).split()[-1])
-    return tmp_path
-
-
 def test_a_set_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"must be at cifar10\.npz in the data folder"):
         cifar10.load_cifar10(tmp_path)
 
 
-def test_training_resumes_exactly(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SAVE_STEPS", 3)
     options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": Shape(**SMALL)}
-    straight = train_small.train(folder, tmp_path / "a", **options)
+    straight = train_small.train(cifar_folder, tmp_path / "a", **options)
 
     def stop(what: str, done: int, total: int) -> None:
         if done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_small.train(folder, tmp_path / "b", progress=stop, **options)
-    resumed = train_small.train(folder, tmp_path / "b", **options)
+        train_small.train(cifar_folder, tmp_path / "b", progress=stop, **options)
+    resumed = train_small.train(cifar_folder, tmp_path / "b", **options)
     assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in straight.state_dict().items())
     last = (tmp_path / "a" / "log.csv").read_text().splitlines()[-2:]
     assert all("bpd" in line and "psnr" in line for line in last)
 
 
-def test_training_starts_from_another_agaves_pixels(folder: Path, tmp_path: Path) -> None:
+def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path: Path) -> None:
     kin = random_ladder(5, stream=1).state_dict()
     net = LadderAgave(Shape(**SMALL))
     train_small.start_from(net, kin)
@@ -291,9 +279,8 @@ def test_training_starts_from_another_agaves_pixels(folder: Path, tmp_path: Path
     assert torch.equal(near[:, : old.shape[1]], old)
     assert not near[:, old.shape[1] :].any()
     options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": Shape(**SMALL), "joint": True}
-    trained = train_small.train(
-        folder, tmp_path / "k", kin={k: v for k, v in kin.items() if "predictor" in k}, **options
-    )
+    options["kin"] = {k: v for k, v in kin.items() if "predictor" in k}
+    trained = train_small.train(cifar_folder, tmp_path / "k", **options)
     assert torch.allclose(trained.pixels.predictor.weight, kin["pixels.predictor.weight"], atol=1e-6)
 
 

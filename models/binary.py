@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vlcodec.codec.dither import CENTRE, quantise
+from vlcodec.codec.dither import CENTRE, quantise, reconstruct
 from vlcodec.codec.interface import Bytes, Ints, Step, Steps
 from vlcodec.codec.stack import Likeliest
 from vlcodec.codec.tables import Bernoulli, GaussianGrid, LogisticMixture
@@ -96,7 +96,7 @@ class FlowBlock:
                 shifts = [walk.shift(i) for walk in walks]
                 centre = sum((to_numpy(shift) for shift in shifts), np.zeros(n, np.int64))
                 symbols = yield self._step(i, centre)
-                z = torch.from_numpy(FINE * (symbols - CENTRE) + self._dither[:, i])
+                z = torch.from_numpy(reconstruct(symbols, self._dither[:, i]))
                 value = z.to(self.device, torch.float32)
                 for walk, shift in zip(walks, shifts, strict=True):
                     walk.put(i, value)
@@ -104,7 +104,7 @@ class FlowBlock:
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
-        z = FINE * (symbols.reshape(self._dither.shape) - CENTRE) + self._dither
+        z = reconstruct(symbols.reshape(self._dither.shape), self._dither)
         with exact_inference():
             centre = z - to_numpy(self.net.flow(torch.from_numpy(z).to(self.device, torch.float32)))
         for i in reversed(range(self.count)):

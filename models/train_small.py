@@ -37,7 +37,7 @@ class SmallTask:
         self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, rounded: bool
     ) -> None:
         self.net, self._data, self._batch, self._device = net, data, batch, device
-        self.rounded, self._joint = rounded, joint or rounded
+        self.rounded, self._joint = rounded, joint
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
 
     def optimiser(self, rate: float) -> torch.optim.Optimizer:
@@ -49,9 +49,10 @@ class SmallTask:
         done = step / steps
         exact = self.rounded or done >= ROUNDED_FROM
         set_quantised(self.net, exact)
-        anneal = 1.0 if self._joint else min(1.0, 0.1 + done / ANNEALED_AT)
+        joint = self._joint or self.rounded  # a checkpoint brings `rounded` back
+        anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
         x = self._data.batch(self._batch, rng).to(self._device)
-        return x, torch.tensor(anneal, device=self._device), not self._joint and done < APART, exact
+        return x, torch.tensor(anneal, device=self._device), not joint and done < APART, exact
 
     def _objective(self, x: Tensor, anneal: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""

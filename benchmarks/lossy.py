@@ -1,10 +1,11 @@
 """Lossy quality at each -q, against other codecs at no more than the same size.
 
-    python benchmarks/lossy.py FOLDER...
+    python benchmarks/lossy.py FOLDER... [--lpips FILE.onnx]
 
 Each file is really made and decoded twice: to the mean image and to the regenerated sample. Another codec's picture is
 its best one that is no larger; where even its lowest setting is larger it cannot go so low, and is left out of the mean
-and of the difference. PSNR is over RGB, MS-SSIM on luma (pictures of at least 176 x 176); means are over pictures.
+and of the difference. PSNR is over RGB, MS-SSIM on luma (pictures of at least 176 x 176); means are over pictures. With
+a file of the metric (see perceptual.py) LPIPS is measured, too: how different pictures look.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from statistics import fmean
 
 import peers
 from common import Row, keep, load, ms_ssim, parser, pictures, psnr, say, show
+from perceptual import Lpips, lpips
 from PIL import Image
 
 import vlcodec
@@ -22,23 +24,24 @@ import vlcodec
 QUALITIES = (1, 2, 3, 4)
 
 
-def scores(picture: Image.Image, decoded: Image.Image) -> Row:
+def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> Row:
     """How near a decoded picture is."""
-    return {"psnr": psnr(picture, decoded), "ms_ssim": ms_ssim(picture, decoded)}
+    row = {"psnr": psnr(picture, decoded), "ms_ssim": ms_ssim(picture, decoded)}
+    return row | ({"lpips": lpips(picture, decoded)} if lpips else {})
 
 
-def measure(path: Path, quality: int, device: str) -> Row:
+def measure(path: Path, quality: int, device: str, lpips: Lpips | None) -> Row:
     """One picture at one quality, and what others make of it with as many bytes."""
     picture = load(path)
     pixels = picture.width * picture.height
     data = vlcodec.compress(picture, quality=quality, device=device)
     row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
     for decode in ("mean", "sample"):
-        row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device))
+        row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device), lpips)
     row["peers"] = {}
     for name, codec in peers.lossy().items():
         best = peers.fit(codec, picture, len(data))
-        there = scores(picture, codec.decode(best.data))
+        there = scores(picture, codec.decode(best.data), lpips)
         row["peers"][name] = {
             "fits": best.fits,
             "setting": best.setting,
@@ -60,12 +63,12 @@ def summary(rows: list[Row]) -> Row:
     """One quality, over pictures. A peer that cannot go so low on any picture has the means of its lowest files."""
     result: Row = means(rows, "bits_per_pixel")
     for decode in ("mean", "sample"):
-        result[decode] = means((row[decode] for row in rows), "psnr", "ms_ssim")
+        result[decode] = means((row[decode] for row in rows), *rows[0][decode])
     result["peers"] = {}
     for name in rows[0]["peers"]:
         there = [row["peers"][name] for row in rows]
         fitting = [peer for peer in there if peer["fits"]]
-        values = means(fitting or there, "bits_per_pixel", "psnr", "ms_ssim", "mean_image_gains_db")
+        values = means(fitting or there, *(set(there[0]) - {"fits", "setting", "bytes"}))
         result["peers"][name] = {"pictures_that_fit": len(fitting), **values}
     return result
 
@@ -78,17 +81,25 @@ def cell(peer: Row, pictures: int) -> str:
     return f"{peer['psnr']:.2f} ({peer['mean_image_gains_db']:+.2f}) · {peer['ms_ssim']:.4f}{partly}"
 
 
+def lpips_cells(quality: int, row: Row) -> list[str]:
+    """A line of the table of LPIPS."""
+    peers_there = (f"{p['lpips']:.3f}" if p["pictures_that_fit"] else "not so low" for p in row["peers"].values())
+    return [str(quality), *(f"{row[decode]['lpips']:.3f}" for decode in ("mean", "sample")), *peers_there]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
     options = parser(__doc__, "lossy")
     options.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     options.add_argument("--device", default="auto", help="[default: auto]")
+    options.add_argument("--lpips", type=Path, metavar="ONNX", help="a file of the metric")
     chosen = options.parse_args(arguments)
+    metric = lpips(chosen.lpips) if chosen.lpips else None
 
     found, rows = pictures(chosen.folders), list[Row]()
     for path in found:
         for quality in QUALITIES:
-            row = measure(path, quality, chosen.device)
+            row = measure(path, quality, chosen.device, metric)
             rows.append(row)
             say(f"{path.name}  q{quality}  {row['bits_per_pixel']:.3f} bits/pixel  {row['mean']['psnr']:.2f} dB")
 
@@ -107,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for quality, row in mean.items()
         ],
     )
+    if metric:
+        print("\nLPIPS, the smaller the better; of other codecs over the pictures on which they can go so low.\n")
+        show(["-q", "mean image", "sample", *rows[0]["peers"]], [lpips_cells(q, row) for q, row in mean.items()])
 
 
 if __name__ == "__main__":

@@ -57,12 +57,19 @@ def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
     return peers
 
 
+def decoded(data: bytes) -> Image.Image:
+    """The picture of one of their lossless files."""
+    return _djxl(data) if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL")) else _opened(data)
+
+
 def lossy() -> dict[str, Lossy]:
     """The lossy codecs at hand, by name. JPEG has optimised Huffman tables and 4:2:0 chroma."""
     peers = {
         "JPEG": Lossy(range(1, 101), lambda i, q: saved(i, "JPEG", quality=q, optimize=True, subsampling=2), _opened),
         "WebP": Lossy(range(101), lambda i, q: saved(i, "WEBP", quality=q, method=6), _opened),
     }
+    if features.check("avif"):
+        peers["AVIF"] = Lossy(range(101), lambda i, q: saved(i, "AVIF", quality=q, speed=6), _opened)
     if _has_jpeg_xl():
         distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
         peers["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
@@ -76,6 +83,7 @@ def versions() -> dict[str, str | None]:
         "Pillow": PIL.__version__,
         "libjpeg-turbo": features.version("libjpeg_turbo"),
         "libwebp": features.version("webp"),
+        "libavif": features.version("avif"),
         "cjxl": tool.split()[1] if tool else None,
     }
 

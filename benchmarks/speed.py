@@ -27,7 +27,7 @@ from vlcodec.codec import image as images
 from vlcodec.codec import pixels
 from vlcodec.codec.container import unpack
 from vlcodec.codec.interface import Distribution, Ints, Steps
-from vlcodec.codec.latents import dither, grid_shape, read_latents
+from vlcodec.codec.latents import dither_of, read_latents
 from vlcodec.codec.stack import split_digits
 from vlcodec.codec.walk import decode
 from vlcodec.models import zoo
@@ -67,7 +67,7 @@ def measure(net: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tu
     lossy = vlcodec.compress(picture, device=device)
     file = unpack(lossless)
     quality = file.header.quality
-    u = dither(0, grid_shape(net, height, width))
+    u = dither_of(net, 0, height, width)
     z = read_latents(net, file.latents, u, quality)
     fz = net.decode(z, quality)
     bands = [

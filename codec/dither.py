@@ -17,11 +17,6 @@ def quantise(mu: Ints, u: Ints) -> Ints:
     return symbols.clip(0, 255)
 
 
-def symbols_of(z: Ints, u: Ints) -> Ints:
-    """The inverse of `reconstruct`."""
-    return (z - u) // FINE + CENTRE
-
-
 def reconstruct(symbols: Ints, u: Ints) -> Ints:
     """z in 1/32 step."""
     return FINE * (symbols - CENTRE) + u

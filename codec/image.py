@@ -159,6 +159,11 @@ def threshold(picture: Picture, level: int) -> Picture:
     return Picture(np.repeat(np.where(grey >= level, 255, 0).astype(np.uint8)[..., np.newaxis], 3, axis=2), grey=True)
 
 
+def resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) uint8, by Pillow's bicubic filter, which computes in integers."""
+    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def png_bytes(image: Image.Image) -> bytes:
     """The bytes of a PNG file of the image."""
     out = io.BytesIO()

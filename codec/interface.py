@@ -67,12 +67,19 @@ class Source(Protocol):
 
 
 class ImageModel(Protocol):
-    """A trained model of pictures with a grid of latents under a uniform posterior."""
+    """A trained model of pictures with a grid of latents.
 
-    posterior: Literal["uniform"]
+    Its posterior is uniform, one step wide, and coded by dither; or all on the nearest whole step, coded as it is: its
+    dither is 0.
+    """
+
     qualities: int
     latents: int  # per grid position
     stride: int  # pixels per grid position, along each side
+
+    @property
+    def posterior(self) -> Literal["uniform", "rounded"]:
+        """See above."""
 
     def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
         """(H, W, 3) uint8 -> (h, w, latents) symbols of the latents, given their dither in 1/32 step."""

@@ -3,7 +3,7 @@
 Dithered (universal) quantisation: with q(z | x) = U(mu - 1/2, mu + 1/2) in units of the step, and dither u shared
 through the seed, the encoder sends k = round(mu - u) and the decoder forms z = k + u: an exact sample of q, for -log2
 of the prior's mass on its cell. u lies on a grid of 16 values, so that networks see integers: all latents are in 1/32
-step, z = 32 k + (2 j - 15).
+step, z = 32 k + (2 j - 15). A posterior that is rounded to whole steps has u = 0, and costs -log2 of the mass as well.
 
 Bits-back (VLAE, eq. 6): z is popped off the stack as if q(z | x) had coded it, then x is pushed under p(x | z) and z
 under p(z). The decoder, once it has x, pushes z back under q(z | x): the stack is as it was, and z cost the KL alone.
@@ -41,6 +41,12 @@ def dither(seed: int, shape: tuple[int, ...], block: int = 0) -> Ints:
     j = (words & np.uint64(DITHER_VALUES - 1)).astype(np.int64)
     u: Ints = 2 * j + 1 - DITHER_VALUES
     return u.reshape(shape)
+
+
+def dither_of(model: ImageModel, seed: int, height: int, width: int) -> Ints:
+    """u of a picture's grid (h, w, latents), in 1/32 step."""
+    shape = grid_shape(model, height, width)
+    return dither(seed, shape) if model.posterior == "uniform" else np.zeros(shape, np.int64)
 
 
 def write_latents(model: ImageModel, symbols: Ints, u: Ints, quality: int, tick: Tick | None = None) -> bytes:

@@ -84,7 +84,8 @@ class RateReport:
     """What each part of one picture costs. All in bits unless named otherwise.
 
     latents_kl: -log2 of the prior's mass on the cells of the file's own latents: KL(q || p) in expectation.
-    latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell.
+    latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell; of a
+    rounded posterior no more than the KL.
     pixels: -log2 p(x | z). elbo: latents_kl + pixels, that is -ELBO. overhead: of the lossless file over it.
     likelihood: importance-sampled with so many samples, smaller than -ELBO, and not reached by a file.
     """

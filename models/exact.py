@@ -46,7 +46,23 @@ class Range(TypedDict):
     high: float
 
 
+class Linear(TypedDict):
+    """How finely a layer computes."""
+
+    bits: int
+    precise: bool
+
+
+class Wide(Linear):
+    """Likewise, with the range of its inputs."""
+
+    input_max: int
+    carrier: torch.dtype
+
+
 STREAM: Range = {"low": -STREAM_MAX, "high": STREAM_MAX}  # of a residual branch
+LINEAR: Linear = {"bits": 11, "precise": True}  # of a layer on an autoencoder's main path: it carries pictures
+WIDE: Wide = {**LINEAR, "input_max": STREAM_MAX, "carrier": torch.float64}  # likewise, where the grid is coarse
 SIGNED: Range = {"low": -ACTIVATION_MAX, "high": ACTIVATION_MAX}  # of a layer that `leaky` follows
 
 Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
@@ -113,12 +129,12 @@ def relu(x: Tensor) -> Tensor:
 
 def leaky(x: Tensor) -> Tensor:
     """Residual stream -> activation in [-1023, 1023]: negative values count an eighth, rounded half to even."""
-    return torch.maximum(x, round_through(x / 8)).clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
+    return round_through(F.hardtanh(F.leaky_relu(x, 1 / 8), -ACTIVATION_MAX, ACTIVATION_MAX))
 
 
-def clip(x: Tensor) -> Tensor:
-    """Residual stream -> the range that a layer takes, [-1023, 1023], where no activation is wanted."""
-    return x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
+def clip(x: Tensor, most: int = ACTIVATION_MAX) -> Tensor:
+    """Residual stream -> the range that a layer takes, [-most, most], where no activation is wanted."""
+    return F.hardtanh(x, -most, most)
 
 
 @cache

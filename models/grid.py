@@ -1,15 +1,18 @@
 """The AGAVE of pictures of any size: fully convolutional, latents on a grid at 1/16, several qualities.
 
-A uniform posterior of one step's width, an autoregressive prior, and one pair of outer layers per quality (learned
-gains). The objective is in `agave`.
+A posterior rounded to whole steps, an autoregressive prior, and one pair of outer layers per quality (learned gains).
+The objective is in `agave`.
 
-    x ----> encoder ----> mu ----(dither: z ~ U(mu - 1/2, mu + 1/2))----> z ----> decoder ----> f(z)
-    (H, W, 3)         (H/16, W/16, Z)                                     |                (H, W, 3 + F)
-                                                                   prior p(z)               |        |
-                                                                  causal_latents      mean image   features
-                                                                        |                   |        |
-                                                                     KL bits           auxiliary   PixelCNN
-                                                                                        p(y | z)   p(x | x<, z)
+    x ----> encoder ----> mu ----(rounded to whole steps)----> z ----> decoder ----> f(z)
+    (H, W, 3)         (H/16, W/16, Z)                          |                (H, W, 3 + F)
+                                                          prior p(z)             |        |
+                                                        causal_latents     mean image   features
+                                                               |                 |        |
+                                                            KL bits         auxiliary   PixelCNN
+                                                                             p(y | z)   p(x | x<, z)
+
+In training the prior prices mu with uniform noise of a step's width, which is smooth in mu, while everything else sees
+z and the gradient of the identity (Minnen & Singh 2020).
 
 All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G, R, B; latents are in 1/32 step.
 """
@@ -25,7 +28,7 @@ from torch import Tensor, nn
 from vlcodec.models.agave import Agave, loss_of
 from vlcodec.models.causal_latents import LatentPrior
 from vlcodec.models.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.exact import OWN, SQUARE, STREAM, Layer, Range, clip
+from vlcodec.models.exact import LINEAR, OWN, SQUARE, STREAM, STREAM_MAX, WIDE, Layer, Range, clip, round_through
 from vlcodec.models.masked import look_whole
 from vlcodec.models.mixture import FINE, nats
 from vlcodec.models.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
@@ -38,38 +41,40 @@ STRIDE = 16
 class Shape:
     """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
 
-    latents: int = 48
+    latents: int = 256
     features: int = 5
-    widths: tuple[int, int, int] = (64, 96, 128)  # at 1/4, 1/8, 1/16
-    encoder_blocks: tuple[int, int, int] = (1, 2, 2)
-    decoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    widths: tuple[int, int, int] = (64, 128, 256)  # at 1/4, 1/8, 1/16
+    encoder_blocks: tuple[int, int, int] = (1, 2, 1)
+    decoder_blocks: tuple[int, int, int] = (2, 2, 1)
     prior_channels: int = 128
-    prior_groups: int = 4
+    prior_groups: int = 8
     pixel_channels: int = 80
     pixel_depth: int = 5
     pixel_hidden: int = 48
     mixtures: int = 4
-    aux_sigma: tuple[float, ...] = (13.0, 10.4, 8.0, 6.0)
-    kl_weight: tuple[float, ...] = (15.0, 9.0, 6.0, 4.0)
+    aux_sigma: tuple[float, ...] = (13.0, 10.0, 7.6, 5.7)
+    kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 2.7)
 
 
 class Encoder(nn.Module):
-    """x -> mu, the centre of the uniform posterior."""
+    """x -> mu, which is rounded to whole steps."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM)
+        self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM, **LINEAR)
         stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.encoder_blocks[0])]
         stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.encoder_blocks[1]))]
         stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.encoder_blocks[2]))]
         self.stages = nn.Sequential(*stages)
         limit: Range = {"low": -LATENT_MAX, "high": LATENT_MAX}
-        self.leave = nn.ModuleList(Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit) for _ in shape.kl_weight)
+        self.leave = nn.ModuleList(
+            Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit, **WIDE) for _ in shape.kl_weight
+        )
 
     def forward(self, x: Tensor, split: list[tuple[int, int]]) -> Tensor:
         """x (N, H, W, 3) -> (N, H/16, W/16, Z); split: (quality, how many pictures of the batch), in order."""
-        h = clip(self.stages(self.enter(space_to_depth(x, 4))))
+        h = clip(self.stages(self.enter(space_to_depth(x, 4))), STREAM_MAX)
         parts = h.split([n for _, n in split])
         return torch.cat([self.leave[q](part) for (q, _), part in zip(split, parts, strict=True)])
 
@@ -80,17 +85,14 @@ class Decoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        z_max = 128 * FINE + FINE // 2  # |32 k + u|
-        self.enter = nn.ModuleList(
-            Layer(SQUARE, shape.latents, c, init=0.7, input_max=z_max, carrier=torch.float64, **STREAM)
-            for _ in shape.kl_weight
-        )
-        stages: list[nn.Module] = [ResBlock(c) for _ in range(shape.decoder_blocks[2])]
+        self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **WIDE) for _ in shape.kl_weight)
+        stages: list[nn.Module] = [Layer(SQUARE, c, c, init=0.7, **STREAM, **WIDE)]
+        stages += [ResBlock(c) for _ in range(shape.decoder_blocks[2])]
         stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.decoder_blocks[1]))]
         stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.decoder_blocks[0]))]
         self.stages = nn.Sequential(*stages)
         limit: Range = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
-        self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit)
+        self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit, **LINEAR)
 
     def body(self, z: Tensor, split: list[tuple[int, int]]) -> Tensor:
         """z (N, H/16, W/16, Z) in 1/32 step -> (N, H/4, W/4, a) in [-1023, 1023]."""
@@ -127,10 +129,11 @@ class GridAgave(Agave):
         False leaves the PixelCNN out (its term is 0).
         """
         mu = self.encoder(x, split)
-        z = mu + FINE * (torch.rand_like(mu) - 0.5)
+        z = FINE * round_through(mu / FINE)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
         logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
-        kl = nats(logit, offset, scale, z / FINE).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
+        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.training else z / FINE
+        kl = nats(logit, offset, scale, coded).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
         fz = self.decoder.render(self.decoder.body(z, split))
         mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))
         pixels = self.pixel_nats(x, fz, grey) if with_pixels else torch.zeros_like(mse)

@@ -10,23 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlcodec.codec.dither import CENTRE, quantise
+from vlcodec.codec.dither import CENTRE, quantise, reconstruct
 from vlcodec.codec.interface import Bytes, Ints, Steps
 from vlcodec.models.blocks import LatentBlock, PixelBlock, to_numpy
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, ORDER, centred
 from vlcodec.models.exact import exact_inference
 from vlcodec.models.grid import STRIDE, GridAgave
-from vlcodec.models.mixture import FINE
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
+GUIDE_WIDTH = 0.5  # of the auxiliary decoder's: samples nearer to the mean image look more like the picture (LPIPS)
 
 
 @dataclass(frozen=True)
 class Features:
     """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed.
 
-    body: (1, h, w, C). guide: variance of the auxiliary decoder at the quality, levels^2.
+    body: (1, h, w, C). guide: variance of the gaussian that keeps samples near the mean image, levels^2.
     """
 
     body: Tensor
@@ -36,7 +36,7 @@ class Features:
 class PhotoModel:
     """See codec.interface.ImageModel. Qualities are 1-based here, as users see them."""
 
-    posterior: Literal["uniform"] = "uniform"
+    posterior: Literal["rounded"] = "rounded"
     stride = STRIDE
 
     def __init__(self, net: GridAgave, device: torch.device) -> None:
@@ -63,7 +63,7 @@ class PhotoModel:
         """(h, w, latents) in 1/32 step -> f(z)."""
         with exact_inference():
             grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
-            guide = round(self.net.shape.aux_sigma[quality - 1] ** 2)
+            guide = round((GUIDE_WIDTH * self.net.shape.aux_sigma[quality - 1]) ** 2)
             return Features(self.net.decoder.body(grid, [(quality - 1, 1)]), guide)
 
     def render(self, fz: Features, first_row: int, rows: int, width: int) -> Tensor:
@@ -106,13 +106,15 @@ class PhotoModel:
         """mu, prior, f(z) and pixel parameters."""
         mu = self._centres(pixels, quality)
         yield mu
-        z = mu // FINE * FINE + 1
+        u = np.zeros_like(mu)
+        symbols = quantise(mu, u)
+        z = reconstruct(symbols, u)
         with exact_inference():
             fz = self.render(self.decode(z, quality), 0, *pixels.shape[:2])
         yield to_numpy(fz)
-        latents = LatentBlock(self.net.prior, np.ones_like(z), quality - 1, self.device)
+        latents = LatentBlock(self.net.prior, u, quality - 1, self.device)
         band = PixelBlock(self.net.pixels, fz[None], False)
-        for steps in (latents.parallel(z // FINE + CENTRE), band.parallel(self.to_symbols(pixels, False))):
+        for steps in (latents.parallel(symbols), band.parallel(self.to_symbols(pixels, False))):
             for step in steps:
                 d = step.distribution
                 yield from (d.logit, d.centre, d.scale)

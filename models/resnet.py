@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.exact import OWN, SIGNED, SQUARE, STREAM, Layer, Taps, clip, elu, fine_layer, leaky
+from vlcodec.models.exact import (
+    OWN,
+    SIGNED,
+    SQUARE,
+    STREAM,
+    STREAM_MAX,
+    WIDE,
+    Layer,
+    Taps,
+    clip,
+    elu,
+    fine_layer,
+    leaky,
+)
 
 
 class ResBlock(nn.Module):
@@ -49,10 +62,10 @@ class Down(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, 4 * a, b, init=0.7, **STREAM)
+        self.mix = Layer(OWN, 4 * a, b, init=0.7, **STREAM, **WIDE)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix(space_to_depth(clip(x), 2))
+        return self.mix(space_to_depth(clip(x, STREAM_MAX), 2))
 
 
 class Up(nn.Module):
@@ -60,7 +73,7 @@ class Up(nn.Module):
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
-        self.mix = Layer(OWN, a, 4 * b, init=0.7, **STREAM)
+        self.mix = Layer(OWN, a, 4 * b, init=0.7, **STREAM, **WIDE)
 
     def forward(self, x: Tensor) -> Tensor:
-        return depth_to_space(self.mix(clip(x)), 2)
+        return depth_to_space(self.mix(clip(x, STREAM_MAX)), 2)

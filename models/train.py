@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,26 +21,28 @@ LOG_STEPS = 100
 SAVE_STEPS = 5000
 CLIP_NORM = 1.0
 Progress = Callable[[str, int, int], None]
+Optimisers = Sequence[torch.optim.Optimizer]
 
 
 class Task(Protocol):
     """What is trained, on what.
 
-    terms: of the objective, for the log. average: per step, of the exponential average of the weights. rounded: a state
-    of the task that a checkpoint keeps. objective: given `arguments`, the terms, "loss" among them.
+    terms: of the objective, for the log. average: per step, of the exponential average of the weights. exported:
+    whether training began from exported weights, which a checkpoint keeps. objective: given `arguments`, the terms,
+    "loss" among them.
     """
 
     terms: tuple[str, ...]
     average: float
-    rounded: bool
+    exported: bool
     objective: Callable[..., dict[str, Tensor]]
 
     @property
     def net(self) -> nn.Module:
         """Its parameters are trained."""
 
-    def optimiser(self, rate: float) -> torch.optim.Optimizer:
-        """Each of its groups has a "share" of the rate."""
+    def optimisers(self, rate: float) -> Optimisers:
+        """Each of their groups has a "share" of the rate."""
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
@@ -89,10 +91,10 @@ def run(
     minutes: stop earlier and leave a checkpoint.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
-    optimiser, average, step = task.optimiser(rate), Average(net, task.average), 0
+    optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
-        step = _restore(out / "checkpoint.pt", task, optimiser, average, rng)
+        step = _restore(out / "checkpoint.pt", task, optimisers, average, rng)
     objective = task.objective
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
@@ -107,13 +109,15 @@ def run(
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
-            for group in optimiser.param_groups:
+            for group in (group for optimiser in optimisers for group in optimiser.param_groups):
                 group["lr"] = group["share"] * learning_rate(rate, step, steps)
             terms = objective(*task.arguments(step, steps, rng))
-            optimiser.zero_grad(set_to_none=True)
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()
             nn.utils.clip_grad_norm_(net.parameters(), CLIP_NORM)
-            optimiser.step()
+            for optimiser in optimisers:
+                optimiser.step()
             step += 1
             average.update(net, step)
             sums += torch.stack([terms[k].detach().mean() for k in task.terms])
@@ -126,10 +130,10 @@ def run(
             if progress is not None:
                 progress("train", step, steps)
             if step % SAVE_STEPS == 0:
-                _save(out / "checkpoint.pt", task, optimiser, average, rng, step)
+                _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
         speed = (step - first_step) / max(1e-9, time.monotonic() - started)
         log.writerow([f"# step {step}", f"{speed:.2f} steps/s"])
-        _save(out / "checkpoint.pt", task, optimiser, average, rng, step)
+        _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
         for k, v in net.named_parameters():
             v.data.copy_(average.values[k])
         net.eval()
@@ -138,31 +142,39 @@ def run(
             log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in means.items())])
 
 
-def _save(path: Path, task: Task, optimiser: Any, average: Average, rng: torch.Generator, step: int) -> None:
+def _save(
+    path: Path,
+    task: Task,
+    optimisers: Optimisers,
+    average: Average,
+    rng: torch.Generator,
+    step: int,
+) -> None:
     state = {
         "model": task.net.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "average": average.values,
         "rng": rng.get_state(),
         "torch_rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "step": step,
-        "rounded": task.rounded,
+        "exported": task.exported,
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
 
 
-def _restore(path: Path, task: Task, optimiser: Any, average: Average, rng: torch.Generator) -> int:
+def _restore(path: Path, task: Task, optimisers: Optimisers, average: Average, rng: torch.Generator) -> int:
     state = torch.load(path, map_location="cpu", weights_only=True)
     task.net.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
+    for optimiser, values in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(values)
     for k, v in average.values.items():
         v.copy_(state["average"][k])
     rng.set_state(state["rng"])
     torch.set_rng_state(state["torch_rng"])
     if state["cuda_rng"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda_rng"])
-    task.rounded = bool(state["rounded"])
+    task.exported = bool(state["exported"])
     return int(state["step"])

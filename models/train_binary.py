@@ -28,15 +28,15 @@ class BinaryTask:
 
     terms: tuple[str, ...] = ("loss", "pixels", "kl")
     average = 0.998
-    rounded = False
+    exported = False
 
     def __init__(self, net: Vlae, data: BinarySet, batch: int, device: torch.device) -> None:
         self.net, self._data, self._batch, self._device = net, data, batch, device
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
 
-    def optimiser(self, rate: float) -> torch.optim.Optimizer:
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Adamax."""
-        return torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)
+        return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""

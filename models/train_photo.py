@@ -1,7 +1,7 @@
 """Training of `photo`: patches of widened pictures, AGAVE's objective, and rounding simulated at the end.
 
-Rounding is simulated (`exact.set_quantised`) while the rate decays, so that what is exported is what was trained; from
-exported weights it is simulated from the first step.
+The autoencoder begins as a linear transform coder (`klt`), and its hidden layers are trained by Muon. Rounding is
+simulated (`exact.set_quantised`) in the last steps, so that what is exported is what was trained.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vlcodec.codec.errors import ImageError
+from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.models.causal_pixels import centred
 from vlcodec.models.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.exact import Layer, layers, set_quantised
 from vlcodec.models.grid import GridAgave, Shape
-from vlcodec.models.train import DECAY_FROM, Progress, run
+from vlcodec.models.klt import start_linear
+from vlcodec.models.train import Progress, run
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
 ANNEALED_AT = 0.05  # as a share of the steps
+ROUNDED_FROM = 0.9
 FULL_RATE_INPUTS = 256
+MUON_SHARE = 2.0  # of the learning rate
+HIDDEN = 64  # inputs and outputs of a layer that Muon trains, at least
+TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 Part = Literal["all", "autoencoder", "pixels"]
 
@@ -31,6 +36,12 @@ Part = Literal["all", "autoencoder", "pixels"]
 def rate_share(layer: Layer) -> float:
     """Share of the learning rate that a layer takes: wide ones less, or Adam's even steps silence their channels."""
     return min(1.0, FULL_RATE_INPUTS / layer.weight.shape[1])
+
+
+def is_hidden(name: str, layer: Layer) -> bool:
+    """Whether Muon trains a layer: large matrices of the autoencoder and its prior, but for those at the latents."""
+    at_latents = name.startswith("decoder.enter.") or layer.precise
+    return not name.startswith("pixels.") and not at_latents and min(layer.weight.shape) >= HIDDEN
 
 
 def split_batch(batch: int) -> list[tuple[int, int]]:
@@ -75,10 +86,10 @@ class PhotoTask:
         patch: int,
         variants: int,
         part: Part,
-        rounded: bool,
+        exported: bool,
     ) -> None:
-        self.net, self.rounded = net, rounded
-        self.objective: Callable[..., dict[str, Tensor]] = net.objective
+        self.net, self.exported = net, exported
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
         self._sources = [read_rgb(p) for p in pictures]
         self._held_out = [read_rgb(p) for p in validation]
         self._seed, self._device, self._patch, self._variants = seed, device, patch, variants
@@ -87,23 +98,48 @@ class PhotoTask:
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
 
-    def optimiser(self, rate: float) -> torch.optim.Optimizer:
-        """Adam, with a share of the rate for each layer."""
-        groups = [{"params": list(layer.parameters()), "share": rate_share(layer)} for _, layer in layers(self.net)]
-        return torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=self._device.type == "cuda")
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Muon for the autoencoder's hidden layers; Adam for the others, with a share of the rate for each layer."""
+        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
+        groups, matrices = list[dict[str, Any]](), list[Tensor]()
+        for name, layer in layers(self.net):
+            matrices += [layer.weight] if name in hidden else []
+            rest = [layer.bias] if name in hidden else list(layer.parameters())
+            groups.append({"params": rest, "share": rate_share(layer)})
+        adam = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=self._device.type == "cuda")
+        if not matrices:
+            return [adam]
+        if not hasattr(torch.optim, "Muon"):
+            raise ModelError("training photo needs torch 2.9 or later, for its optimiser Muon")
+        return [adam, torch.optim.Muon([{"params": matrices, "share": MUON_SHARE}], lr=rate, weight_decay=0.0)]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
-        if step // POOL_STEPS != self._pool_number:
-            self._pool_number = step // POOL_STEPS
-            fresh = make_pool(self._sources, self._variants, [self._seed, self._pool_number], self._patch)
+        self._fill(step // POOL_STEPS)
+        exact = step >= ROUNDED_FROM * steps
+        set_quantised(self.net, exact)
+        x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
+        warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
+        return x, grey, torch.tensor(warm, device=self._device), exact
+
+    def start(self) -> None:
+        """The linear start, fitted to patches of the first pool."""
+        self._fill(0)
+        start_linear(self.net, draw_patches(self._pool, TRANSFORMED, self._patch, torch.Generator().manual_seed(0))[0])
+
+    def _fill(self, number: int) -> None:
+        """The pool of a number."""
+        if number != self._pool_number:
+            self._pool_number = number
+            fresh = make_pool(self._sources, self._variants, [self._seed, number], self._patch)
             self._pool = [torch.from_numpy(p).to(self._device) for p in fresh]
             if not self._pool:
                 raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
-        set_quantised(self.net, self.rounded or step >= DECAY_FROM * steps)
-        x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
-        warm = 1.0 if self.rounded else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
-        return x, grey, self._split, torch.tensor(warm, device=self._device), self._part != "autoencoder"
+
+    def _objective(self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool) -> dict[str, Tensor]:
+        """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
+            return self.net.objective(x, grey, self._split, anneal, self._part != "autoencoder")
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""
@@ -136,7 +172,7 @@ def train(
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
     steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
-    part: "autoencoder" trains that and the prior alone, at a ninth of the cost; "pixels" the PixelCNN and the decoder's
+    part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
     last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)
@@ -145,6 +181,8 @@ def train(
     if init is not None:
         net.load_state_dict(init)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}
-    task = PhotoTask(net, pictures, validation, seed=seed, device=on, rounded=init is not None, **sizes)
+    task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
+    if init is None:
+        task.start()
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

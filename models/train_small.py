@@ -34,22 +34,22 @@ class SmallTask:
     average = 0.999
 
     def __init__(
-        self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, rounded: bool
+        self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, exported: bool
     ) -> None:
         self.net, self._data, self._batch, self._device = net, data, batch, device
-        self.rounded, self._joint = rounded, joint
+        self.exported, self._joint = exported, joint
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
 
-    def optimiser(self, rate: float) -> torch.optim.Optimizer:
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Adamax."""
-        return torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)
+        return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step. Exported weights stay rounded from the first step on."""
         done = step / steps
-        exact = self.rounded or done >= ROUNDED_FROM
+        exact = self.exported or done >= ROUNDED_FROM
         set_quantised(self.net, exact)
-        joint = self._joint or self.rounded  # a checkpoint brings `rounded` back
+        joint = self._joint or self.exported  # a checkpoint brings `exported` back
         anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
         x = self._data.batch(self._batch, rng).to(self._device)
         return x, torch.tensor(anneal, device=self._device), not joint and done < APART, exact
@@ -133,6 +133,6 @@ def train(
         net.load_state_dict(init)
     elif kin is not None:
         start_from(net, kin)
-    task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, rounded=init is not None)
+    task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

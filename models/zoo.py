@@ -31,6 +31,11 @@ class Entry:
     side: int | None = None
 
     @property
+    def lowest(self) -> int:
+        """The lowest quality: 0 makes placeholders, of pictures of any size."""
+        return 0 if self.side is None else 1
+
+    @property
     def takes_archives(self) -> bool:
         """Whether many pictures go into one file."""
         return self.side is not None
@@ -42,7 +47,7 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("photo", 1, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
+    Entry("photo", 7, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
     Entry("vlae-mnist", 2, 1, "black and white digits, 28x28 (VLAE, statically binarised MNIST)", "binary", 28),
     Entry("vlae-mnist-dynamic", 3, 1, "black and white digits, 28x28 (VLAE, dynamic MNIST)", "binary", 28),
     Entry("vlae-omniglot", 4, 1, "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)", "binary", 28),

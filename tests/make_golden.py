@@ -53,6 +53,7 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
             out[f"{model}-{kind}"] = (one, options)
             out[f"{model}-archive-{kind}"] = (many, options | {"archive": True})
     return out | {
+        "rgb-q0": ("rgb", {"quality": 0}),
         "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}),
         "rgb-lossless": ("rgb", {"lossless": True}),
         "rgb-lossless-q4": ("rgb", {"lossless": True, "quality": 4, "seed": 1}),

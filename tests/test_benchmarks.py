@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 from vlcodec.models.ladder import Shape as LadderShape
 from vlcodec.models.vlae import Shape
@@ -19,7 +19,7 @@ from vlcodec.models.vlae import Shape
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
-agave_study, singles = map(importlib.import_module, ("agave_study", "singles"))
+agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -105,7 +105,8 @@ def test_without_its_tools_jpeg_xl_is_left_out_with_a_note(
 ) -> None:
     monkeypatch.setattr(peers, "_has_jpeg_xl", peers._has_jpeg_xl.__wrapped__)
     monkeypatch.setenv("PATH", os.devnull)
-    assert [*peers.lossless(), *peers.lossy()] == ["PNG", "WebP", "JPEG", "WebP"]
+    avif = ["AVIF"] if features.check("avif") else []
+    assert [*peers.lossless(), *peers.lossy()] == ["PNG", "WebP", "JPEG", "WebP", *avif]
     assert peers.versions()["cjxl"] is None
     assert "JPEG XL is left out" in capsys.readouterr().err
 
@@ -158,13 +159,50 @@ def test_lossless(folder: Path, tmp_path: Path) -> None:
     assert row["bytes"]["vlcodec"] * 8 == pytest.approx(row["bits_per_dim"]["vlcodec"] * 24 * 20 * 3, abs=0.01)
 
 
-def test_lossy(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lossy(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     picture(176, 176).save(folder / "a.png")
     monkeypatch.setattr(lossy, "QUALITIES", (1,))
-    lossy.main([str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"])
-    [row] = json.loads((tmp_path / "a.json").read_text())["pictures"]
-    assert row["peers"].keys() == {"JPEG", "WebP"}
+    monkeypatch.setattr(lossy, "lpips", lambda path: lambda a, b: 1 - common.ms_ssim(a, b))
+    command = [str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"]
+    lossy.main([*command, "--lpips", "metric.onnx"])
+    assert "LPIPS, the smaller the better" in capsys.readouterr().out
+    found = json.loads((tmp_path / "a.json").read_text())
+    [row] = found["pictures"]
+    assert {"JPEG", "WebP"} <= row["peers"].keys() <= {"JPEG", "WebP", "AVIF"}
+    assert row["mean"]["lpips"] == pytest.approx(1 - row["mean"]["ms_ssim"], abs=1e-5)
+    assert found["mean"]["1"]["sample"]["lpips"] == row["sample"]["lpips"]
     assert all(not peer["fits"] or peer["bytes"] <= row["bytes"] for peer in row["peers"].values())
+
+
+def test_the_difference_in_rate_of_two_curves() -> None:
+    """Half the rate everywhere is 50 % less, whatever the points; curves that do not meet have none."""
+    curve = [(0.1 * 2**i, 24.0 + 3 * i + 0.1 * i * i) for i in range(5)]
+    half = [(rate / 2, quality) for rate, quality in curve]
+    assert rd.bd_rate(half, curve) == pytest.approx(-50)
+    assert rd.bd_rate(curve, half[1:4]) == pytest.approx(100, abs=0.1)
+    assert rd.bd_rate(curve, [*curve, (9.0, 20.0)]) == pytest.approx(0)
+    assert math.isnan(rd.bd_rate(curve, [(1.0, 50.0), (2.0, 60.0)]))
+
+
+def test_curves(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(48, 32).save(folder / "a.png")
+    monkeypatch.setattr(rd, "POINTS", 3)
+    rd.main([str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"])
+    found = json.loads((tmp_path / "a.json").read_text())
+    [row] = found["pictures"]
+    assert len(row["curves"]["vlcodec"]) == len(rd.QUALITIES)
+    assert found["bd_rate"].keys() == row["bd_rate"].keys() == row["curves"].keys() - {"vlcodec"}
+
+
+def test_pace(folder: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(24, 20).save(folder / name)
+    pace.main([str(folder), "--out", str(tmp_path / "a.json"), "--pictures", "2"])
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert len(found["pictures"]) == 2
+    assert all(value > 0 for row in found["mean"].values() for value in row.values())
 
 
 def test_speed(folder: Path, tmp_path: Path) -> None:

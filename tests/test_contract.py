@@ -8,7 +8,7 @@ from PIL import Image
 
 from vlcodec.codec.dither import reconstruct
 from vlcodec.codec.interface import Bytes, ImageModel, Ints, Steps
-from vlcodec.codec.latents import dither, grid_shape
+from vlcodec.codec.latents import dither_of, grid_shape
 from vlcodec.codec.stack import Noise, Stack
 from vlcodec.codec.walk import decode, encode
 from vlcodec.models import zoo
@@ -53,7 +53,7 @@ def kinds(entry: zoo.Entry) -> tuple[bool, ...]:
 def latent_blocks(model: ImageModel, picture: Bytes) -> Iterator[tuple[Steps, Ints, Ints]]:
     """At the lowest and the highest quality: the grid's block, its symbols and z."""
     for quality in (1, model.qualities):
-        u = dither(quality, grid_shape(model, *picture.shape[:2]))
+        u = dither_of(model, quality, *picture.shape[:2])
         symbols = model.encode(picture, quality, u)
         yield model.prior(u, quality), symbols, reconstruct(symbols, u)
 
@@ -71,11 +71,11 @@ def pixel_blocks(
 
 
 def test_shapes_and_ranges(model: ImageModel, picture: Bytes) -> None:
-    assert model.posterior == "uniform"
     height, width = picture.shape[:2]
-    u = dither(0, grid_shape(model, height, width))
+    u = dither_of(model, 0, height, width)
+    assert u.any() == (model.posterior == "uniform")
     symbols = model.encode(picture, 1, u)
-    assert symbols.shape == u.shape
+    assert symbols.shape == u.shape == grid_shape(model, height, width)
     assert 0 <= symbols.min() <= symbols.max() <= 255
     assert np.array_equal(symbols, model.encode(picture, 1, u))
     mean = model.mean_image(model.decode(reconstruct(symbols, u), 1), height, width)

@@ -63,14 +63,15 @@ def test_bytes_after_the_end(made: Callable[[bool], bytes], lossless: bool, more
 
 @pytest.mark.parametrize("mask", [0x01, 0x10, 0x80, 0xFF])
 def test_damage_behind_a_sound_checksum_of_a_lossless_file(made: Callable[[bool], bytes], mask: int) -> None:
-    """As if the writer had been damaged: the stacks' ends and the pixels' checksums still stand guard."""
+    """As if the writer had been damaged: the stacks' ends and the pixels' checksums still stand guard. (The seed is
+    there for what is regenerated: another one still gives the true picture.)"""
     data = made(True)
     for place in range(len(data) - 4):
         try:
             image = vlcodec.decompress(sealed(altered(data, place, mask)))
         except VlcodecError:
             continue
-        pytest.fail(f"byte {place} altered by {mask:#x} gave a picture: {image}")
+        assert image.tobytes() == PICTURE.tobytes(), f"byte {place} altered by {mask:#x} gave another picture"
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80])
@@ -91,8 +92,12 @@ def test_damage_behind_a_sound_checksum_of_a_lossy_file(made: Callable[[bool], b
     [
         ({"model_id": 77}, ModelError, "needs model number 77, which this vlcodec does not have"),
         ({"digest": b"\0\1"}, ModelError, r"made with other weights of model photo \(0001; installed are "),
-        ({"quality": 0}, FormatError, "model photo has qualities 1 to 4, not 0"),
-        ({"quality": 5}, FormatError, "model photo has qualities 1 to 4, not 5"),
+        (
+            {"quality": 0},
+            FormatError,
+            "a placeholder|the latents' stack must be empty",
+        ),
+        ({"quality": 5}, FormatError, "model photo has qualities 0 to 4, not 5"),
     ],
 )
 def test_headers_that_ask_for_something_else(

@@ -274,11 +274,11 @@ def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatc
 def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder: Path) -> None:
     """A checkpoint brings back that the weights are rounded, into a task that was made without them."""
     task = train_small.SmallTask(
-        random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, rounded=False
+        random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, exported=False
     )
     _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal) < 1, apart, exact) == (True, True, False)
-    task.rounded = True
+    task.exported = True
     _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal), apart, exact) == (1.0, False, True)
 

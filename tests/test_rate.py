@@ -108,7 +108,7 @@ def test_the_ledger_adds_up() -> None:
     assert 8 * r.lossy_bytes < r.latents_written + 8 * 20
     assert r.elbo == r.latents_kl + r.pixels
     assert r.overhead == 8 * r.lossless_bytes - r.elbo
-    assert r.latents_naive == pytest.approx(r.latents_kl + 4 * 3 * 4 * 48)
+    assert r.latents_naive == r.latents_kl  # rounded latents have no place in their cells
 
     mean = vlcodec.decompress(vlcodec.compress(Image.fromarray(picture), quality=1), decode="mean")
     error = np.square(np.asarray(mean).astype(float) - picture).mean()

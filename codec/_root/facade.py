@@ -66,7 +66,7 @@ def models() -> list[dict[str, Any]]:
             "id": entry.id,
             "digest": zoo.digest(entry.name).hex(),
             "bytes": entry.path.stat().st_size,
-            "qualities": list(range(1, entry.qualities + 1)),
+            "qualities": list(range(entry.lowest, entry.qualities + 1)),
             "description": entry.description,
         }
         for entry in zoo.ENTRIES

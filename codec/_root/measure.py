@@ -56,12 +56,13 @@ def rate(
     lossless, sizes = container.pack(file), container.sizes(file)
     lossy = container.pack(lossy_part(file))
     grid = latents.grid_shape(net, header.height, header.width)
+    place_bits = np.log2(latents.DITHER_VALUES) if net.posterior == "uniform" else 0.0  # in its cell, without dither
     return ledger.RateReport(
         width=header.width,
         height=header.height,
         channels=1 if header.grey else 3,
         quality=header.quality,
-        latents_naive=kl + float(np.log2(latents.DITHER_VALUES) * np.prod(grid)),
+        latents_naive=kl + float(place_bits * np.prod(grid)),
         latents_kl=kl,
         pixels=given,
         elbo=kl + given,
@@ -82,7 +83,7 @@ def _promised(net: ImageModel, picture: Picture, header: container.Header, seed:
     from vlcodec.codec import dither, latents, pixels
     from vlcodec.codec import rate as ledger
 
-    u = latents.dither(seed, latents.grid_shape(net, header.height, header.width))
+    u = latents.dither_of(net, seed, header.height, header.width)
     symbols = net.encode(picture.pixels, header.quality, u)
     fz, given = net.decode(dither.reconstruct(symbols, u), header.quality), 0.0
     for _, first, rows in pixels.bands(header.height):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from vlcodec import placeholder
 from vlcodec.codec import container
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
 from vlcodec.models import zoo
@@ -36,7 +37,8 @@ def compress(
 
     Args:
         image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
-        quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is.
+        quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
+            placeholder of at most 40 bytes (a little more with a long seed).
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
         device: "auto", "cpu" or "cuda".
@@ -49,7 +51,8 @@ def compress(
     picture = images.load(image)
     picture, net, header = prepare(picture, model, lossless, quality, seed, threshold, device)
     with memory():
-        return container.pack(write(net, picture, header, progress))
+        made = placeholder.write(net, picture, header) if header.quality == placeholder.QUALITY else None
+        return container.pack(made or write(net, picture, header, progress))
 
 
 def decompress(
@@ -64,7 +67,7 @@ def decompress(
 
     Args:
         decode: for lossy files, "sample" (the default) draws the pixels from p(x | z) with the file's seed, "mean"
-            gives the mean image. "mean" of a lossless file is its preview.
+            gives the mean image. "mean" of a lossless file is its preview. A placeholder has the mean image alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
 
     Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
@@ -79,12 +82,13 @@ def decompress(
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
     net = model_of(header, device)
     with memory():
-        fz = _features(net, file, progress)
-        if decode == "mean":
-            pixels = net.mean_image(fz, header.height, header.width)
+        if header.quality == placeholder.QUALITY:
+            pixels = placeholder.read(net, file)
+        elif decode == "mean":
+            pixels = net.mean_image(_features(net, file, progress), header.height, header.width)
         else:
             regenerate = decode == "sample" or not header.lossless
-            pixels = _bands(net, fz, file, drawn if regenerate else None, progress)
+            pixels = _bands(net, _features(net, file, progress), file, drawn if regenerate else None, progress)
         if header.grey:
             pixels[...] = pixels[..., 1:2]
         return images.to_image(pixels, header.grey)
@@ -129,8 +133,10 @@ def prepare(
     entry = zoo.by_name(model)
     if quality is None:
         quality = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], entry.qualities)
-    if not 1 <= quality <= entry.qualities:
-        raise ModelError(f"model {model} has qualities 1 to {entry.qualities}, not {quality}")
+    if not entry.lowest <= quality <= entry.qualities:
+        raise ModelError(f"model {model} has qualities {entry.lowest} to {entry.qualities}, not {quality}")
+    if quality == placeholder.QUALITY and lossless:
+        raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
     picture = fit(picture, entry, threshold)
     height, width, _ = picture.pixels.shape
     digest = zoo.digest(model)[:2]
@@ -143,6 +149,8 @@ def model_of(header: container.Header, device: str) -> ImageModel:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
     entry = zoo.by_id(header.model_id)
     net = installed(header.model_id, header.digest, header.quality, device)
+    if header.quality == placeholder.QUALITY and header.lossless:
+        raise FormatError("a placeholder (quality 0) must be a lossy file")
     if entry.side is not None and (header.width, header.height) != (entry.side, entry.side):
         raise FormatError(f"model {entry.name} makes pictures of {entry.side} x {entry.side} alone")
     if entry.family == "binary" and not header.grey:
@@ -155,7 +163,7 @@ def write(net: ImageModel, picture: Picture, header: container.Header, progress:
     """A picture as a file's parts."""
     from vlcodec.codec import dither, latents, pixels
 
-    u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))
+    u = latents.dither_of(net, header.seed, header.height, header.width)
     symbols = net.encode(picture.pixels, header.quality, u)
     stack = latents.write_latents(net, symbols, u, header.quality, tick(progress, "latents", 0, 1))
     bands = []
@@ -171,7 +179,7 @@ def _features(net: ImageModel, file: container.File, progress: Progress | None) 
     from vlcodec.codec import latents
 
     header = file.header
-    u = latents.dither(header.seed, latents.grid_shape(net, header.height, header.width))
+    u = latents.dither_of(net, header.seed, header.height, header.width)
     z = latents.read_latents(net, file.latents, u, header.quality, tick(progress, "latents", 0, 1))
     return net.decode(z, header.quality)
 

@@ -40,8 +40,8 @@ def installed(model_id: int, digest: bytes, quality: int, device: str) -> Model:
             f"the file was made with other weights of model {entry.name} ({digest.hex()}; "
             f"installed are {present.hex()})"
         )
-    if not 1 <= quality <= entry.qualities:
-        raise FormatError(f"model {entry.name} has qualities 1 to {entry.qualities}, not {quality}")
+    if not entry.lowest <= quality <= entry.qualities:
+        raise FormatError(f"model {entry.name} has qualities {entry.lowest} to {entry.qualities}, not {quality}")
     return zoo.load(entry.name, device_of(device))
 
 

@@ -112,6 +112,8 @@ def _small(
     weights: dict[str, Any] = {}
     if init is not None:
         name = read_weights(init)[1].get("name", model)
+        if zoo.by_name(name).family == "binary":
+            raise ModelError(f"model {model} takes nothing from weights of {name}: photo's or its own serve")
         found = weights_of(init, zoo.by_name(name).family)
         own = name == model
         weights["init" if own else "kin"] = {k: v for k, v in found.items() if own or k.startswith("pixels.")}

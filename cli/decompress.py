@@ -67,7 +67,8 @@ def decompress(
         files.write(target, png_bytes(image), force)
         if quiet:
             return
-        kind = decode or ("lossless" if header["lossless"] else "sample")
+        usual = "lossless" if header["lossless"] else "sample"
+        kind = "mean" if header["quality"] == 0 else decode or usual
         if as_json:
             size = {"width": image.width, "height": image.height, "mode": image.mode}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})

@@ -1,9 +1,11 @@
 """Quality 0: placeholders of at most 40 bytes, recognisable, of every size and kind."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ok
 from PIL import Image
 
 import vlcodec
@@ -58,6 +60,12 @@ def test_a_long_seed_takes_its_bytes(photograph: Photograph) -> None:
     data = vlcodec.compress(photograph("cat", 80, 90), quality=0, seed=2**64 - 1)
     assert vlcodec.info(data)["seed"] == 2**64 - 1
     assert len(data) <= BYTES
+
+
+def test_the_command_says_that_it_is_the_mean_image(tmp_path: Path, photograph: Photograph) -> None:
+    photograph("cat", 20, 30).save(tmp_path / "a.png")
+    ok("compress", "a.png", "-q", "0", cwd=tmp_path)
+    assert ok("decompress", "a.vlz", cwd=tmp_path).endswith("RGB, mean\n")
 
 
 def test_what_is_refused(photograph: Photograph) -> None:

@@ -1,7 +1,7 @@
 """Training of `photo`: patches of widened pictures, AGAVE's objective, and rounding simulated at the end.
 
-The autoencoder begins as a linear transform coder (`klt`), and its hidden layers are trained by Muon. Rounding is
-simulated (`exact.set_quantised`) in the last steps, so that what is exported is what was trained.
+The autoencoder begins as a linear transform coder (`klt`); large matrices are trained by Muon. Rounding is simulated
+(`exact.set_quantised`) in the last steps, so that what is exported is what was trained.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
 FULL_RATE_INPUTS = 256
 MUON_SHARE = 2.0  # of the learning rate
-HIDDEN = 64  # inputs and outputs of a layer that Muon trains, at least
+HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 Part = Literal["all", "autoencoder", "pixels"]
@@ -39,9 +39,9 @@ def rate_share(layer: Layer) -> float:
 
 
 def is_hidden(name: str, layer: Layer) -> bool:
-    """Whether Muon trains a layer: large matrices of the autoencoder and its prior, but for those at the latents."""
+    """Whether Muon trains a layer: large matrices, but for those at the latents."""
     at_latents = name.startswith("decoder.enter.") or layer.precise
-    return not name.startswith("pixels.") and not at_latents and min(layer.weight.shape) >= HIDDEN
+    return not at_latents and min(layer.weight.shape) >= HIDDEN
 
 
 def split_batch(batch: int) -> list[tuple[int, int]]:
@@ -99,7 +99,7 @@ class PhotoTask:
             parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Muon for the autoencoder's hidden layers; Adam for the others, with a share of the rate for each layer."""
+        """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
         hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
         groups, matrices = list[dict[str, Any]](), list[Tensor]()
         for name, layer in layers(self.net):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,21 @@ class Steps(Protocol):
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """The encoder's walk over known symbols (block's shape): one network pass, then LAST step first."""
+
+
+@runtime_checkable
+class Adaptive(Steps, Protocol):
+    """A block whose model is fitted to its symbols: by numbers in [0, 255] that are coded before them."""
+
+    @property
+    def numbers(self) -> int:
+        """How many."""
+
+    def adapt(self, symbols: Ints) -> Ints:
+        """The numbers for these symbols (block's shape), in use from now on; none where they would not pay."""
+
+    def use(self, numbers: Ints) -> None:
+        """Use (numbers,) from now on."""
 
 
 class Source(Protocol):

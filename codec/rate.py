@@ -86,7 +86,8 @@ class RateReport:
     latents_kl: -log2 of the prior's mass on the cells of the file's own latents: KL(q || p) in expectation.
     latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell; of a
     rounded posterior no more than the KL.
-    pixels: -log2 p(x | z). elbo: latents_kl + pixels, that is -ELBO. overhead: of the lossless file over it.
+    pixels: -log2 p(x | z). correction: of these, what the numbers take that fit the model to each band (two-part code).
+    elbo: latents_kl + pixels, that is -ELBO. overhead: of the lossless file over it.
     likelihood: importance-sampled with so many samples, smaller than -ELBO, and not reached by a file.
     """
 
@@ -97,6 +98,7 @@ class RateReport:
     latents_naive: float
     latents_kl: float
     pixels: float
+    correction: float
     elbo: float
     likelihood: float | None
     samples: int
@@ -120,6 +122,7 @@ class RateReport:
             ("latents, KL", self.latents_kl),
             ("latents, written", self.latents_written),
             ("pixels given latents", self.pixels),
+            *([("of it, correction", self.correction)] if self.correction else []),
             ("pixels, written", self.pixels_written),
             ("header and checksums", self.header_bits),
             ("-ELBO (KL + pixels)", self.elbo),

@@ -54,7 +54,7 @@ def _slopes() -> Ints:
 
 
 @cache
-def _variances() -> Ints:
+def scale_variances() -> Ints:
     """pi^2/3 scale^2 of each scale index, in levels^2 with VARIANCE_SHIFT fractional bits (at least 1)."""
     unit = (1 << VARIANCE_SHIFT) * 32_898_681 * SCALE_LOW.numerator**2 // (10_000_000 * SCALE_LOW.denominator**2)
     return exp_table(Fraction(2, SCALE_UNIT), SCALE_COUNT, Fraction(0), unit)
@@ -64,8 +64,8 @@ def scaled_counts(cumulative: Ints) -> Ints:
     """(n, A + 1) increasing cdf values -> (n, A) counts in proportion, summing to exactly 2^24 - A."""
     low, high = cumulative[:, :1], cumulative[:, -1:]
     target = (1 << TABLE_BITS) - (cumulative.shape[1] - 1)
-    counts: Ints = np.diff((cumulative - low) * target // (high - low))
-    return counts
+    scaled: Ints = (cumulative - low) * target // (high - low)
+    return scaled[:, 1:] - scaled[:, :-1]
 
 
 def mixture_weights(logit: Ints) -> Ints:
@@ -74,6 +74,12 @@ def mixture_weights(logit: Ints) -> Ints:
     w: Ints = (e << WEIGHT_BITS) // e.sum(1, keepdims=True)
     w[:, 0] += (1 << WEIGHT_BITS) - w.sum(1)
     return w
+
+
+def mixture_mean(logit: Ints, centre: Ints) -> Ints:
+    """`LogisticMixture.mean`, without the mixture's tables."""
+    total: Ints = (mixture_weights(logit) * centre).sum(1)
+    return total >> WEIGHT_BITS
 
 
 class Ordered:
@@ -113,6 +119,11 @@ class LogisticMixture(Ordered):
         self._slope = _slopes()[scale].T[:, :, None].copy()
         self._offset = (centre - FINE * self.low + FINE // 2).T[:, :, None].copy()  # of the edge below symbol 0
 
+    def mean(self) -> Ints:
+        """(n,) in 1/32 level, rounded down, of the components before they are cut off at the outermost levels."""
+        total: Ints = (self._weight[:, :, 0] * self.centre.T).sum(0)
+        return total >> WEIGHT_BITS
+
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
         argument = edges * FINE - self._offset  # (K, n, m) in 1/32 level
@@ -132,7 +143,7 @@ class LogisticMixture(Ordered):
 
 def variances(scale: Ints) -> Ints:
     """Of logistics with these scale indices, in whole levels^2, at least 1."""
-    whole: Ints = np.maximum(_variances()[scale] >> VARIANCE_SHIFT, 1)
+    whole: Ints = np.maximum(scale_variances()[scale] >> VARIANCE_SHIFT, 1)
     return whole
 
 
@@ -143,11 +154,11 @@ def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
     narrower, and heavier where the two agree. Its uniform floor is next to nothing: what protects a coded
     symbol would draw a wild pixel in ten thousand. Integers throughout.
     """
-    own, other = _variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
+    own, other = scale_variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
     total = own + other
     distance = mean[:, None] - d.centre
     narrowed = own - (own * ((own << 20) // total) >> 20)  # own (1 - own / total), within 63 bits
-    scale = np.maximum(np.searchsorted(_variances(), narrowed, "right") - 1, 0)
+    scale = np.maximum(np.searchsorted(scale_variances(), narrowed, "right") - 1, 0)
     mismatch = (distance * distance << (VARIANCE_SHIFT - 6)) // total  # 1/32 nat: distance^2 / (2 total)
     logit = d.logit - mismatch - 2 * (d.scale - scale)
     return LogisticMixture(logit, d.centre + distance * own // total, scale, GUIDED_FLOOR_SHIFT)

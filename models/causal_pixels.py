@@ -104,10 +104,10 @@ class PixelDecoder(nn.Module):
 
     def past(self, x: Tensor, left: Tensor, up: Tensor, base: Tensor, mean: Tensor) -> Tensor:
         """(..., PAST): what later positions see of a position, once its pixel is known."""
-        across, down = FINE * (x - left), FINE * (x - up)
-        parts = [x, torch.full_like(x[..., :1], UNIT), self.noise(across), self.noise(down), self.edge(across)]
-        parts += [self.edge(down), self.error(FINE * x - base), self.noise(FINE * x - FINE // MEAN_UNIT * mean)]
-        return torch.cat(parts, -1)
+        steps = FINE * torch.cat((x - left, x - up), -1)
+        one = torch.full_like(x[..., :1], UNIT)
+        error, off = self.error(FINE * x - base), self.noise(FINE * x - FINE // MEAN_UNIT * mean)
+        return torch.cat((x, one, self.noise(steps), self.edge(steps), error, off), -1)
 
     def own(self, base: Tensor, fz: Tensor) -> Tensor:
         """(..., own): what a position sees of itself before its pixel is known."""

@@ -52,8 +52,8 @@ class Shape:
     pixel_depth: int = 5
     pixel_hidden: int = 48
     mixtures: int = 4
-    aux_sigma: tuple[float, ...] = (13.0, 10.0, 7.6, 5.7)
-    kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 2.7)
+    aux_sigma: tuple[float, ...] = (13.0, 10.0, 7.6, 5.0)
+    kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 1.8)
 
 
 class Encoder(nn.Module):

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from vlcodec.codec.dither import CENTRE, quantise, reconstruct
 from vlcodec.codec.interface import Bytes, Ints, Steps
-from vlcodec.models.blocks import LatentBlock, PixelBlock, to_numpy
+from vlcodec.models.blocks import LatentBlock, to_numpy
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, ORDER, centred
+from vlcodec.models.corrected import CorrectedBlock
 from vlcodec.models.exact import exact_inference
 from vlcodec.models.grid import STRIDE, GridAgave
+from vlcodec.models.pixel_block import PixelBlock
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
@@ -84,9 +86,11 @@ class PhotoModel:
         return image
 
     def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
-        """One band of pixels given f(z); guided for sampling."""
-        full = self.render(fz, first_row, rows, width)
-        return PixelBlock(self.net.pixels, full[None], grey, fz.guide if guided else None)
+        """One band of pixels given f(z); guided for sampling, and then never corrected."""
+        full = self.render(fz, first_row, rows, width)[None]
+        return (
+            PixelBlock(self.net.pixels, full, grey, fz.guide) if guided else CorrectedBlock(self.net.pixels, full, grey)
+        )
 
     def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
         """(rows, W, 3) uint8 -> (rows, W, 1 or 3, 1): G, R, B, or the one channel of a grey picture."""

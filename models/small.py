@@ -18,11 +18,12 @@ from vlcodec.codec.interface import Bytes, Distribution, Ints, Step, Steps
 from vlcodec.codec.stack import Likeliest
 from vlcodec.codec.tables import GaussianGrid, LogisticMixture, variances
 from vlcodec.codec.walk import decode
-from vlcodec.models.blocks import PixelBlock, to_numpy
+from vlcodec.models.blocks import to_numpy
 from vlcodec.models.causal_pixels import COLOURS, MEAN_UNIT, ORDER, centred
 from vlcodec.models.exact import exact_inference
 from vlcodec.models.golden import both_walks
 from vlcodec.models.ladder import SIDE, LadderAgave
+from vlcodec.models.pixel_block import PixelBlock
 from vlcodec.models.posterior import CELLS, Kind
 
 

@@ -47,7 +47,7 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("photo", 7, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
+    Entry("photo", 8, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
     Entry("vlae-mnist", 2, 1, "black and white digits, 28x28 (VLAE, statically binarised MNIST)", "binary", 28),
     Entry("vlae-mnist-dynamic", 3, 1, "black and white digits, 28x28 (VLAE, dynamic MNIST)", "binary", 28),
     Entry("vlae-omniglot", 4, 1, "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)", "binary", 28),

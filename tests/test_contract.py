@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from vlcodec.codec.dither import reconstruct
-from vlcodec.codec.interface import Bytes, ImageModel, Ints, Steps
+from vlcodec.codec.interface import Adaptive, Bytes, ImageModel, Ints, Steps
 from vlcodec.codec.latents import dither_of, grid_shape
 from vlcodec.codec.stack import Noise, Stack
 from vlcodec.codec.walk import decode, encode
@@ -110,6 +110,9 @@ def test_pixels_round_trip(
 ) -> None:
     for block, symbols in pixel_blocks(model, picture, bands, kinds):
         check_round_trip(block, symbols)
+        if isinstance(block, Adaptive):
+            block.use(np.random.default_rng(0).integers(0, 256, block.numbers))
+            check_round_trip(block, symbols)
 
 
 def test_sampling_is_decoding(  # type: ignore[no-untyped-def]

@@ -19,7 +19,7 @@ from vlcodec import facade
 from vlcodec.codec import container
 from vlcodec.codec.errors import FormatError, ImageError, ModelError
 from vlcodec.codec.image import png_bytes
-from vlcodec.models import blocks, exact, zoo
+from vlcodec.models import exact, pixel_block, zoo
 from vlcodec.models.export import load_file
 from vlcodec.models.photo import golden_picture
 
@@ -297,7 +297,7 @@ def test_the_same_bits_in_float64(expected: tuple[bytes, ...], monkeypatch: pyte
 
 def test_the_same_bits_in_other_pieces(expected: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "TILE_VALUES", 5000)
-    monkeypatch.setattr(blocks, "STRIP_PIXELS", 100)
+    monkeypatch.setattr(pixel_block, "STRIP_PIXELS", 100)
     monkeypatch.setattr("vlcodec.models.photo.STRIP_ROWS", 4)
     assert everything() == expected
 

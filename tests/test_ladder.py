@@ -22,12 +22,12 @@ from vlcodec.codec.stack import Stack
 from vlcodec.codec.walk import decode
 from vlcodec.models import cifar10, train_small
 from vlcodec.models import train as loop
-from vlcodec.models.blocks import PixelBlock
 from vlcodec.models.causal_pixels import centred
 from vlcodec.models.exact import exact_inference, layers, set_quantised
 from vlcodec.models.export import freeze_from, integer_tensors
 from vlcodec.models.ladder import LadderAgave, Shape
 from vlcodec.models.masked import gate
+from vlcodec.models.pixel_block import PixelBlock
 from vlcodec.models.small import SmallModel, golden_pictures
 
 SMALL: dict[str, Any] = {

@@ -14,9 +14,9 @@ import vlcodec
 from vlcodec.codec.rate import bits, log_mean, mixture_bits
 from vlcodec.codec.stack import split_digits
 from vlcodec.codec.tables import LogisticMixture
-from vlcodec.models.blocks import PixelBlock
 from vlcodec.models.mixture import nats
 from vlcodec.models.photo import PhotoModel, golden_picture
+from vlcodec.models.pixel_block import PixelBlock
 
 
 def mixtures(n: int, seed: int = 0) -> LogisticMixture:

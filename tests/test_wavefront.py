@@ -7,10 +7,11 @@ import pytest
 
 from vlcodec.codec.interface import Ints, Steps
 from vlcodec.codec.latents import dither
-from vlcodec.models import blocks, exact
-from vlcodec.models.blocks import LatentBlock, PixelBlock
+from vlcodec.models import exact, pixel_block
+from vlcodec.models.blocks import LatentBlock
 from vlcodec.models.masked import FIRST, NEAR
 from vlcodec.models.photo import PhotoModel
+from vlcodec.models.pixel_block import PixelBlock
 from vlcodec.models.wavefront import fronts, steps_of
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (9, 2), (2, 9)]
@@ -42,7 +43,7 @@ def test_backwards(height: int, width: int) -> None:
     assert [(at.step, at.index.tolist()) for at in fronts(height, width, reverse=True)] == forward[::-1]
 
 
-def pixel_block(model: PhotoModel, height: int, width: int, grey: bool) -> tuple[PixelBlock, Ints]:
+def block_of(model: PhotoModel, height: int, width: int, grey: bool) -> tuple[PixelBlock, Ints]:
     rng = np.random.default_rng(height * width)
     grid = (-(-height // 16), -(-width // 16), 4)
     fz = model.decode(rng.integers(-400, 400, grid), 1)
@@ -56,10 +57,10 @@ def test_pixels_one_by_one_and_all_at_once(
     tiny: PhotoModel, check_round_trip: RoundTrip, height: int, width: int, grey: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit for bit, whatever the strips of the pass over the whole and the tiles within."""
-    block, symbols = pixel_block(tiny, height, width, grey)
+    block, symbols = block_of(tiny, height, width, grey)
     whole = check_round_trip(block, symbols)
     for strip, tile in ((1, 1 << 23), (3 * width, 1), (2 * width, 700)):
-        monkeypatch.setattr(blocks, "STRIP_PIXELS", strip)
+        monkeypatch.setattr(pixel_block, "STRIP_PIXELS", strip)
         monkeypatch.setattr(exact, "TILE_VALUES", tile)
         assert check_round_trip(block, symbols) == whole
 
@@ -86,10 +87,10 @@ def test_strips_do_not_fall_together_with_anything(
     tiny: PhotoModel, check_round_trip: RoundTrip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables of a band do not depend on where its strips begin, and the picture outside counts as zero, not as bias."""
-    block, symbols = pixel_block(tiny, 13, 6, False)
+    block, symbols = block_of(tiny, 13, 6, False)
     lengths = set()
     for rows in range(1, 14):
-        monkeypatch.setattr(blocks, "STRIP_PIXELS", 6 * rows)
+        monkeypatch.setattr(pixel_block, "STRIP_PIXELS", 6 * rows)
         lengths.add(check_round_trip(block, symbols))
     assert len(lengths) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -45,10 +46,10 @@ def rate(
     picture, net, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
     with memory():
         file = write(net, picture, header, progress)
-        kl, given = _promised(net, picture, header, seed)
+        kl, given, told = _promised(net, picture, header, seed)
         totals = []
         for sample in range(samples):
-            totals.append(sum(_promised(net, picture, header, sample)))
+            totals.append(sum(_promised(net, picture, header, sample)[:2]))
             if progress is not None:
                 progress("samples", sample + 1, samples)
         mean = images.load(decompress(container.pack(file), decode="mean", device=device)).pixels
@@ -65,6 +66,7 @@ def rate(
         latents_naive=kl + float(place_bits * np.prod(grid)),
         latents_kl=kl,
         pixels=given,
+        correction=told,
         elbo=kl + given,
         likelihood=ledger.log_mean(totals) if totals else None,
         samples=samples,
@@ -78,18 +80,22 @@ def rate(
     )
 
 
-def _promised(net: ImageModel, picture: Picture, header: container.Header, seed: int) -> tuple[float, float]:
-    """Bits that the model promises for latents and pixels with the dither of a seed."""
+def _promised(net: ImageModel, picture: Picture, header: container.Header, seed: int) -> tuple[float, float, float]:
+    """Bits that the model promises for latents and pixels with the dither of a seed, and those of the pixels' that the
+    bands' corrections take.
+    """
     from vlcodec.codec import dither, latents, pixels
     from vlcodec.codec import rate as ledger
 
     u = latents.dither_of(net, seed, header.height, header.width)
     symbols = net.encode(picture.pixels, header.quality, u)
-    fz, given = net.decode(dither.reconstruct(symbols, u), header.quality), 0.0
+    fz, given, told = net.decode(dither.reconstruct(symbols, u), header.quality), 0.0, 0.0
     for _, first, rows in pixels.bands(header.height):
         part = net.to_symbols(picture.pixels[first : first + rows], header.grey)
-        given += ledger.bits(net.pixels(fz, first, rows, header.width, header.grey), part)
-    return ledger.bits(net.prior(u, header.quality), symbols), given
+        steps = net.pixels(fz, first, rows, header.width, header.grey)
+        told += sum(len(numbers) * math.log2(d.radix[0]) for d, numbers in pixels.told(steps, part))
+        given += ledger.bits(steps, part)
+    return ledger.bits(net.prior(u, header.quality), symbols), given + told, told
 
 
 def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, Any]]:

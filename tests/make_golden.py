@@ -22,7 +22,9 @@ FOLDER = Path(__file__).with_name("golden")
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Colour, grey, two bands, and the smallest; black and white and small, one and many of them in a column."""
+    """Colour, grey, two bands, grain that foretells itself, and the smallest; black and white and small, one and many of
+    them in a column.
+    """
     scene = golden_picture()  # (40, 56, 3)
     r, c = np.indices((530, 3))
     tall = ((r * 7 + c * 50) % 251 + (r * r * 31 + c * 17) % 5).astype(np.uint8)
@@ -30,12 +32,23 @@ def pictures() -> dict[str, Image.Image]:
         "rgb": Image.fromarray(scene),
         "grey": Image.fromarray(np.ascontiguousarray(scene[:, :, 0])),
         "tall": Image.fromarray(tall),
+        "grain": Image.fromarray(grain()),
         "dot": Image.fromarray(scene[:1, :1]),
         "disc": Image.fromarray(binary.golden_pictures()[0]),
         "many": column(np.concatenate([np.roll(binary.golden_pictures(), n, 2) for n in range(10)])),
         "small": Image.fromarray(small.golden_pictures()[0]),
         "smalls": column(np.concatenate([np.roll(small.golden_pictures(), n, 2) for n in range(8)])),
     }
+
+
+def grain() -> Any:
+    """(64, 64, 3) uint8: noise in which each pixel follows the one two to its left."""
+    r, c, k = np.indices((64, 64, 3))
+    noise = (((r * 57 + c * 131 + k * 17 + 1) * 2654435761) >> 13) % 64
+    noise = ((noise * 2246822519 + r * 97 + c * 61) >> 7) % 64
+    for j in range(2, 64):
+        noise[:, j] = (noise[:, j] + 3 * noise[:, j - 2]) // 4 + 8
+    return (64 + noise).astype(np.uint8)
 
 
 def column(pictures: Any) -> Image.Image:
@@ -60,6 +73,7 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
         "grey-q3": ("grey", {"quality": 3}),
         "grey-lossless": ("grey", {"lossless": True}),
         "tall-lossless": ("tall", {"lossless": True}),
+        "grain-lossless": ("grain", {"lossless": True}),
         "dot-q1": ("dot", {"quality": 1}),
         "dot-lossless": ("dot", {"lossless": True}),
     }

@@ -35,6 +35,7 @@ def test_there_are_files_of_every_kind() -> None:
     assert {p.stem for p in FOLDER.glob("*.vlz")} == GOLDEN.keys()
     kinds = {(e["picture"], e["options"].get("lossless", False)) for e in GOLDEN.values()}
     assert kinds >= {("rgb.png", False), ("rgb.png", True), ("grey.png", False), ("grey.png", True), ("tall.png", True)}
+    assert ("grain.png", True) in kinds  # its band is corrected
     assert {e["options"].get("quality") for e in GOLDEN.values()} >= {1, 2, 3, 4}
     of_one_size = {
         (e["options"].get("model"), e["options"].get("archive", False), e["options"].get("lossless"))

@@ -22,8 +22,8 @@ FOLDER = Path(__file__).with_name("golden")
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Colour, grey, two bands, grain that foretells itself, and the smallest; black and white and small, one and many of
-    them in a column.
+    """Colour, grey, two bands, grain whose band is corrected, and the smallest; black and white and small, one and many
+    of them in a column.
     """
     scene = golden_picture()  # (40, 56, 3)
     r, c = np.indices((530, 3))

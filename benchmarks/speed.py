@@ -32,6 +32,7 @@ from vlcodec.codec.stack import split_digits
 from vlcodec.codec.walk import decode
 from vlcodec.models import zoo
 from vlcodec.models.photo import PhotoModel
+from vlcodec.models.pixel_block import PixelBlock
 
 
 class Known:
@@ -81,8 +82,9 @@ def measure(net: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tu
             torch.cuda.synchronize()
 
     def over_bands(walk: Callable[[Steps, Ints], Any]) -> None:
+        """Without the band's correction, whose fit is no part of a pass."""
         for symbols, first, rows in bands:
-            walk(net.pixels(fz, first, rows, width, source.grey), symbols)
+            walk(PixelBlock(net.net.pixels, net.render(fz, first, rows, width)[None], source.grey), symbols)
 
     parts: dict[str, Callable[[], Any]] = {
         "compress --lossless": lambda: vlcodec.compress(picture, lossless=True, device=device),

@@ -282,8 +282,8 @@ class Layer(nn.Module):
             raise RuntimeError("step walks frozen layers: load integers first")
         weight, bias, multiplier = self._frozen
         y = torch.addmm(bias, columns.to(weight.dtype), weight)
-        y.mul_(multiplier).round_()
-        return torch.clamp(y.to(torch.float32), self.low, self.high)
+        y = y.mul_(multiplier).round_().to(torch.float32)
+        return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
 
     def part(self, columns: Tensor, inputs: slice, outputs: slice) -> Tensor:
         """`step` of some outputs, from some inputs (n, len(inputs)); what the other inputs would add is left out."""

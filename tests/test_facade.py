@@ -95,7 +95,7 @@ def test_a_picture_from_anywhere_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_defaults(lossless: bool) -> None:
     header = container.read_header(vlcodec.compress(PICTURE, lossless=lossless))
     assert header == container.Header(
-        model_id=7,
+        model_id=zoo.by_name("photo").id,
         digest=zoo.digest("photo")[:2],
         width=28,
         height=24,

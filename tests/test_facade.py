@@ -218,7 +218,7 @@ def test_models() -> None:
         ("vlae-caltech101", 5, [1]),
         ("agave-cifar10", 6, [1]),
     ]
-    assert (entry["name"], entry["id"], entry["qualities"]) == ("photo", 7, [0, 1, 2, 3, 4])
+    assert (entry["name"], entry["id"], entry["qualities"]) == ("photo", 8, [0, 1, 2, 3, 4])
     assert entry["bytes"] == zoo.by_name("photo").path.stat().st_size
     assert bytes.fromhex(entry["digest"]) == zoo.digest("photo")
 

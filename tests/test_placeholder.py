@@ -11,7 +11,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.codec import container
 from vlcodec.codec.errors import FormatError, ModelError
-from vlcodec.placeholder import BYTES, SIDES
+from vlcodec.placeholder import BYTES, SIDES, TRIES
 
 Photograph = Callable[[str, int, int], Image.Image]
 
@@ -43,13 +43,13 @@ def test_sizes_and_modes(height: int, width: int, mode: str) -> None:
     assert (back.mode, back.size) == (mode, (width, height))
 
 
-def test_it_is_as_large_as_fits(photograph: Photograph) -> None:
-    """A flat picture is coded whole; noise is coded small. The choice is the same every time, whatever the decoding."""
+def test_it_is_about_as_large_as_fits(photograph: Photograph) -> None:
+    """A flat picture is coded large; noise is coded small. The choice is the same every time, whatever the decoding."""
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
     flat, wild = (vlcodec.compress(Image.fromarray(p), quality=0) for p in (noise // 200 * 0 + 90, noise))
     sides = [container.unpack(data).latents[0] for data in (flat, wild)]
-    assert sides[0] == SIDES[0]
-    assert sides[1] < SIDES[0]
+    assert sides[0] > SIDES[0] - TRIES
+    assert sides[1] < SIDES[0] // 2
     image = photograph("cat", 80, 90)
     data = vlcodec.compress(image, quality=0)
     assert data == vlcodec.compress(image, quality=0)

@@ -1,7 +1,8 @@
 """Quality 0: a picture in at most 40 bytes, for what is shown until it has loaded.
 
-The picture is shrunk until its latents, at the lowest quality, take no more room. Their chunk begins with a byte, the
-longer side of what was coded; the decoder enlarges its mean image to the size that the header tells.
+The picture is shrunk until its latents, at the lowest quality, take no more room, and a little further where that shows
+more of it. Their chunk begins with a byte, the longer side of what was coded; the decoder enlarges its mean image to
+the size that the header tells.
 """
 
 from __future__ import annotations
@@ -18,22 +19,31 @@ if TYPE_CHECKING:
 QUALITY, CODED_AS = 0, 1
 BYTES = 40  # of the whole file, unless a long seed takes more
 SIDES = range(64, 0, -1)  # the longer side of what is coded
+TRIES = 8  # sides that fit and are compared
 
 
 def write(net: ImageModel, picture: Picture, header: container.Header) -> container.File:
-    """The placeholder of a picture: of the largest side that fits, and no larger than the picture."""
-    from vlcodec.codec import latents
+    """The placeholder of a picture: of the largest sides that fit, and are no larger than it, the one nearest to it."""
+    import numpy as np
+
+    from vlcodec.codec import dither, latents
     from vlcodec.codec.image import resized
 
-    for side in SIDES:
+    sides = [side for side in SIDES if side <= max(header.height, header.width)]
+    whole = resized(picture.pixels, *_shrunk(header, sides[0]))
+    fitting = list[tuple[int, container.File]]()
+    for side in sides:
         height, width = _shrunk(header, side)
-        small = resized(picture.pixels, height, width)
         u = latents.dither_of(net, header.seed, height, width)
-        stack = latents.write_latents(net, net.encode(small, CODED_AS, u), u, CODED_AS)
-        file = container.File(header, bytes([side]) + stack)
-        if side <= max(header.height, header.width) and len(container.pack(file)) <= BYTES:
+        symbols = net.encode(resized(picture.pixels, height, width), CODED_AS, u)
+        file = container.File(header, bytes([side]) + latents.write_latents(net, symbols, u, CODED_AS))
+        if len(container.pack(file)) <= BYTES:
+            mean = net.mean_image(net.decode(dither.reconstruct(symbols, u), CODED_AS), height, width)
+            error = resized(mean, *whole.shape[:2]).astype(np.int64) - whole
+            fitting.append((int(np.square(error).sum()), file))
+        if len(fitting) == TRIES:
             break
-    return file
+    return min(fitting, key=lambda found: found[0])[1] if fitting else file
 
 
 def read(net: ImageModel, file: container.File) -> Bytes:

@@ -49,7 +49,7 @@ def test_it_is_about_as_large_as_fits(photograph: Photograph) -> None:
     flat, wild = (vlcodec.compress(Image.fromarray(p), quality=0) for p in (noise // 200 * 0 + 90, noise))
     sides = [container.unpack(data).latents[0] for data in (flat, wild)]
     assert sides[0] > SIDES[0] - TRIES
-    assert sides[1] < SIDES[0] // 2
+    assert sides[1] < SIDES[0] - TRIES
     image = photograph("cat", 80, 90)
     data = vlcodec.compress(image, quality=0)
     assert data == vlcodec.compress(image, quality=0)

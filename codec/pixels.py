@@ -16,7 +16,6 @@ from vlcodec.codec.tables import Uniform
 from vlcodec.codec.walk import Tick, decode, encode
 
 PIXEL_PURPOSE = 2  # of the noise
-FIRST = np.zeros(1, np.int64)
 
 
 def bands(height: int) -> Iterator[tuple[int, int, int]]:
@@ -43,7 +42,7 @@ def told(steps: Steps, symbols: Ints) -> list[tuple[Uniform, Ints]]:
 
 def be_told(steps: Steps, stack: Stack) -> None:
     """The decoder's part of `told`."""
-    if isinstance(steps, Adaptive) and stack.pop(Uniform(1, 2), FIRST)[0]:
+    if isinstance(steps, Adaptive) and stack.pop(Uniform(1, 2), np.arange(1))[0]:
         steps.use(stack.pop(Uniform(steps.numbers, 256), np.arange(steps.numbers)))
 
 

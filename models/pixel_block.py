@@ -112,10 +112,9 @@ class PixelBlock:
 
     def _pass(self, symbols: Ints) -> Pass:
         """One network pass over known symbols (block's shape)."""
-        lanes = self.lanes
         values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
         params, base = self._outputs(np.moveaxis(values, 3, 0))
-        return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, lanes, COLOURS))
+        return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
 
     def _at(self, found: Pass, c: int, index: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """What `_mixture` takes for channel c of all lanes at the positions index."""

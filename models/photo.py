@@ -18,6 +18,7 @@ from vlcodec.models.corrected import CorrectedBlock
 from vlcodec.models.exact import exact_inference
 from vlcodec.models.grid import STRIDE, GridAgave
 from vlcodec.models.pixel_block import PixelBlock
+from vlcodec.models.rounding import economical
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
@@ -46,8 +47,9 @@ class PhotoModel:
         self.qualities, self.latents = net.qualities, net.shape.latents
 
     def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
-        """(H, W, 3) uint8 -> (h, w, latents) symbols, given the dither in 1/32 step."""
-        return quantise(self._centres(pixels, quality), dither)
+        """(H, W, 3) uint8 -> (h, w, latents) symbols that are worth their bits, given the dither in 1/32 step."""
+        mu = self._centres(pixels, quality)
+        return economical(self.prior(dither, quality), quantise(mu, dither), mu - dither)
 
     def _centres(self, pixels: Bytes, quality: int) -> Ints:
         """(h, w, latents) in 1/32 step; sides are padded by edge replication."""
@@ -57,7 +59,7 @@ class PhotoModel:
             x = centred(padded[None]).to(self.device)
             return to_numpy(self.net.encoder(x, [(quality - 1, 1)]))[0]
 
-    def prior(self, dither: Ints, quality: int) -> Steps:
+    def prior(self, dither: Ints, quality: int) -> LatentBlock:
         """The latents' symbols, given the dither (h, w, latents) in 1/32 step."""
         return LatentBlock(self.net.prior, dither, quality - 1, self.device)
 

@@ -30,7 +30,7 @@ def _masses() -> Ints:
 
 
 def log_mass(mass: Ints) -> Ints:
-    """ln of integers from 1 to 2^30, in 1/32 nat."""
+    """ln of integers up to 2^30, in 1/32 nat; less exact below 64."""
     return np.searchsorted(_masses(), mass, "right")
 
 

@@ -68,15 +68,17 @@ class LatentBlock:
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
-        z = reconstruct(symbols.reshape(self._dither.shape), self._dither)
         with exact_inference():
-            grid = torch.from_numpy(z).to(self.device, torch.float32).view(1, height, width, latents)
+            grid = torch.from_numpy(reconstruct(symbols.reshape(self._dither.shape), self._dither))
+            grid = grid.to(self.device, torch.float32).view(1, height, width, latents)
             own = self.prior.own(self.quality, grid)
-            params = to_numpy(self.prior(Strips().look, grid, own))[0].reshape(height * width, latents, -1)
+            params = self.prior(Strips().look, grid, own).cpu().numpy().astype(np.int16)  # int64 would take a gibibyte
+            params = params.reshape(height * width, latents, -1)
         for at in fronts(height, width, reverse=True):
             for group in reversed(range(self.prior.groups)):
                 part = slice(group * self.prior.group, (group + 1) * self.prior.group)
-                yield self._step(params[at.index, part], self._dither[at.index, part], at.index, group)
+                here = params[at.index, part].astype(np.int64)
+                yield self._step(here, self._dither[at.index, part], at.index, group)
 
     def _step(self, params: Ints, dither: Ints, index: Ints, group: int) -> MixtureStep:
         """params (n, group, 3 K), dither (n, group): the group's latents at the grid positions index."""

@@ -48,8 +48,7 @@ class PhotoModel:
 
     def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
         """(H, W, 3) uint8 -> (h, w, latents) symbols that are worth their bits, given the dither in 1/32 step."""
-        mu = self._centres(pixels, quality)
-        return economical(self.prior(dither, quality), quantise(mu, dither), mu - dither)
+        return economical(self.prior(dither, quality), self._centres(pixels, quality) - dither)
 
     def _centres(self, pixels: Bytes, quality: int) -> Ints:
         """(h, w, latents) in 1/32 step; sides are padded by edge replication."""

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from vlcodec.codec.dither import CENTRE
+from vlcodec.codec.dither import CENTRE, quantise
 from vlcodec.codec.interface import Ints
 from vlcodec.codec.lookup import exp_table
 from vlcodec.codec.tables import CDF_BITS, FINE
@@ -34,12 +34,12 @@ def log_mass(mass: Ints) -> Ints:
     return np.searchsorted(_masses(), mass, "right")
 
 
-def economical(block: LatentBlock, symbols: Ints, centres: Ints) -> Ints:
-    """Symbols (h, w, latents), some of them one step nearer to that of 0. centres: in 1/32 step, less the dither."""
-    given, centre = symbols.reshape(-1), centres.reshape(-1)
-    chosen = given.copy()
+def economical(block: LatentBlock, centres: Ints) -> Ints:
+    """Symbols (h, w, latents) of centres in 1/32 step, less the dither; some of them one step nearer to that of 0."""
+    symbols = quantise(centres, np.zeros((), np.int64))
+    chosen, centre = symbols.reshape(-1), centres.reshape(-1)  # the walk has seen all symbols before its first step
     for step in block.parallel(symbols):
-        symbol, mu = given[step.index], centre[step.index]
+        symbol, mu = chosen[step.index], centre[step.index]
         k = symbol - CENTRE
         nearer = k - np.sign(k)
         lower = np.minimum(k, nearer) + CENTRE
@@ -47,4 +47,4 @@ def economical(block: LatentBlock, symbols: Ints, centres: Ints) -> Ints:
         saved = np.sign(k) * (logs[:, 0] - logs[:, 1])
         added = np.square(mu - FINE * nearer) - np.square(mu - FINE * k)
         chosen[step.index] = np.where(saved > added, nearer, k) + CENTRE
-    return chosen.reshape(symbols.shape)
+    return symbols

@@ -30,7 +30,7 @@ class Independent:
 
 def chosen(sigma: float, centres: Ints) -> Ints:
     block: Any = Independent(sigma)
-    return economical(block, quantise(centres, np.zeros_like(centres)), centres) - CENTRE
+    return economical(block, centres) - CENTRE
 
 
 def test_logarithms() -> None:

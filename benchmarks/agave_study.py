@@ -1,6 +1,6 @@
 """The AGAVE paper's studies, small: lambda, the auxiliary picture's colour levels and resolution, the PixelCNN's size.
 
-    python benchmarks/agave_study.py kl_weight DATA --init models/agave-cifar10.safetensors --steps 500
+    python benchmarks/agave_study.py kl_weight DATA --init models/weights/agave-cifar10.safetensors --steps 500
     python benchmarks/agave_study.py levels DATA --init ...
     python benchmarks/agave_study.py resolution DATA --init ...
     python benchmarks/agave_study.py size DATA --steps 500
@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 import torch
 from common import RESULTS, Row, keep, parser, say, show
 
-from vlcodec.models.cifar10 import load_cifar10
-from vlcodec.models.export import weights_of
-from vlcodec.models.ladder import LONG, Shape
-from vlcodec.models.train_small import measure as figures_of
-from vlcodec.models.train_small import train
+from vlcodec.models.agave.data import load_cifar10
+from vlcodec.models.agave.net import LONG, Shape
+from vlcodec.models.agave.training import measure as figures_of
+from vlcodec.models.agave.training import train
+from vlcodec.models.weights.integers import weights_of
 
 MODEL = "agave-cifar10"
 DOCS = Path(__file__).parents[1] / "docs"

@@ -23,8 +23,8 @@ import vlcodec
 from vlcodec.codec import image as images
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
-from vlcodec.models.binary_data import load_binary
-from vlcodec.models.cifar10 import load_cifar10
+from vlcodec.models.agave.data import load_cifar10
+from vlcodec.models.vlae.data import load_binary
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]

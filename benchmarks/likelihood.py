@@ -25,12 +25,13 @@ from torch import Tensor
 
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
-from vlcodec.models.causal_pixels import centred
-from vlcodec.models.exact import exact_inference, set_quantised
-from vlcodec.models.export import freeze_from, integer_tensors, weights_of
-from vlcodec.models.ladder import LadderAgave
-from vlcodec.models.ladder import Shape as LadderShape
-from vlcodec.models.vlae import Shape, Vlae
+from vlcodec.models.agave.net import LadderAgave
+from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.exact import set_quantised
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.vlae.net import Shape, Vlae
+from vlcodec.models.weights.integers import freeze_from, integer_tensors, weights_of
 
 Sampler = Callable[[Bytes, int], Tensor]  # a picture and a number of samples -> (samples,) nats
 AT_ONCE = 25  # samples: larger parts leave the cache

@@ -23,8 +23,8 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.models import zoo
-from vlcodec.models.export import load_file
-from vlcodec.models.photo import PhotoModel
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.weights.integers import load_file
 
 WHAT = ("lossless file", "its pixels", "lossy file", "mean image", "sample")
 

@@ -18,7 +18,7 @@ from common import keep, parser, psnr, say, show, strided
 from PIL import Image
 
 import vlcodec
-from vlcodec.models.cifar10 import load_cifar10
+from vlcodec.models.agave.data import load_cifar10
 
 MODEL = "agave-cifar10"
 TIMED = 100

@@ -24,15 +24,15 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec import image as images
-from vlcodec.codec import pixels
-from vlcodec.codec.container import unpack
+from vlcodec.codec.coding import pixels
+from vlcodec.codec.coding.latents import dither_of, read_latents
+from vlcodec.codec.coding.stack import split_digits
+from vlcodec.codec.coding.walk import decode
+from vlcodec.codec.files.picture_file import unpack
 from vlcodec.codec.interface import Distribution, Ints, Steps
-from vlcodec.codec.latents import dither_of, read_latents
-from vlcodec.codec.stack import split_digits
-from vlcodec.codec.walk import decode
 from vlcodec.models import zoo
-from vlcodec.models.photo import PhotoModel
-from vlcodec.models.pixel_block import PixelBlock
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.walks.pixel_block import PixelBlock
 
 
 class Known:

@@ -21,15 +21,16 @@ import numpy as np
 import torch
 from common import Row, keep, parser, say, show
 
+from vlcodec.codec.coding.stack import Noise
+from vlcodec.codec.coding.walk import decode
 from vlcodec.codec.interface import Ints
-from vlcodec.codec.stack import Noise
-from vlcodec.codec.walk import decode
-from vlcodec.models.binary import BinaryPixelBlock
-from vlcodec.models.binary_data import load_binary
-from vlcodec.models.exact import FINE_UNIT, exact_inference
-from vlcodec.models.export import freeze_from, integer_tensors
-from vlcodec.models.train_binary import train
-from vlcodec.models.vlae import Shape, Vlae
+from vlcodec.models.layers.activations import FINE_UNIT
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.vlae.codec import BinaryPixelBlock
+from vlcodec.models.vlae.data import load_binary
+from vlcodec.models.vlae.net import Shape, Vlae
+from vlcodec.models.vlae.training import train
+from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 MODEL = "vlae-mnist"
 VARIANTS = {

@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from vlcodec.codec.errors import ImageError
-from vlcodec.codec.fields import MAX_PIXELS, MAX_SIDE
+from vlcodec.codec.files.wire import MAX_PIXELS, MAX_SIDE
 
 # Only formats whose bit depth can be told for certain. It also keeps Pillow from starting the outside programs that
 # some of its other formats need.

@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from vlcodec.codec.interface import Bytes
-from vlcodec.models import binary, photo, small
-from vlcodec.models.binary import BinaryModel, BinaryNets
-from vlcodec.models.grid import GridAgave
-from vlcodec.models.grid import Shape as GridShape
-from vlcodec.models.ladder import LadderAgave
-from vlcodec.models.ladder import Shape as LadderShape
-from vlcodec.models.photo import PhotoModel
-from vlcodec.models.small import SmallModel
+from vlcodec.models.agave import codec as small
+from vlcodec.models.agave.codec import SmallModel
+from vlcodec.models.agave.net import LadderAgave
+from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.photo import codec as photo
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.photo.net import Shape as GridShape
+from vlcodec.models.vlae import codec as binary
+from vlcodec.models.vlae.codec import BinaryModel, BinaryNets
 from vlcodec.models.zoo import Family
 
 Model = PhotoModel | SmallModel | BinaryModel

@@ -43,7 +43,7 @@ class Entry:
     @property
     def path(self) -> Path:
         """The exported weights."""
-        return Path(__file__).with_name(f"{self.name}.safetensors")
+        return Path(__file__).with_name("weights") / f"{self.name}.safetensors"
 
 
 ENTRIES = (
@@ -91,7 +91,7 @@ def load(name: str, device: str) -> Model:
     """
     import torch
 
-    from vlcodec.models.export import load_file
+    from vlcodec.models.weights.integers import load_file
 
     entry = by_name(name)
     return load_file(entry.path, entry.family, torch.device(device))

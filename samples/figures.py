@@ -87,7 +87,7 @@ def windows_figure(study: dict) -> Image.Image:
 
 def agave_figure(data: Path) -> Image.Image:
     """Test pictures, and latents of the prior: mean images, each above what the PixelCNN draws given them."""
-    from vlcodec.models.cifar10 import load_cifar10
+    from vlcodec.models.agave.data import load_cifar10
 
     test = load_cifar10(data).test
     originals = test[:: len(test) // (ACROSS * PAIRS)][: ACROSS * PAIRS]
@@ -113,11 +113,11 @@ def regenerated(originals: Pictures) -> tuple[float, Pictures, Pictures]:
 
 def imagined(count: int) -> tuple[Pictures, Pictures]:
     """Mean images and samples of z from the gaussian p(z)."""
-    from vlcodec.codec.stack import Noise
-    from vlcodec.codec.walk import decode
+    from vlcodec.codec.coding.stack import Noise
+    from vlcodec.codec.coding.walk import decode
     from vlcodec.models import zoo
-    from vlcodec.models.posterior import CELLS
-    from vlcodec.models.small import LadderBlock, SmallModel
+    from vlcodec.models.agave.codec import LadderBlock, SmallModel
+    from vlcodec.models.layers.posterior import CELLS
 
     model = zoo.load("agave-cifar10", "cpu")
     assert isinstance(model, SmallModel)
@@ -144,7 +144,7 @@ def interleaved(*kinds: Pictures) -> Pictures:
 
 def test_pictures(model: str, data: Path, count: int) -> Pictures:
     """With a stride, as the sets are sorted."""
-    from vlcodec.models.binary_data import load_binary
+    from vlcodec.models.vlae.data import load_binary
 
     test = load_binary(model, data).test
     stride = len(test) // count
@@ -163,10 +163,10 @@ def decompressed(model: str, originals: Pictures) -> tuple[float, Pictures]:
 
 def samples(model: str, count: int) -> Pictures:
     """Drawn from p(z) and p(x | z) of the net with the gaussian posterior: the decoder fed with random bits."""
-    from vlcodec.codec.stack import Noise, Stack
-    from vlcodec.codec.walk import decode
+    from vlcodec.codec.coding.stack import Noise, Stack
+    from vlcodec.codec.coding.walk import decode
     from vlcodec.models import zoo
-    from vlcodec.models.binary import BinaryModel
+    from vlcodec.models.vlae.codec import BinaryModel
 
     net = zoo.load(model, torch.device("cpu"))
     assert isinstance(net, BinaryModel)

@@ -11,17 +11,21 @@ import pytest
 import torch
 from PIL import Image
 
-from vlcodec.codec import tables
+from vlcodec.codec.coding import tables
+from vlcodec.codec.coding.stack import Stack, split_digits
+from vlcodec.codec.coding.walk import decode, encode
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Distribution, Ints, Source, Steps
-from vlcodec.codec.stack import Stack, split_digits
-from vlcodec.codec.walk import decode, encode
-from vlcodec.models import binary_data, cifar10, small, train_binary, zoo
-from vlcodec.models.binary_data import load_binary
-from vlcodec.models.exact import layers
-from vlcodec.models.export import freeze_from, integer_tensors
-from vlcodec.models.grid import GridAgave, Shape
-from vlcodec.models.photo import PhotoModel
+from vlcodec.models import zoo
+from vlcodec.models.agave import codec as small
+from vlcodec.models.agave import data as cifar10
+from vlcodec.models.layers.exact import layers
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.vlae import data as binary_data
+from vlcodec.models.vlae import training as train_binary
+from vlcodec.models.vlae.data import load_binary
+from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip
 TINY = Shape(

@@ -13,9 +13,11 @@ import numpy as np
 from PIL import Image
 
 import vlcodec
-from vlcodec.codec.fields import is_archive
-from vlcodec.models import binary, small, zoo
-from vlcodec.models.photo import golden_picture
+from vlcodec.codec.files.wire import is_archive
+from vlcodec.models import zoo
+from vlcodec.models.agave import codec as small
+from vlcodec.models.photo.codec import golden_picture
+from vlcodec.models.vlae import codec as binary
 
 OF_ONE_SIZE = [entry.name for entry in zoo.ENTRIES if entry.side is not None]
 FOLDER = Path(__file__).with_name("golden")

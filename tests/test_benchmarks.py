@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image, features
 
-from vlcodec.models.ladder import Shape as LadderShape
-from vlcodec.models.vlae import Shape
+from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.vlae.net import Shape
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlcodec.codec.dither import reconstruct
+from vlcodec.codec.coding.dither import reconstruct
+from vlcodec.codec.coding.latents import dither_of, grid_shape
+from vlcodec.codec.coding.stack import Noise, Stack
+from vlcodec.codec.coding.walk import decode, encode
 from vlcodec.codec.interface import Adaptive, Bytes, ImageModel, Ints, Steps
-from vlcodec.codec.latents import dither_of, grid_shape
-from vlcodec.codec.stack import Noise, Stack
-from vlcodec.codec.walk import decode, encode
 from vlcodec.models import zoo
 
 HEIGHT, WIDTH, BAND = 25, 21, 16

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vlcodec.codec.errors import VlcodecError
-    from vlcodec.codec.rate import RateReport
+    from vlcodec.codec.ledger.report import RateReport
     from vlcodec.facade import (
         Archive,
         compress,
@@ -48,6 +48,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vlcodec' has no attribute {name!r}")
-    homes = {"VlcodecError": "vlcodec.codec.errors", "RateReport": "vlcodec.codec.rate"}
+    homes = {"VlcodecError": "vlcodec.codec.errors", "RateReport": "vlcodec.codec.ledger.report"}
     home = homes.get(name, "vlcodec.facade")
     return getattr(import_module(home), name)

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vlcodec.codec import archive_file
-from vlcodec.codec.archive_file import ArchiveFile, ArchiveHeader
+from vlcodec._shared import Progress, device_of, fit, installed, memory, tick
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError, VlcodecError
-from vlcodec.codec.fields import sound
+from vlcodec.codec.files import archive_file
+from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader
+from vlcodec.codec.files.wire import sound
 from vlcodec.models import zoo
-from vlcodec.support import Progress, device_of, fit, installed, memory, tick
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vlcodec.codec.archive import Coded, Models
-    from vlcodec.codec.archive_rate import ArchiveReport
+    from vlcodec.codec.coding.archive import Coded, Models
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes
+    from vlcodec.codec.ledger.archive_report import ArchiveReport
     from vlcodec.models.families import Model
 
 
@@ -99,7 +99,7 @@ def _salvage(data: bytes, device: str, progress: Progress | None) -> None:
 
 
 def _read(file: ArchiveFile, seed: int | None, device: str, progress: Progress | None) -> tuple[Bytes, bytes]:
-    from vlcodec.codec import archive
+    from vlcodec.codec.coding import archive
 
     header = file.header
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
@@ -131,7 +131,7 @@ def rate_archive(
     progress: Progress | None = None,
 ) -> ArchiveReport:
     """What every part of a lossless and of a lossy archive costs, beside what the likelihood promises."""
-    from vlcodec.codec import archive_rate
+    from vlcodec.codec.ledger import archive_report as archive_rate
 
     pictures, entry = _stacked(images, model, threshold)
     net = zoo.load(entry.name, device_of(device))
@@ -228,8 +228,8 @@ def _taker(picture: Picture) -> zoo.Entry:
 
 
 def _models(net: Model, entry: zoo.Entry, width: int, height: int) -> Models:
-    from vlcodec.codec.archive import Models
-    from vlcodec.models.photo import PhotoModel
+    from vlcodec.codec.coding.archive import Models
+    from vlcodec.models.photo.codec import PhotoModel
 
     if isinstance(net, PhotoModel) or (width, height) != (entry.side, entry.side):
         raise FormatError(f"model {entry.name} does not make archives of pictures of {width} x {height}")
@@ -246,7 +246,7 @@ def _write(
     seed: int,
     progress: Progress | None,
 ) -> tuple[ArchiveFile, Coded]:
-    from vlcodec.codec import archive
+    from vlcodec.codec.coding import archive
 
     count, height, width = pictures.shape[:3]
     digest = zoo.digest(entry.name)[:2]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlcodec._shared import Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
-from vlcodec.codec import container, fields
-from vlcodec.codec.fields import is_archive
+from vlcodec.codec.files import picture_file as container
+from vlcodec.codec.files import wire as fields
+from vlcodec.codec.files.wire import is_archive
 from vlcodec.measure import rate, selftest
 from vlcodec.models import zoo
 from vlcodec.pictures import compress, decompress, verify
-from vlcodec.support import Progress
 from vlcodec.training import train
 
 __all__ = [

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vlcodec.codec import container
+from vlcodec._shared import Progress, device_of, memory
 from vlcodec.codec.errors import FormatError
+from vlcodec.codec.files import picture_file as container
 from vlcodec.models import zoo
 from vlcodec.pictures import compress, decompress, lossy_part, prepare, write
-from vlcodec.support import Progress, device_of, memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import ImageModel
-    from vlcodec.codec.rate import RateReport
+    from vlcodec.codec.ledger.report import RateReport
 
 
 def rate(
@@ -40,8 +40,8 @@ def rate(
     import numpy as np
 
     from vlcodec.codec import image as images
-    from vlcodec.codec import latents
-    from vlcodec.codec import rate as ledger
+    from vlcodec.codec.coding import latents
+    from vlcodec.codec.ledger import report as ledger
 
     picture, net, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
     with memory():
@@ -84,8 +84,8 @@ def _promised(net: ImageModel, picture: Picture, header: container.Header, seed:
     """Bits that the model promises for latents and pixels with the dither of a seed, and those of the pixels' that the
     bands' corrections take.
     """
-    from vlcodec.codec import dither, latents, pixels
-    from vlcodec.codec import rate as ledger
+    from vlcodec.codec.coding import dither, latents, pixels
+    from vlcodec.codec.ledger import report as ledger
 
     u = latents.dither_of(net, seed, header.height, header.width)
     symbols = net.encode(picture.pixels, header.quality, u)

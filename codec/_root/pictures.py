@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vlcodec import placeholder
-from vlcodec.codec import container
+from vlcodec._shared import Progress, check_memory, device_of, fit, installed, memory, tick
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
+from vlcodec.codec.files import picture_file as container
 from vlcodec.models import zoo
-from vlcodec.support import Progress, check_memory, device_of, fit, installed, memory, tick
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -161,7 +161,7 @@ def model_of(header: container.Header, device: str) -> ImageModel:
 
 def write(net: ImageModel, picture: Picture, header: container.Header, progress: Progress | None) -> container.File:
     """A picture as a file's parts."""
-    from vlcodec.codec import dither, latents, pixels
+    from vlcodec.codec.coding import dither, latents, pixels
 
     u = latents.dither_of(net, header.seed, header.height, header.width)
     symbols = net.encode(picture.pixels, header.quality, u)
@@ -176,7 +176,7 @@ def write(net: ImageModel, picture: Picture, header: container.Header, progress:
 
 
 def _features(net: ImageModel, file: container.File, progress: Progress | None) -> Any:
-    from vlcodec.codec import latents
+    from vlcodec.codec.coding import latents
 
     header = file.header
     u = latents.dither_of(net, header.seed, header.height, header.width)
@@ -188,7 +188,7 @@ def _bands(net: ImageModel, fz: Any, file: container.File, seed: int | None, pro
     """(H, W, 3) uint8: decoded from the file's bands, or drawn with a seed."""
     import numpy as np
 
-    from vlcodec.codec import pixels
+    from vlcodec.codec.coding import pixels
 
     header = file.header
     image = np.empty((header.height, header.width, 3), np.uint8)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlcodec.codec import container
 from vlcodec.codec.errors import FormatError
+from vlcodec.codec.files import picture_file as container
 
 if TYPE_CHECKING:
     from vlcodec.codec.image import Picture
@@ -26,7 +26,7 @@ def write(net: ImageModel, picture: Picture, header: container.Header) -> contai
     """The placeholder of a picture: of the largest sides that fit, and are no larger than it, the one nearest to it."""
     import numpy as np
 
-    from vlcodec.codec import dither, latents
+    from vlcodec.codec.coding import dither, latents
     from vlcodec.codec.image import resized
 
     sides = [side for side in SIDES if side <= max(header.height, header.width)]
@@ -48,7 +48,7 @@ def write(net: ImageModel, picture: Picture, header: container.Header) -> contai
 
 def read(net: ImageModel, file: container.File) -> Bytes:
     """(H, W, 3) uint8: the mean image, enlarged. Raises FormatError for a side that no placeholder has."""
-    from vlcodec.codec import latents
+    from vlcodec.codec.coding import latents
     from vlcodec.codec.image import resized
 
     header, side = file.header, file.latents[0] if file.latents else 0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vlcodec._shared import Progress, device_of
 from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.models import zoo
-from vlcodec.support import Progress, device_of
 
 PARTS = {  # the first is the default
     "photo": ("all", "autoencoder", "pixels"),
@@ -81,9 +81,9 @@ def _photo(
     batch: int | None,
     rate: float | None,
 ) -> None:
-    from vlcodec.models.data import find_pictures
-    from vlcodec.models.export import export, weights_of
-    from vlcodec.models.train_photo import train as run
+    from vlcodec.models.photo.data import find_pictures
+    from vlcodec.models.photo.training import train as run
+    from vlcodec.models.weights.integers import export, weights_of
 
     batch, rate = 10 if batch is None else batch, 1.2e-3 if rate is None else rate
     if options["patch"] % 16 or batch < 4:
@@ -106,8 +106,8 @@ def _small(
     batch: int | None,
     rate: float | None,
 ) -> None:
-    from vlcodec.models.export import export, read_weights, weights_of
-    from vlcodec.models.train_small import train as run
+    from vlcodec.models.agave.training import train as run
+    from vlcodec.models.weights.integers import export, read_weights, weights_of
 
     weights: dict[str, Any] = {}
     if init is not None:
@@ -132,9 +132,9 @@ def _binary(
     batch: int | None,
     rate: float | None,
 ) -> None:
-    from vlcodec.models.binary import BinaryNets
-    from vlcodec.models.export import export, weights_of
-    from vlcodec.models.train_binary import train as run
+    from vlcodec.models.vlae.codec import BinaryNets
+    from vlcodec.models.vlae.training import train as run
+    from vlcodec.models.weights.integers import export, weights_of
 
     weights = {} if init is None else weights_of(init, "binary")
     batch, rate = 100 if batch is None else batch, 2e-3 if rate is None else rate

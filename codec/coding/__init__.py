@@ -1,0 +1,1 @@
+"""Distributions, stack, walks: how symbols become bits."""

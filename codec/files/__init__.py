@@ -1,0 +1,1 @@
+"""The bytes of a .vlz file: fields, chunks, checksums; knows no model."""

@@ -1,0 +1,1 @@
+"""What the likelihood promises and what files take."""

@@ -1,0 +1,315 @@
+"""The AGAVE of pictures of one small size: a ResNet with levels of latents, each given the ones above it.
+
+Kingma et al., "Improving Variational Inference with Inverse Autoregressive Flow", section 5.2, with plain posteriors;
+the objective is in `agave`. Up, features of the picture; down, at each level a prior from what is above, and a
+posterior from that and the picture's features:
+
+    x (32 x 32) --> 16 x 16 --> 8 x 8 ----------> 4 x 4                       start (a constant)
+                                  |                 |                           v
+                                  |                 +--> posterior z_1 <-- 4 x 4: prior of z_1
+                                  |                                             v
+                                  +--------------------> posterior z_2 <-- 8 x 8: prior of z_2
+                                                                                v
+                                                             f(z) (32 x 32) <-- 16 x 16
+
+One net has both kinds of posterior: the layers at the latents stand twice, all others are shared. A posterior is told
+as a difference to its prior, so that a latent that carries nothing costs exactly nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, UNIT, elu, round_through
+from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
+from vlcodec.models.layers.objective import Agave, loss_of
+from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
+from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
+
+SIDE = 32  # pixels
+SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
+MEAN_GAIN = 64 * MEAN_UNIT / FINE_UNIT  # 1.0 of the decoder's output is 64 levels
+GAUSSIAN_LIMIT = FINE * (CELLS // 2 - 1)  # of centres, in 1/32 cell
+UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: the dither's grid
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes. The variants of the paper's studies are values of these.
+
+    kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
+    of the auxiliary picture. gated, dilations: of the PixelCNN; the defaults are the local one, `LONG` reaches far.
+    """
+
+    latents: tuple[int, int] = (16, 8)  # per position at 4 x 4 and 8 x 8
+    widths: tuple[int, int, int] = (48, 96, 160)  # at 16 x 16, 8 x 8 and 4 x 4
+    blocks: int = 2
+    features: int = 5
+    pixel_channels: int = 80
+    dilations: tuple[int, ...] = (1, 1, 1, 1, 1, 1)
+    pixel_hidden: int = 48
+    mixtures: int = 4
+    stream: int = 16
+    gated: bool = False
+    kl_weight: float = 8.0
+    aux_levels: int = LEVELS
+    aux_stride: int = 1
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Of the levels' grids, top first."""
+        return SIDE // 8, SIDE // 4
+
+    @property
+    def counts(self) -> list[int]:
+        """Latents of each level, top first."""
+        return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
+
+
+LONG = Shape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
+
+
+class Ends(nn.Module):
+    """The layers at one level's latents for one kind of posterior."""
+
+    def __init__(self, kind: Kind, width: int, latents: int) -> None:
+        super().__init__()
+        self.gaussian = kind == "gaussian"
+        if self.gaussian:
+            gain, limit, index = FINE * CELL_UNIT / FINE_UNIT, GAUSSIAN_LIMIT, PRIOR_INDEX / SCALE_UNIT
+            self.narrowing = _head(width, latents, SCALE_UNIT / FINE_UNIT, -SCALE_LAST, SCALE_LAST)
+        else:
+            gain, limit, index = FINE / 2 / FINE_UNIT, UNIFORM_LIMIT, math.log(SPREAD / SCALE_LOW)
+        self.limit, self.unit = limit, CELL_UNIT if self.gaussian else FINE
+        self.centre, self.shift = (_head(width, latents, gain, -limit, limit) for _ in range(2))
+        self.scale = _head(width, latents, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
+        most = CELLS // 2 if self.gaussian else UNIFORM_MAX + FINE
+        self.enter = fine_layer(OWN, latents, width, gain=FINE_UNIT / self.unit, unit=self.unit, input_max=most)
+        with torch.no_grad():
+            self.scale.bias.fill_(index)
+
+    def prior(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """h (N, s, s, width) -> centre (in 1/32 cell or step) and scale index, (N, s, s, latents)."""
+        return self.centre(h) * (1 if self.gaussian else 2), self.scale(h)
+
+    def posterior(self, merged: Tensor, prior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Centre and scale index (of a uniform one the prior's, without a meaning), like `prior`."""
+        centre, scale = prior
+        if self.gaussian:
+            centre = (centre + self.shift(merged)).clamp(-self.limit, self.limit)
+            return centre, (scale + self.narrowing(merged)).clamp(0, SCALE_LAST)
+        return (centre + 2 * self.shift(merged)).clamp(-2 * self.limit, 2 * self.limit), scale
+
+    def draw(self, prior: tuple[Tensor, Tensor], posterior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """z ~ q (in cells, or in 1/32 step), KL(q || p) and its one-sample estimate, (N, s, s, latents) in nats.
+
+        Of a uniform posterior the two are the same.
+        """
+        centre, scale = posterior
+        if self.gaussian:
+            sigma, prior_sigma = sigma_of(scale), sigma_of(prior[1])
+            noise = torch.randn_like(sigma)
+            z = centre / FINE + sigma * noise
+            distance = (centre - prior[0]) / FINE / prior_sigma
+            ratio = sigma / prior_sigma
+            kl = 0.5 * (ratio.square() + distance.square() - 1) - torch.log(ratio)
+            sampled = 0.5 * ((distance + ratio * noise).square() - noise.square()) - torch.log(ratio)
+            return z, kl, sampled
+        z = centre + dither_like(centre)
+        value = (z - prior[0]) / FINE
+        zero = torch.zeros_like(value)[..., None]
+        kl = nats(zero, zero, prior[1][..., None], value)
+        return z, kl, kl
+
+
+def _head(width: int, latents: int, gain: float, low: float, high: float) -> Layer:
+    return fine_layer(OWN, width, latents, gain=gain, low=low, high=high, precise=True, init=0.1)
+
+
+class Level(nn.Module):
+    """One level's latents and what follows them on the way down."""
+
+    def __init__(self, kinds: Sequence[Kind], width: int, latents: int, blocks: int, below: int) -> None:
+        super().__init__()
+        self.merge = fine_layer(SQUARE, 2 * width, width)
+        self.ends = nn.ModuleDict({kind: Ends(kind, width, latents) for kind in kinds})
+        self.blocks = nn.Sequential(*(Block(SQUARE, width) for _ in range(blocks)))
+        self.up = fine_layer(OWN, width, 4 * below)
+
+    def merged(self, h: Tensor, seen: Tensor) -> Tensor:
+        """What a posterior is made of: h from above and `seen` of the picture."""
+        return elu(self.merge(torch.cat((elu(h), elu(seen)), -1)))
+
+    def descend(self, h: Tensor, z: Tensor, kind: Kind) -> Tensor:
+        """h (N, s, s, width) and this level's z -> (N, 2 s, 2 s, below)."""
+        h = self.blocks(h + self.ends[kind].get_submodule("enter")(z))
+        return depth_to_space(self.up(elu(h)), 2)
+
+
+class Encoder(nn.Module):
+    """x -> features at 4 x 4 and 8 x 8, top first."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        a, b, c = shape.widths
+        self.enter = fine_layer(SQUARE, 4 * COLOURS, a, gain=FINE_UNIT / UNIT, unit=UNIT, input_max=128)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Block(SQUARE, width) for _ in range(shape.blocks))) for width in shape.widths
+        )
+        self.down = nn.ModuleList(fine_layer(OWN, 4 * m, n) for m, n in ((a, b), (b, c)))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """x (N, 32, 32, 3) in [-128, 127]."""
+        h = self.stages[0](self.enter(space_to_depth(x, 2)))
+        middle = self.stages[1](self.down[0](space_to_depth(elu(h), 2)))
+        return [self.stages[2](self.down[1](space_to_depth(elu(middle), 2))), middle]
+
+
+class LadderAgave(Agave):
+    """Encoder, levels, decoder and PixelCNN of one trained model, with the given kinds of posterior."""
+
+    def __init__(self, shape: Shape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
+        super().__init__()
+        self.shape, self.kinds = shape, tuple(kinds)
+        assert (shape.blocks + 3) * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
+        a, b, c = shape.widths
+        self.encoder = Encoder(shape)
+        self.start = fine_layer(OWN, 1, c, init=0.0)
+        self.stem = Block(SQUARE, c)
+        self.levels = nn.ModuleList(
+            Level(kinds, width, latents, shape.blocks, below)
+            for width, latents, below in zip((c, b), shape.latents, (b, a), strict=True)
+        )
+        self.last = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks)))
+        per_pixel = [MEAN_GAIN] * COLOURS + [UNIT / FINE_UNIT] * shape.features
+        limit = FEATURE_MAX
+        self.leave = fine_layer(
+            SQUARE, a, 4 * len(per_pixel), gain=per_pixel * 4, low=-limit, high=limit, precise=True, init=0.3
+        )
+        self.aux_scale = _head(1, COLOURS, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
+        self.pixels = PixelDecoder(
+            shape.features,
+            shape.pixel_channels,
+            shape.dilations,
+            shape.pixel_hidden,
+            shape.mixtures,
+            shape.stream,
+            shape.gated,
+        )
+        with torch.no_grad():
+            self.start.bias.normal_()
+            self.aux_scale.bias.fill_(math.log(12 / SCALE_LOW))
+
+    # ---- the way down ------------------------------------------------------------------------------------------------
+
+    def top(self, n: int, like: Tensor) -> Tensor:
+        """(n, 4, 4, width): where the way down begins."""
+        side = self.shape.sides[0]
+        h: Tensor = self.stem(self.start(like.new_zeros(n, side, side, 1)))
+        return h
+
+    def finish(self, h: Tensor) -> Tensor:
+        """(N, 16, 16, width) -> f(z) (N, 32, 32, 3 + features), the mean image in 1/4 level."""
+        fz = depth_to_space(self.leave(elu(self.last(h))), 2)
+        if self.shape.aux_stride == 1:
+            return fz
+        mean = round_through(_enlarged(_pooled(fz[..., :COLOURS], self.shape.aux_stride), self.shape.aux_stride))
+        return torch.cat((mean, fz[..., COLOURS:]), -1)
+
+    def walk(
+        self, kind: Kind, seen: Sequence[Tensor] | None, n: int, like: Tensor
+    ) -> Generator[tuple[Ends, tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None], Tensor, Tensor]:
+        """The way down: each level's (ends, prior, posterior) is answered by its z (n, s, s, latents), through `send`;
+        returns f(z). seen: the encoder's features, None where there are none to make posteriors of."""
+        h = self.top(n, like)
+        for i, level in enumerate(self.levels):
+            assert isinstance(level, Level)
+            ends = level.ends[kind]
+            assert isinstance(ends, Ends)
+            prior = ends.prior(elu(h))
+            posterior = None if seen is None else ends.posterior(level.merged(h, seen[i]), prior)
+            z = yield ends, prior, posterior
+            h = level.descend(h, z, kind)
+        return self.finish(h)
+
+    def infer(self, x: Tensor, kind: Kind) -> tuple[Tensor, Tensor, Tensor]:
+        """f(z) with z ~ q(z | x), KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
+        walk = self.walk(kind, self.encoder(x), len(x), x)
+        kl = sampled = x.new_zeros(len(x))
+        try:
+            ends, prior, posterior = next(walk)
+            while True:
+                assert posterior is not None
+                z, exactly, once = ends.draw(prior, posterior)
+                kl, sampled = kl + exactly.sum((1, 2, 3)), sampled + once.sum((1, 2, 3))
+                ends, prior, posterior = walk.send(z)
+        except StopIteration as end:
+            return end.value, kl, sampled
+
+    # ---- objective ---------------------------------------------------------------------------------------------------
+
+    def auxiliary_nats(self, x: Tensor, fz: Tensor) -> Tensor:
+        """(N,) -ln p(y | z) per pixel of x, y the auxiliary picture of x (eq. 8).
+
+        Logistics with the mean image for their centres, and a scale for each channel, over b levels.
+        """
+        stride, width = self.shape.aux_stride, LEVELS / self.shape.aux_levels
+        y, mean = (_pooled(t, stride) for t in (x, fz[..., :COLOURS]))
+        cell = torch.floor((y.round() + LEVELS / 2) / width)  # floor(y / c)
+        value = (cell + 0.5) * width - (LEVELS + 1) / 2
+        centre = mean[..., None] * (FINE // MEAN_UNIT)
+        scale = self.aux_scale(x.new_zeros(1, 1)).view(COLOURS, 1)
+        return nats(torch.zeros_like(centre), centre, scale.expand_as(centre), value, width).sum((1, 2, 3)) / SIDE**2
+
+    def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], apart: bool = False) -> dict[str, Tensor]:
+        """Terms of eq. 7 per picture, (N,) each, in nats per pixel: kl, pixels, auxiliary; and mse of the mean image.
+
+        x (N, 32, 32, 3) in [-128, 127]; kinds: (posterior, how many pictures of the batch), in order. apart: the
+        PixelCNN without f(z), as both halves are trained first.
+        """
+        parts, all_kl = list[Tensor](), list[Tensor]()
+        for (kind, _), part in zip(kinds, x.split([n for _, n in kinds]), strict=True):
+            fz, kl, _ = self.infer(part, kind)
+            parts.append(fz)
+            all_kl.append(kl / SIDE**2)
+        fz = torch.cat(parts)
+        return {
+            "kl": torch.cat(all_kl),
+            "auxiliary": self.auxiliary_nats(x, fz),
+            "mse": (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3)),
+            "pixels": self.pixel_nats(x, torch.zeros_like(fz) if apart else fz),
+        }
+
+    def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:
+        """(N, samples) ln q(z | x) - ln p(x, z) of each picture, in nats per picture, x (N, 32, 32, 3).
+
+        Their mean is -ELBO; -ln of the mean of e^-nats is the importance-sampled likelihood (Burda et al. 2015).
+        """
+        many = x.repeat_interleave(samples, 0)
+        fz, _, sampled = self.infer(many, kind)
+        return (sampled + SIDE**2 * self.pixel_nats(many, fz)).view(len(x), samples)
+
+    def objective(
+        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], anneal: Tensor, apart: bool = False
+    ) -> dict[str, Tensor]:
+        """losses, and "loss": eq. 7 with anneal lambda."""
+        terms = self.losses(x, kinds, apart)
+        terms["loss"] = loss_of(terms, anneal * self.shape.kl_weight)
+        return terms
+
+
+def _pooled(x: Tensor, stride: int) -> Tensor:
+    """(N, H, W, C) -> means of stride x stride pixels; exact where x are small integers."""
+    return x if stride == 1 else F.avg_pool2d(x.movedim(-1, 1), stride).movedim(1, -1)
+
+
+def _enlarged(x: Tensor, stride: int) -> Tensor:
+    return x.repeat_interleave(stride, 1).repeat_interleave(stride, 2)

@@ -1,0 +1,138 @@
+"""Training of the ladder AGAVEs on CIFAR-10: both posteriors of a net at once, half of every batch each.
+
+As in the paper (section 4.1) the autoencoder and the PixelCNN are trained apart first, then jointly, with Adamax.
+Rounding of the weights is simulated at the end, so that what is exported is what was trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlcodec.models.agave.data import Cifar10, load_cifar10
+from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.exact import set_quantised
+from vlcodec.models.layers.posterior import Kind
+from vlcodec.models.training.loop import Progress, run
+
+APART = 0.05  # share of the steps in which the two halves are trained apart
+ANNEALED_AT = 0.1  # the KL's weight rises until then
+ROUNDED_FROM = 0.92
+MEASURED_AT_ONCE = 100
+
+
+class SmallTask:
+    """See models.train.Task."""
+
+    terms: tuple[str, ...] = ("loss", "pixels", "auxiliary", "kl", "mse")
+    average = 0.999
+
+    def __init__(
+        self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, exported: bool
+    ) -> None:
+        self.net, self._data, self._batch, self._device = net, data, batch, device
+        self.exported, self._joint = exported, joint
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
+
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Adamax."""
+        return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step. Exported weights stay rounded from the first step on."""
+        done = step / steps
+        exact = self.exported or done >= ROUNDED_FROM
+        set_quantised(self.net, exact)
+        joint = self._joint or self.exported  # a checkpoint brings `exported` back
+        anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
+        x = self._data.batch(self._batch, rng).to(self._device)
+        return x, torch.tensor(anneal, device=self._device), not joint and done < APART, exact
+
+    def _objective(self, x: Tensor, anneal: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
+        """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
+            return self.net.objective(x, _shares(self.net.kinds, len(x)), anneal, apart)
+
+    def finish(self) -> None:
+        """Nothing: rounding was part of the training."""
+
+    def measure(self) -> list[dict[str, float]]:
+        """Of each posterior, over the pictures held out."""
+        return [measure(self.net, self._data.valid, kind, self._device) for kind in self.net.kinds]
+
+
+def _shares(kinds: tuple[Kind, ...], batch: int) -> list[tuple[Kind, int]]:
+    """How many pictures of a batch each kind of posterior gets."""
+    return [(kind, (batch + i) // len(kinds)) for i, kind in enumerate(kinds)]
+
+
+def measure(net: LadderAgave, pictures: Any, kind: Kind, device: torch.device) -> dict[str, float]:
+    """Means over (N, 32, 32, 3) uint8 RGB pictures, one sample of z each: bits/dim, PSNR (dB) of the mean image."""
+    sums = torch.zeros(4, dtype=torch.float64)
+    with torch.no_grad():
+        for i in range(0, len(pictures), MEASURED_AT_ONCE):
+            x = centred(pictures[i : i + MEASURED_AT_ONCE]).to(device)
+            terms = net.losses(x, [(kind, len(x))])
+            sums += torch.stack([terms[k].double().sum().cpu() for k in ("kl", "pixels", "auxiliary", "mse")])
+    kl, pixels, auxiliary, mse = (sums / len(pictures)).tolist()
+    unit = 3 * math.log(2)
+    return {
+        "kl": kl / unit,
+        "pixels": pixels / unit,
+        "auxiliary": auxiliary / unit,
+        "bpd": (kl + pixels) / unit,
+        "psnr": 10 * math.log10(255**2 / mse),
+    }
+
+
+def start_from(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Take what fits of another AGAVE's weights; inputs that its layers do not have begin at 0."""
+    own = net.state_dict()
+    for name, value in weights.items():
+        if name not in own or own[name].shape[:1] != value.shape[:1]:
+            continue
+        if own[name].shape == value.shape:
+            own[name].copy_(value)
+        elif value.dim() == 2 and value.shape[1] < own[name].shape[1]:
+            own[name].zero_()[:, : value.shape[1]] = value
+
+
+def train(
+    data: Path,
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    init: dict[str, Tensor] | None = None,
+    kin: dict[str, Tensor] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    batch: int = 32,
+    rate: float = 2e-3,
+    shape: Shape | None = None,
+    kinds: tuple[Kind, ...] = ("gaussian", "uniform"),
+    joint: bool = False,
+    progress: Progress | None = None,
+) -> LadderAgave:
+    """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
+
+    data: the folder of cifar10.npz. out, steps, minutes: see `models.train.run`. init: real weights to start from.
+    kin: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint: not
+    apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    """
+    on = torch.device(device)
+    torch.manual_seed(seed)
+    net = LadderAgave(shape or Shape(), kinds).to(on)
+    if init is not None:
+        net.load_state_dict(init)
+    elif kin is not None:
+        start_from(net, kin)
+    task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    return net

@@ -1,0 +1,1 @@
+"""Layers that compute in integers, and the nets made of them alone."""

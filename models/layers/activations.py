@@ -1,0 +1,66 @@
+"""Activations on integers held in float tensors, and the units that layers compute in."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vlcodec.codec.coding.lookup import exp_table
+
+UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation of 8-bit layers
+FINE_UNIT = 1024  # likewise of fine layers, which are rounded after training
+FINE_MAX = 2**17 - 1  # their hidden activations are integers in [-FINE_MAX, FINE_MAX]
+ACTIVATION_MAX = 1023  # hidden activations are integers in [0, 1023]
+STREAM_MAX = 8191  # what one residual branch may add to a residual stream
+_ELU_REACH = 10 * FINE_UNIT  # below, e^x - 1 is -1
+
+
+class _RoundThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Round half to even, with the gradient of the identity (straight-through estimator)."""
+    rounded: Tensor = _RoundThrough.apply(x)
+    return rounded
+
+
+def relu(x: Tensor) -> Tensor:
+    """Residual stream -> activation: integers clamped to [0, 1023]."""
+    return F.hardtanh(x, 0, ACTIVATION_MAX)  # clamp, whose gradient takes five times as long
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Residual stream -> activation in [-1023, 1023]: negative values count an eighth, rounded half to even."""
+    return round_through(F.hardtanh(F.leaky_relu(x, 1 / 8), -ACTIVATION_MAX, ACTIVATION_MAX))
+
+
+def clip(x: Tensor, most: int = ACTIVATION_MAX) -> Tensor:
+    """Residual stream -> the range that a layer takes, [-most, most], where no activation is wanted."""
+    return F.hardtanh(x, -most, most)
+
+
+@cache
+def _elu_table() -> Tensor:
+    """round(FINE_UNIT (e^(i / FINE_UNIT) - 1)) at i + _ELU_REACH, for i in [-_ELU_REACH, 0]."""
+    falling = exp_table(Fraction(-1, FINE_UNIT), _ELU_REACH + 1, Fraction(0), FINE_UNIT)
+    return torch.from_numpy(falling[::-1].copy() - FINE_UNIT).float()
+
+
+def elu(x: Tensor) -> Tensor:
+    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); a table outside training."""
+    if torch.is_grad_enabled():
+        return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
+    below = _elu_table().to(x.device)[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
+    return torch.where(x > 0, x, below).clamp(max=FINE_MAX)

@@ -1,0 +1,141 @@
+"""The local PixelCNN conditioned on f(z): every pixel from its causal neighbours and from the latents' features.
+
+Pixels are integers in [-128, 127] in the order G, R, B. A causal linear predictor gives each channel a `base`; the
+mixture is centred there, and moved by learned shares of what is known besides: the errors of the pixel's earlier
+channels, and the distance to the mean image. Beside raw values the net sees squashed local differences, amplified so
+that one grey level counts in smooth places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlcodec.codec.coding.lookup import tanh_table
+from vlcodec.codec.interface import Bytes
+from vlcodec.models.layers.activations import UNIT, round_through
+from vlcodec.models.layers.exact import SQUARE, Layer
+from vlcodec.models.layers.masked import FIRST, CausalNet, Group, Look
+from vlcodec.models.layers.mixture import FINE, layout
+
+MEAN_UNIT = 4  # the mean image is in 1/4 level
+FEATURE_MAX = 512  # |f(z)|
+SQUASH_HALF = 8191  # squashed values are clamped to this, in 1/32 level
+SQUASH_UNIT = 127
+EDGE, NOISE, ERROR, COLOUR = Fraction(16, 5), Fraction(16), Fraction(32, 5), Fraction(16)  # widths in levels
+PAST = 22
+COLOURS = 3
+ORDER = [1, 0, 2]  # R, G, B <-> G, R, B: its own inverse
+
+
+def centred(pictures: Bytes) -> Tensor:
+    """(..., 3) uint8 RGB -> float in [-128, 127], in the order G, R, B."""
+    return torch.from_numpy(pictures[..., ORDER]).float() - 128
+
+
+class Squash(nn.Module):
+    """round(127 tanh(v / width)) by a lookup table; v in 1/32 level."""
+
+    table: Tensor
+
+    def __init__(self, width: Fraction) -> None:
+        super().__init__()
+        self.width = float(width * FINE)
+        values = tanh_table(width * FINE, SQUASH_HALF, SQUASH_UNIT)
+        self.register_buffer("table", torch.from_numpy(values).float(), False)
+
+    def forward(self, v: Tensor) -> Tensor:
+        if self.training:
+            return round_through(SQUASH_UNIT * torch.tanh(v / self.width))
+        return self.table[v.clamp(-SQUASH_HALF, SQUASH_HALF).long() + SQUASH_HALF]
+
+
+class PixelDecoder(nn.Module):
+    """p(x | z): mixtures of discretised logistics on G, then R, then B of every pixel.
+
+    Args:
+        features: channels of f(z) beside the mean image's three. dilations, gated: see masked.CausalNet.
+        stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
+            (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        channels: int,
+        dilations: Sequence[int],
+        hidden: int,
+        mixtures: int,
+        stream: int = 0,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.mixtures = mixtures
+        self.predictor = Layer(
+            FIRST, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
+        )
+        self.edge, self.noise, self.error, self.colour = Squash(EDGE), Squash(NOISE), Squash(ERROR), Squash(COLOUR)
+        gain, low, high, bias = layout(mixtures, 8.0, scale=4.0)
+        share = [[0.0], [0.9, 0.0], [0.45, 0.45, 0.0]]  # of the earlier channels' errors, then of the mean image
+        self.net = CausalNet(
+            past=PAST,
+            own=COLOURS + features + COLOURS,
+            channels=channels,
+            dilations=dilations,
+            hidden=hidden,
+            groups=[
+                Group(c, gain + [1.0] * (c + 1), low + [-127.0] * (c + 1), high + [127.0] * (c + 1), bias + share[c])
+                for c in range(COLOURS)
+            ],
+            input_max=FEATURE_MAX,
+            stream=stream,
+            gated=gated,
+        )
+        if stream:
+            inputs = [COLOURS + features] + [stream] * (len(dilations) - 1)
+            self.stream = nn.ModuleList(Layer(SQUARE, n, stream) for n in inputs)
+        with torch.no_grad():  # the gradient predictor, 3/4 (left + up) - 1/2 (up left), of each channel from itself
+            weight = self.predictor.weight.zero_().view(COLOURS, len(FIRST), COLOURS)
+            for tap, w in (((0, -1), 0.75), ((-1, 0), 0.75), ((-1, -1), -0.5)):
+                weight[:, FIRST.index(tap)] = torch.eye(COLOURS) * w
+
+    def past(self, x: Tensor, left: Tensor, up: Tensor, base: Tensor, mean: Tensor) -> Tensor:
+        """(..., PAST): what later positions see of a position, once its pixel is known."""
+        steps = FINE * torch.cat((x - left, x - up), -1)
+        one = torch.full_like(x[..., :1], UNIT)
+        error, off = self.error(FINE * x - base), self.noise(FINE * x - FINE // MEAN_UNIT * mean)
+        return torch.cat((x, one, self.noise(steps), self.edge(steps), error, off), -1)
+
+    def own(self, base: Tensor, fz: Tensor) -> Tensor:
+        """(..., own): what a position sees of itself before its pixel is known."""
+        return torch.cat((fz, self.noise(FINE // MEAN_UNIT * fz[..., :COLOURS] - base)), -1)
+
+    def seen(self, errors: list[Tensor]) -> Tensor | None:
+        """What a channel's head sees of the earlier channels' errors, each (..., 1) in 1/32 level."""
+        return self.colour(torch.cat(errors, -1)) if errors else None
+
+    def streams(self, fz: Tensor) -> list[Tensor]:
+        """f(z) (N, H, W, 3 + features) -> (N, H, W, stream) in [0, 1023] for each layer; none without a stream."""
+        found, h = list[Tensor](), fz
+        for layer in getattr(self, "stream", ()):
+            h = layer(h)
+            found.append(h)
+        return found
+
+    def forward(
+        self, look: Look, x: Tensor, up: Tensor, fz: Tensor, streams: Sequence[Tensor], colours: int = COLOURS
+    ) -> tuple[list[Tensor], Tensor]:
+        """x and the row above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features), `streams` of it.
+
+        Returns the raw parameters of the first `colours` channels, (N, H, W, 3 mixtures + c + 1) for channel c, and
+        the base.
+        """
+        base = look("x", self.predictor, x, None)
+        left = F.pad(x, (0, 0, 1, 0))[..., :-1, :]
+        h = self.net.trunk(look, self.past(x, left, up, base, fz[..., :COLOURS]), self.own(base, fz), streams)
+        errors = (FINE * x - base).split(1, -1)
+        return [self.net.head(c, h, self.seen(list(errors[:c]))) for c in range(colours)], base

@@ -1,0 +1,295 @@
+"""Integer layers in float carriers: the same bits on every machine, batch size, thread count and device.
+
+An activation is an integer held in a float tensor. A layer multiplies integer weights, adds an integer bias and
+requantises by a power of two, rounding half to even. Float arithmetic on integers is exact, in any order of summation,
+while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.prove` checks that bound for each layer.
+
+One class serves three walks:
+
+    train      conv2d on real weights; with `quantised` set, rounding is simulated with straight-through gradients
+    dense      frozen integers: gather the taps, one matrix product, in tiles of rows   (encoder, likelihood)
+    step       frozen integers: the caller gathers the taps                             (wavefront decoder)
+
+conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
+
+TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
+BIAS_MAX = 0.98 * 2**31
+CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
+
+
+class Range(TypedDict):
+    """What a layer's outputs are clamped to."""
+
+    low: float
+    high: float
+
+
+class Linear(TypedDict):
+    """How finely a layer computes."""
+
+    bits: int
+    precise: bool
+
+
+class Wide(Linear):
+    """Likewise, with the range of its inputs."""
+
+    input_max: int
+    carrier: torch.dtype
+
+
+STREAM: Range = {"low": -STREAM_MAX, "high": STREAM_MAX}  # of a residual branch
+LINEAR: Linear = {"bits": 11, "precise": True}  # of a layer on an autoencoder's main path: it carries pictures
+WIDE: Wide = {**LINEAR, "input_max": STREAM_MAX, "carrier": torch.float64}  # likewise, where the grid is coarse
+SIGNED: Range = {"low": -ACTIVATION_MAX, "high": ACTIVATION_MAX}  # of a layer that `leaky` follows
+
+Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
+OWN: Taps = ((0, 0),)
+SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
+
+
+class BoundError(ValueError):
+    """A layer whose sums could leave the range in which its float carrier is exact."""
+
+
+class Layer(nn.Module):
+    """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
+
+    y = clamp(round(gain * (sum w x + unit * bias)), low, high), all of x and y integers.
+
+    Args:
+        taps: neighbours seen; `OWN` makes a 1x1 layer.
+        inputs, outputs: channels. beside: further channels, seen at the own position alone.
+        gain: power of two per output channel (or one for all); low, high: output range, likewise.
+        input_max: largest |input|, for the proof of the bound. bits: of a weight, sign included.
+        unit: integer units per 1.0 of the inputs. mask: (outputs, fan_in) of 0 and 1; weights at 0 are 0.
+        fine: rounded after training, which leaves rounding and the outputs' range out (but for a range from 0: ReLU).
+        precise: kept out of reduced precision in training, as outputs that make tables must be.
+        carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
+    """
+
+    places: Tensor
+    gain: Tensor
+    low: Tensor
+    high: Tensor
+    mask: Tensor | None
+
+    def __init__(
+        self,
+        taps: Taps,
+        inputs: int,
+        outputs: int,
+        *,
+        beside: int = 0,
+        gain: float | Sequence[float] = 1.0,
+        low: float | Sequence[float] = 0,
+        high: float | Sequence[float] = ACTIVATION_MAX,
+        input_max: int = ACTIVATION_MAX,
+        bits: int = 8,
+        carrier: torch.dtype = torch.float32,
+        unit: int = UNIT,
+        mask: Tensor | None = None,
+        fine: bool = False,
+        precise: bool = False,
+        init: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.taps, self.inputs, self.outputs, self.beside, self.unit = taps, inputs, outputs, beside, unit
+        self.fine, self.precise = fine, precise
+        self.input_max, self.weight_max, self.carrier = input_max, 2 ** (bits - 1) - 1, carrier
+        fan_in = len(self.taps) * inputs + beside
+        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * init * math.sqrt(2.0 / fan_in))  # tap-major
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        for name, value in (("gain", gain), ("low", low), ("high", high)):
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
+        self.register_buffer("mask", mask, False)
+        rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
+        self.above, self.below = max(0, -min(rows)), max(0, max(rows))
+        self.left, self.right = max(0, -min(columns)), max(0, max(columns))
+        places = [(r + self.above) * (self.left + self.right + 1) + c + self.left for r, c in self.taps]
+        self.register_buffer("places", torch.tensor(places), False)  # of the taps in conv2d's kernel
+        self.rectified = bool((self.low == 0).all())
+        ranges = set(zip(self.low.tolist(), self.high.tolist(), strict=True))
+        self.range = next(iter(ranges)) if len(ranges) == 1 else None
+        self.quantised = False
+        self._frozen: tuple[Tensor, ...] | None = None  # weight (fan_in, outputs), bias, multiplier
+
+    # ---- integers ------------------------------------------------------------------------------------------------
+
+    def used(self) -> Tensor:
+        """(outputs, fan_in) real weights, masked."""
+        return self.weight if self.mask is None else self.weight * self.mask
+
+    def exponent(self) -> Tensor:
+        """(outputs,) e such that round(w 2^e) are the integer weights: the largest e that keeps the weights within
+        their bits, the bias within 32, and every possible sum within the exact range of the layer's carrier (with 2 %
+        to spare)."""
+        w, b = self.used().detach().abs(), self.bias.detach().abs() * self.unit
+        room = torch.minimum(
+            self.weight_max / w.amax(1).clamp_min(1e-12),
+            0.98 * CARRIER_LIMIT[self.carrier] / (w.sum(1) * self.input_max + b).clamp_min(1e-12),
+        )
+        room = torch.minimum(room, BIAS_MAX / b.clamp_min(1e-12))
+        return torch.floor(torch.log2(room)).clamp(-8, 20 if self.fine else 16)
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values."""
+        e = self.exponent().double()
+        w = (self.used().detach().double() * torch.exp2(e)[:, None]).round()
+        b = (self.bias.detach().double() * self.unit * torch.exp2(e)).round()
+        return w, b, e
+
+    def prove(self, weight: Tensor, bias: Tensor, carrier: torch.dtype | None = None) -> None:
+        """Raise BoundError where some input could drive a partial sum out of the carrier's exact range."""
+        carrier = carrier or self.carrier
+        peak = float((weight.abs().sum(1) * self.input_max + bias.abs()).max())
+        if peak >= CARRIER_LIMIT[carrier]:
+            raise BoundError(f"a sum can reach {peak:.4g}, which {carrier} does not hold exactly")
+
+    def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor, carrier: torch.dtype | None = None) -> None:
+        """Set the real parameters from integers (float64 tensors) and freeze the layer to exactly these.
+
+        carrier: a wider float type than the layer's own, to check one against the other.
+        """
+        self.prove(weight, bias, carrier)
+        scale = torch.exp2(-exponent)
+        with torch.no_grad():
+            self.weight.copy_(weight * scale[:, None])
+            self.bias.copy_(bias * scale / self.unit)
+        kind, device = carrier or self.carrier, self.weight.device
+        frozen = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
+        self._frozen = tuple(t.to(device, kind) for t in frozen)
+
+    # ---- walks ---------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, beside: Tensor | None = None, above: Tensor | None = None) -> Tensor:
+        """x (N, H, W, inputs) -> (N, H, W, outputs), zero outside the picture; 1x1 layers take (n, inputs) too.
+
+        beside: like x. above: the rows just above x, where they are not outside (frozen walk alone).
+        """
+        if self._frozen is not None:
+            if x.dim() == 2:  # the positions of one step
+                return self.step(x if beside is None else torch.cat((x, beside), -1))
+            return self._dense(x, beside, above)
+        if self.precise:
+            with torch.autocast(x.device.type, enabled=False):
+                return self._train(x.float(), beside if beside is None else beside.float())
+        return self._train(x, beside)
+
+    def step(self, columns: Tensor) -> Tensor:
+        """Gathered taps (n, fan_in) -> (n, outputs), on frozen integers."""
+        if self._frozen is None:
+            raise RuntimeError("step walks frozen layers: load integers first")
+        weight, bias, multiplier = self._frozen
+        y = torch.addmm(bias, columns.to(weight.dtype), weight)
+        y = y.mul_(multiplier).round_().to(torch.float32)
+        return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
+
+    def part(self, columns: Tensor, inputs: slice, outputs: slice) -> Tensor:
+        """`step` of some outputs, from some inputs (n, len(inputs)); what the other inputs would add is left out."""
+        if self._frozen is None:
+            raise RuntimeError("part walks frozen layers: load integers first")
+        weight, bias, multiplier = self._frozen
+        y = torch.addmm(bias[outputs], columns.to(weight.dtype), weight[inputs, outputs])
+        y.mul_(multiplier[outputs]).round_()
+        return torch.clamp(y.to(torch.float32), self.low[outputs], self.high[outputs])
+
+    def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
+        n, height, width = x.shape[0], x.shape[1], x.shape[2]
+        padded = x
+        if self.taps != OWN:
+            top = x.new_zeros(n, self.above, width, self.inputs) if above is None else above
+            padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below))
+        out = x.new_empty(n, height, width, self.outputs)
+        tile = max(1, TILE_VALUES // (n * width * self.weight.shape[1]))
+        for r in range(0, height, tile):
+            m = min(tile, height - r)
+            parts = [
+                padded[:, r + self.above + dr : r + self.above + dr + m, self.left + dc : self.left + dc + width]
+                for dr, dc in self.taps
+            ]
+            if beside is not None:
+                parts.append(beside[:, r : r + m])
+            columns = torch.cat(parts, -1)
+            out[:, r : r + m] = self.step(columns.view(-1, columns.shape[-1])).view(n, m, width, self.outputs)
+        return out
+
+    def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
+        w, b = self.used(), self.bias * self.unit
+        if self.quantised:
+            e = self.exponent()
+            scale = torch.exp2(e)
+            w = w + ((w * scale[:, None]).round() / scale[:, None] - w).detach()
+            b = b + ((b * scale).round() / scale - b).detach()
+        rounding = self.quantised and not self.fine
+        if not rounding:
+            w, b = w * self.gain[:, None], b * self.gain
+        seen = len(self.taps) * self.inputs
+        if self.taps == OWN:
+            y = F.linear(x, w[:, :seen], b)
+        else:
+            kernel = self._kernel(w[:, :seen])
+            padded = F.pad(x, (0, 0, self.left, self.right, self.above, self.below))
+            y = F.conv2d(padded.movedim(-1, 1), kernel, b).movedim(1, -1)
+        if beside is not None:
+            y = y + F.linear(beside, w[:, seen:])
+        if self.fine:
+            return F.relu(y) if self.rectified else y
+        if rounding:
+            y = round_through(y * self.gain)
+        return torch.clamp(y, self.low, self.high) if self.range is None else F.hardtanh(y, *self.range)
+
+    def _kernel(self, w: Tensor) -> Tensor:
+        """(outputs, taps * inputs) -> (outputs, inputs, rows, columns) for conv2d, zero where there is no tap."""
+        rows, columns = self.above + self.below + 1, self.left + self.right + 1
+        grid = w.new_zeros(self.outputs, rows * columns, self.inputs)
+        grid = grid.index_copy(1, self.places, w.view(self.outputs, len(self.taps), self.inputs))
+        return grid.view(self.outputs, rows, columns, self.inputs).permute(0, 3, 1, 2)
+
+
+def fine_layer(
+    taps: Taps,
+    inputs: int,
+    outputs: int,
+    *,
+    beside: int = 0,
+    gain: float | Sequence[float] = 1.0,
+    low: float = -FINE_MAX,
+    high: float = FINE_MAX,
+    input_max: int = FINE_MAX,
+    unit: int = FINE_UNIT,
+    mask: Tensor | None = None,
+    precise: bool = False,
+    init: float = 1.0,
+) -> Layer:
+    """A layer in float64 carriers, for small nets: activations so fine that rounding can wait until after training."""
+    return Layer(
+        taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, unit=unit, mask=mask,
+        fine=True, precise=precise, init=init, carrier=torch.float64,
+    )  # fmt: skip
+
+
+def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:
+    """Every integer layer of a model, by name, in the order of definition."""
+    for name, child in module.named_modules():
+        if isinstance(child, Layer):
+            yield name, child
+
+
+def set_quantised(module: nn.Module, on: bool) -> None:
+    """Turn the simulation of rounding on or off for training."""
+    for _, layer in layers(module):
+        layer.quantised = on

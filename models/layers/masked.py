@@ -1,0 +1,135 @@
+"""Causal nets: from what lies behind a position to the parameters of the symbols at it (PixelCNN; VLAE section 3).
+
+Masks are chosen for the wavefront of slope 2: position (r, c) belongs to step c + 2 r, and every tap lies in an
+earlier step (the first layer) or in the same position (later layers):
+
+    first layer  . x x x x x .        later layers   x x x
+                 . x x x x . .                       x o
+                 . x x o
+                                   o: the position itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vlcodec.codec.coding.lookup import sigmoid_table, tanh_table
+from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT, relu, round_through
+from vlcodec.models.layers.exact import OWN, SIGNED, STREAM, Layer, Range, Taps
+
+FIRST: Taps = (
+    *((-2, c) for c in (-2, -1, 0, 1, 2)),
+    *((-1, c) for c in (-2, -1, 0, 1)),
+    *((0, c) for c in (-2, -1)),
+)
+BEFORE: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
+NEAR: Taps = (*BEFORE, (0, 0))
+
+
+def spread(taps: Taps, dilation: int) -> Taps:
+    """The taps, so many times as far apart."""
+    return tuple((dilation * r, dilation * c) for r, c in taps)
+
+
+# How a walk shows a layer its neighbourhood: (name of the buffer, layer, its input at the positions walked or None
+# where only earlier positions are seen, what stands beside) -> the layer's output.
+Look = Callable[[str, Any, Tensor | None, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Symbols of one position that are coded together, after the groups before them.
+
+    seen: channels made of the earlier groups' symbols. Output channels: gain, range and initial bias of each.
+    """
+
+    seen: int
+    gain: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    bias: Sequence[float]
+
+
+@cache
+def _gates() -> tuple[Tensor, Tensor]:
+    """tanh and sigmoid of i / UNIT at i + ACTIVATION_MAX, in units of ACTIVATION_MAX and of 1024."""
+    squash = tanh_table(Fraction(UNIT), ACTIVATION_MAX, ACTIVATION_MAX)
+    share = sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
+    return torch.from_numpy(squash).float(), torch.from_numpy(share).float()
+
+
+def gate(y: Tensor) -> Tensor:
+    """(..., 2 C) in [-1023, 1023] -> (..., C): tanh(a) sigmoid(b) (van den Oord et al. 2016); coded, by tables."""
+    if torch.is_grad_enabled():
+        a, b = (y / UNIT).chunk(2, -1)
+        return round_through(ACTIVATION_MAX * torch.tanh(a) * torch.sigmoid(b))
+    a, b = (y + ACTIVATION_MAX).long().chunk(2, -1)
+    squash, share = (table.to(y.device) for table in _gates())
+    return (squash[a] * share[b] / 1024).round()
+
+
+class CausalNet(nn.Module):
+    """A trunk of masked residual layers and one small head for each group of symbols.
+
+    past (neighbours) --+             stream_i (this position)
+                        |                  v
+                        +--> first --> [relu, near, 1x1] x layers --> relu --> h
+    own (this position)-+                  (residual)                          |
+                                          earlier groups' symbols --> hidden_g +--> params_g
+
+    Args:
+        dilations: one residual layer for each, its taps so far apart (at most 4). stream: channels that each of these
+            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
+    """
+
+    def __init__(
+        self,
+        past: int,
+        own: int,
+        channels: int,
+        dilations: Sequence[int],
+        hidden: int,
+        groups: Sequence[Group],
+        input_max: int,
+        stream: int = 0,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.gated = gated
+        limit: Range = SIGNED if gated else {"low": 0, "high": ACTIVATION_MAX}
+        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **STREAM)
+        self.near = nn.ModuleList(
+            Layer(spread(NEAR, d), channels, channels * (1 + gated), beside=stream, **limit) for d in dilations
+        )
+        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **STREAM) for _ in dilations)
+        self.hidden = nn.ModuleList(Layer(OWN, channels, hidden, beside=g.seen) for g in groups)
+        self.params = nn.ModuleList(
+            Layer(OWN, hidden, len(g.gain), gain=g.gain, low=g.low, high=g.high, precise=True, init=0.1) for g in groups
+        )
+        with torch.no_grad():
+            for params, group in zip(self.params, groups, strict=True):
+                params.get_parameter("bias").copy_(torch.tensor(group.bias))
+
+    def trunk(self, look: Look, past: Tensor | None, own: Tensor, streams: Sequence[Tensor] = ()) -> Tensor:
+        """past (..., past), own (..., own), streams (..., stream) of each layer -> (..., channels) in [0, 1023]."""
+        h = look("past", self.first, past, own)
+        for i, (near, out) in enumerate(zip(self.near, self.out, strict=True)):
+            y = look(f"near{i}", near, relu(h), streams[i] if streams else None)
+            h = h + out(gate(y) if self.gated else y)
+        return relu(h)
+
+    def head(self, group: int, h: Tensor, seen: Tensor | None) -> Tensor:
+        """h (..., channels), seen (..., group.seen) or None -> the group's raw parameters, integers."""
+        return self.params[group](self.hidden[group](h, seen))
+
+
+def look_whole(_: str, layer: Layer, x: Tensor | None, beside: Tensor | None) -> Tensor:
+    """The walk over a whole picture at once, as training sees it."""
+    return layer(x, beside)

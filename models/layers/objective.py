@@ -1,0 +1,57 @@
+"""AGAVE: a variational autoencoder whose auxiliary decoder keeps the latents in use beside a PixelCNN.
+
+Lucas & Verbeek, "Auxiliary Guided Autoregressive Variational Autoencoders", eq. 7:
+
+    x ---> encoder ---> q(z | x) ---(sample)---> z ---> decoder ---> f(z) --------------+
+                           |                     |                   |                  |
+                           +------- KL --------- p(z)           mean image       PixelCNN, also of
+                                                                     |            the pixels before
+                                                                 auxiliary              |
+                                                                  p(y | z)          p(x | x<, z)
+
+    loss = -ln p(x | x<, z) - ln p(y | z) + lambda KL(q(z | x) || p(z))
+
+Two autoencoders share it: `grid` for pictures of any size (latents on a grid at 1/16, an autoregressive prior, several
+qualities), and `ladder` for pictures of one small size (levels of latents, each given the ones above).
+
+All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G, R, B.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlcodec.models.layers.activations import round_through
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.masked import look_whole
+from vlcodec.models.layers.mixture import FINE, nats
+
+
+class Agave(nn.Module):
+    """What both autoencoders share: the PixelCNN, and the objective."""
+
+    pixels: PixelDecoder
+
+    def pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor | None = None) -> Tensor:
+        """(N,) -ln p(x | z) per pixel.
+
+        x (N, H, W, 3), fz (N, H, W, 3 + features), grey (N,) 1 where only the first channel's symbols would be coded.
+        """
+        up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
+        heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
+        terms, k = list[Tensor](), self.pixels.mixtures
+        for c, head in enumerate(heads):
+            logit, offset, scale, share = head.split([k] * 3 + [c + 1], -1)
+            known = torch.cat((FINE * x - base, FINE // MEAN_UNIT * fz[..., :COLOURS] - base), -1)
+            known = known[..., [*range(c), COLOURS + c]]
+            shift = round_through((share * known).sum(-1, keepdim=True) / 64)
+            terms.append(nats(logit, base[..., c : c + 1] + shift + offset, scale, x[..., c]).mean((1, 2)))
+        rest = terms[1] + terms[2]
+        return terms[0] + (rest if grey is None else (1 - grey) * rest)
+
+
+def loss_of(terms: dict[str, Tensor], kl_weight: Tensor | float) -> Tensor:
+    """Eq. 7, the mean over pictures: terms (N,) each, in nats per pixel; kl_weight is lambda."""
+    return (terms["pixels"] + terms["auxiliary"] + kl_weight * terms["kl"]).mean()

@@ -1,0 +1,1 @@
+"""Photographs: pictures of any size, RGB and grey."""

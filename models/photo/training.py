@@ -1,0 +1,188 @@
+"""Training of `photo`: patches of widened pictures, AGAVE's objective, and rounding simulated at the end.
+
+The autoencoder begins as a linear transform coder (`klt`); large matrices are trained by Muon. Rounding is simulated
+(`exact.set_quantised`) in the last steps, so that what is exported is what was trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.exact import Layer, layers, set_quantised
+from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
+from vlcodec.models.photo.linear_start import start_linear
+from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.training.loop import Progress, run
+
+QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
+ANNEALED_AT = 0.05  # as a share of the steps
+ROUNDED_FROM = 0.9
+FULL_RATE_INPUTS = 256
+MUON_SHARE = 2.0  # of the learning rate
+HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
+TRANSFORMED = 400  # patches that the linear start is fitted to
+POOL_STEPS = 6000  # steps between new random variants of the pictures
+Part = Literal["all", "autoencoder", "pixels"]
+
+
+def rate_share(layer: Layer) -> float:
+    """Share of the learning rate that a layer takes: wide ones less, or Adam's even steps silence their channels."""
+    return min(1.0, FULL_RATE_INPUTS / layer.weight.shape[1])
+
+
+def is_hidden(name: str, layer: Layer) -> bool:
+    """Whether Muon trains a layer: large matrices, but for those at the latents."""
+    at_latents = name.startswith("decoder.enter.") or layer.precise
+    return not at_latents and min(layer.weight.shape) >= HIDDEN
+
+
+def split_batch(batch: int) -> list[tuple[int, int]]:
+    """(quality, pictures) for each quality; every quality gets at least one picture."""
+    counts = [max(1, round(batch * share)) for share in QUALITY_SHARES]
+    counts[0] = max(1, batch - sum(counts[1:]))
+    return list(enumerate(counts))
+
+
+def measure(model: GridAgave, pictures: Sequence[Pixels], device: torch.device) -> list[dict[str, float]]:
+    """For each quality, means over pictures: bits/pixel of the latents, PSNR of the mean image, bits/dim in all."""
+    rows = []
+    with torch.no_grad():
+        for q in range(model.qualities):
+            sums = torch.zeros(3, dtype=torch.float64)
+            for picture in pictures:
+                h, w = (s // 16 * 16 for s in picture.shape[:2])
+                x = centred(picture[None, :h, :w]).to(device)
+                terms = {k: float(v) for k, v in model.losses(x, x.new_zeros(1), [(q, 1)]).items()}
+                kl, pixels = terms["kl"] / math.log(2), terms["pixels"] / math.log(2)
+                sums += torch.tensor([kl, 10 * math.log10(255**2 / terms["mse"]), (kl + pixels) / 3])
+            bpp, psnr, bpd = (sums / len(pictures)).tolist()
+            rows.append({"quality": q + 1, "latent_bpp": bpp, "psnr": psnr, "bpd": bpd})
+    return rows
+
+
+class PhotoTask:
+    """See models.train.Task. The pool of patches is renewed every POOL_STEPS."""
+
+    terms: tuple[str, ...] = ("loss", "pixels", "kl", "mse")
+    average = 0.999
+
+    def __init__(
+        self,
+        net: GridAgave,
+        pictures: Sequence[Path],
+        validation: Sequence[Path],
+        *,
+        seed: int,
+        device: torch.device,
+        batch: int,
+        patch: int,
+        variants: int,
+        part: Part,
+        exported: bool,
+    ) -> None:
+        self.net, self.exported = net, exported
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
+        self._sources = [read_rgb(p) for p in pictures]
+        self._held_out = [read_rgb(p) for p in validation]
+        self._seed, self._device, self._patch, self._variants = seed, device, patch, variants
+        self._part, self._split = part, split_batch(batch)
+        self._batch, self._pool_number, self._pool = batch, -1, list[Tensor]()
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
+
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
+        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
+        groups, matrices = list[dict[str, Any]](), list[Tensor]()
+        for name, layer in layers(self.net):
+            matrices += [layer.weight] if name in hidden else []
+            rest = [layer.bias] if name in hidden else list(layer.parameters())
+            groups.append({"params": rest, "share": rate_share(layer)})
+        adam = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=self._device.type == "cuda")
+        if not matrices:
+            return [adam]
+        if not hasattr(torch.optim, "Muon"):
+            raise ModelError("training photo needs torch 2.9 or later, for its optimiser Muon")
+        return [adam, torch.optim.Muon([{"params": matrices, "share": MUON_SHARE}], lr=rate, weight_decay=0.0)]
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step."""
+        self._fill(step // POOL_STEPS)
+        exact = step >= ROUNDED_FROM * steps
+        set_quantised(self.net, exact)
+        x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
+        warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
+        return x, grey, torch.tensor(warm, device=self._device), exact
+
+    def start(self) -> None:
+        """The linear start, fitted to patches of the first pool."""
+        self._fill(0)
+        start_linear(self.net, draw_patches(self._pool, TRANSFORMED, self._patch, torch.Generator().manual_seed(0))[0])
+
+    def _fill(self, number: int) -> None:
+        """The pool of a number."""
+        if number != self._pool_number:
+            self._pool_number = number
+            fresh = make_pool(self._sources, self._variants, [self._seed, number], self._patch)
+            self._pool = [torch.from_numpy(p).to(self._device) for p in fresh]
+            if not self._pool:
+                raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
+
+    def _objective(self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool) -> dict[str, Tensor]:
+        """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
+            return self.net.objective(x, grey, self._split, anneal, self._part != "autoencoder")
+
+    def finish(self) -> None:
+        """Nothing: rounding was part of the training."""
+
+    def measure(self) -> list[dict[str, float]]:
+        """On the pictures that are held out."""
+        return measure(self.net, self._held_out, self._device) if self._held_out else []
+
+
+def train(
+    pictures: Sequence[Path],
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    init: dict[str, Tensor] | None = None,
+    validation: Sequence[Path] = (),
+    seed: int = 0,
+    device: str = "cpu",
+    batch: int = 10,
+    patch: int = 96,
+    variants: int = 3,
+    rate: float = 1.2e-3,
+    part: Part = "all",
+    shape: Shape | None = None,
+    progress: Progress | None = None,
+) -> GridAgave:
+    """Train the photo model and return it with its averaged weights, not frozen.
+
+    pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
+    steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
+    validation: files that are only measured, at the end. rate: peak learning rate of Adam.
+    part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
+    last layer, which makes its features, with the rest fixed.
+    """
+    on = torch.device(device)
+    torch.manual_seed(seed)
+    net = GridAgave(shape or Shape()).to(on)
+    if init is not None:
+        net.load_state_dict(init)
+    sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}
+    task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
+    if init is None:
+        task.start()
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    return net

@@ -1,0 +1,143 @@
+"""Training of the VLAE models: one of a model's two nets on one of the four binary sets, with one recipe for all."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlcodec.models.layers.activations import FINE_UNIT
+from vlcodec.models.layers.exact import layers, set_quantised
+from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_UNIT, nats
+from vlcodec.models.layers.posterior import dither_like
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.vlae.data import BinarySet, load_binary
+from vlcodec.models.vlae.net import SPREAD_GAIN, Shape, Vlae
+
+SETTLED_ON = 10_000  # pictures
+VALID_PICTURES = 1000  # of the validation set that are measured, at most
+MEASURED_AT_ONCE = 250
+AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
+
+
+class BinaryTask:
+    """See models.train.Task: Adamax and Polyak averaging, as in the paper."""
+
+    terms: tuple[str, ...] = ("loss", "pixels", "kl")
+    average = 0.998
+    exported = False
+
+    def __init__(self, net: Vlae, data: BinarySet, batch: int, device: torch.device) -> None:
+        self.net, self._data, self._batch, self._device = net, data, batch, device
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
+
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Adamax."""
+        return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step."""
+        return (self._data.batch(self._batch, rng).to(self._device),)
+
+    def _objective(self, x: Tensor) -> dict[str, Tensor]:
+        """In bfloat16 where the CPU multiplies it, at half the time."""
+        with torch.autocast(self._device.type, torch.bfloat16):
+            return self.net.objective(x)
+
+    def finish(self) -> None:
+        """Settle a uniform posterior on pictures of the training set."""
+        if self.net.shape.posterior == "uniform":
+            settle(self.net, self._data.batch(SETTLED_ON, torch.Generator().manual_seed(0)).to(self._device))
+
+    def measure(self) -> list[dict[str, float]]:
+        """Nats of the validation set, one sample of z each."""
+        valid = self._data.valid[:: -(-len(self._data.valid) // VALID_PICTURES)]
+        sums = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad():
+            for i in range(0, len(valid), MEASURED_AT_ONCE):
+                x = torch.from_numpy(valid[i : i + MEASURED_AT_ONCE])[..., None].float().to(self._device)
+                terms = self.net.losses(x)
+                sums += torch.stack([terms[k].double().sum().cpu() for k in ("kl", "pixels")])
+        kl, pixels = (sums / len(valid)).tolist()
+        return [{"kl": kl, "pixels": pixels, "elbo": kl + pixels}]
+
+
+def train(
+    model: str,
+    data: Path,
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    init: dict[str, Tensor] | None = None,
+    kin: dict[str, Tensor] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    batch: int = 100,
+    rate: float = 2e-3,
+    posterior: str = "gaussian",
+    shape: Shape | None = None,
+    progress: Progress | None = None,
+) -> Vlae:
+    """Train one net of a model and return it with its averaged weights, not frozen.
+
+    data: the folder that holds all sets. out, steps, minutes: see `models.train.run`. init: real weights to start from.
+    kin: those of a net with the other posterior, of which all is taken that does not touch the latents.
+    shape: another net than the package's, for the paper's studies.
+    """
+    on = torch.device(device)
+    torch.manual_seed(seed)
+    net = Vlae(shape or Shape(posterior="gaussian" if posterior == "gaussian" else "uniform")).to(on)
+    if init is not None:
+        net.load_state_dict(init)
+    elif kin is not None:
+        net.load_state_dict({k: v for k, v in kin.items() if not k.startswith(AT_LATENTS)}, strict=False)
+    task = BinaryTask(net, load_binary(model, data), batch, on)
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    return net
+
+
+def settle(net: Vlae, pictures: Tensor) -> None:
+    """Refit, to the rounded weights, what a uniform posterior and its prior say of each latent alone.
+
+    A latent that carries nothing has a prior so narrow that it costs nothing, as long as its noise fills just one cell.
+    Rounded weights move it by 1/32 step or two, over the cell's edge: half a bit for each of fifty latents. So centres
+    are moved to the middle of what rounds to one value, and widths are the best for the rounded net.
+
+    pictures: (N, 28, 28, 1) of 0 and 1.
+    """
+    past = FINE_UNIT * (2 * pictures - 1)
+    set_quantised(net, True)
+    with exact_inference():
+        u = dither_like(pictures.new_zeros(len(pictures), net.shape.latents))
+        centre = _in_parts(lambda x: net.encoder(x)[0], past).median(0).values
+        net.encoder.centre.bias.add_((2 * (centre / 2).round() - centre) / FINE)
+        if net.shape.flow_steps:
+            last, before = net.flow.mades()[-1], _rounded(net, past, u, net.shape.flow_steps - 1)
+            last.leave.bias.add_((before - u - _in_parts(last, before)).median(0).values / FINE)
+        value = _rounded(net, past, u, net.shape.flow_steps) / FINE
+        zero, costs = torch.zeros_like(value[:1, :1]), []
+        for index in range(SCALE_LAST + 1):
+            costs.append(nats(zero, zero, zero + index, value).mean(0))
+        net.spread.bias.copy_(torch.stack(costs).argmin(0) / (SPREAD_GAIN * SCALE_UNIT))
+    set_quantised(net, False)
+
+
+def _rounded(net: Vlae, past: Tensor, u: Tensor, steps: int) -> Tensor:
+    """(N, latents) in 1/32 step: z of the net in integers after so many steps of its flow."""
+    frozen = copy.deepcopy(net)
+    for _, layer in layers(frozen):
+        layer.load_integers(*layer.integers())
+    z = _in_parts(lambda x: frozen.encoder(x)[0], past) + u
+    for made in frozen.flow.mades()[:steps]:
+        z = z - _in_parts(made, z)
+    return z
+
+
+def _in_parts(work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([work(part) for part in x.split(MEASURED_AT_ONCE)])

@@ -1,0 +1,229 @@
+"""A picture's own correction of the pixels' predictions: least squares, fitted to the picture and sent with it.
+
+The PixelCNN's weights are those of all pictures. One camera's grain, sharpening or interpolated chroma leave errors
+that the neighbours' errors foretell, each picture in its own way:
+
+    e = x - m                     m: mean of the pixel's mixture, before it is moved; in 1/8 level, within +-255
+    move = sum_k w[class]_k e_k   of all the mixture's centres; k: TAPS x channels, and the pixel's earlier channels
+
+The class of a pixel's channel is how wide its mixture is. The weights w are bytes, the same for a whole band. Fitting
+is the encoder's alone, and still the same on every machine: sums of integers that float64 holds exactly, then
+elementwise float64 arithmetic in a fixed order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlcodec.codec.coding.tables import FINE, VARIANCE_SHIFT, LogisticMixture, scale_variances
+from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.masked import FIRST
+
+TAPS = FIRST
+EDGES = (100, 115)  # scale indices at which a new class begins: 1 and 2.6 levels
+CLASSES = len(EDGES) + 1
+ERROR_UNIT, ERROR_SHIFT, ERROR_MAX = 8, 2, 255  # an error's units per level, and its shift from 1/32 level
+WEIGHT_UNIT, WEIGHT_MIDDLE = 256, 128  # a byte b is the weight (b - 128) / 256
+MOVE_SHIFT = 6  # from error x weight to 1/32 level
+STRIP = 1 << 16  # positions at a time
+FITTED = 1 << 21  # positions that weights are fitted to, at most: so many terms sum exactly
+OUTLIER = 2  # standard deviations at which an error counts no more
+PRECISION = 1638  # of a variance of 1 level^2
+LEAST_VARIANCE = 1 << (VARIANCE_SHIFT - 3)
+RIDGE = 1e-3  # of the mean of the squares
+LEAST_RETURN = 2  # bits saved, by the fit's own estimate, per bit sent
+TOP, SIDE = 2, 2  # empty positions around a band
+Floats = NDArray[np.float64]
+Shorts = NDArray[np.int16]
+
+
+def widths(colours: int) -> list[int]:
+    """How many weights a class has in each channel."""
+    return [len(TAPS) * colours + c for c in range(colours)]
+
+
+def count(colours: int) -> int:
+    """How many bytes a correction has."""
+    return CLASSES * sum(widths(colours))
+
+
+def widest(logit: Ints, scale: Ints) -> Ints:
+    """(n,) scale index of each mixture's likeliest component, of (n, K)."""
+    found: Ints = scale[np.arange(len(scale)), logit.argmax(1)]
+    return found
+
+
+def kinds(scale: Ints) -> Ints:
+    """(n,) classes of scale indices, from `widest`."""
+    first, second = EDGES
+    return (scale >= first).astype(np.int64) + (scale >= second)
+
+
+class Errors:
+    """The errors of a band's known pixels, and what of them foretells the next. index: places in the band."""
+
+    def __init__(self, rows: int, width: int, colours: int) -> None:
+        self.width, self.colours = width, colours
+        self._stride = width + 2 * SIDE
+        self._values = np.zeros(((rows + TOP) * self._stride, colours), np.int16)
+        self._taps = np.array([r * self._stride + c for r, c in TAPS])
+
+    def _places(self, index: Ints) -> Ints:
+        rows, columns = np.divmod(index, self.width)
+        places: Ints = (rows + TOP) * self._stride + SIDE + columns
+        return places
+
+    def put(self, index: Ints, errors: Ints) -> None:
+        """(n, colours), from `error`."""
+        self._values[self._places(index)] = errors
+
+    def at(self, index: Ints) -> Ints:
+        """(n, colours) of the places themselves."""
+        return self._values[self._places(index)].astype(np.int64)
+
+    def around(self, index: Ints) -> Shorts:
+        """(n, TAPS x colours) of their neighbours."""
+        places = self._places(index)[:, None] + self._taps
+        return self._values[places].reshape(len(index), -1)
+
+
+def error(value: Ints, mean: Ints) -> Ints:
+    """e of values in levels from means in 1/32 level."""
+    found: Ints = (FINE * value - mean + (1 << ERROR_SHIFT - 1)) >> ERROR_SHIFT
+    np.maximum(found, -ERROR_MAX, out=found)
+    return np.minimum(found, ERROR_MAX, out=found)
+
+
+class Correction:
+    """The weights of a band. numbers: (count,) in [0, 255]: by channel, class and weight."""
+
+    def __init__(self, numbers: Ints, colours: int) -> None:
+        ends = np.cumsum([CLASSES * n for n in widths(colours)])
+        parts = np.split(numbers - WEIGHT_MIDDLE, ends[:-1])
+        tables = [part.reshape(CLASSES, -1) for part in parts]
+        near = len(TAPS) * colours
+        self._around = np.concatenate([table[:, :near] for table in tables]).T.astype(np.float32)
+        self._own = [table[:, near:] for table in tables]
+        self._shape = (-1, colours, CLASSES)
+
+    def around(self, errors: Shorts) -> Ints:
+        """(n, colours, CLASSES): what the neighbours' errors, from `Errors.around`, add to each channel's move."""
+        sums = errors.astype(np.float32) @ self._around  # exact: below 2^24
+        return sums.astype(np.int64).reshape(self._shape)
+
+    def move(self, channel: int, around: Ints, own: Ints, scale: Ints) -> Ints:
+        """(n,) in 1/32 level. around: of the position; own (n, colours): the channels before; scale: `widest`."""
+        kind = kinds(scale)
+        total = around[np.arange(len(kind)), channel, kind]
+        for k in range(channel):
+            total = total + own[:, k] * self._own[channel][kind, k]
+        moved: Ints = (total + (1 << MOVE_SHIFT - 1)) >> MOVE_SHIFT
+        return moved
+
+
+class Mover:
+    """One walk's use of a correction: the errors that it meets move the mixtures to come. Without one nothing moves.
+
+    errors: those of all pixels for the encoder's walk, none yet for the decoder's.
+    """
+
+    def __init__(self, correction: Correction | None = None, errors: Errors | None = None) -> None:
+        self._correction, self._errors = correction, errors
+        self._around = self._own = np.zeros((0, 0), np.int64)
+        self._move: Ints | int = 0
+
+    def begin(self, index: Ints) -> None:
+        """Go to the positions of a step."""
+        if self._correction is not None and self._errors is not None:
+            self._around = self._correction.around(self._errors.around(index))
+            self._own = self._errors.at(index)
+
+    def moved(self, channel: int, logit: Ints, centre: Ints, scale: Ints) -> LogisticMixture:
+        """The mixture of a channel at the step's positions, (n, K) each."""
+        if self._correction is not None:
+            self._move = self._correction.move(channel, self._around, self._own, widest(logit, scale))
+            centre = centre + self._move[:, None]
+        return LogisticMixture(logit, centre, scale)
+
+    def learn(self, channel: int, value: Ints, mixture: LogisticMixture) -> None:
+        """The values (n,) that a channel's mixture, from `moved`, turned out to have."""
+        if self._correction is not None:
+            self._own[:, channel] = error(value, mixture.mean() - self._move)
+
+    def end(self, index: Ints) -> None:
+        """The step's errors are known from now on."""
+        if self._errors is not None:
+            self._errors.put(index, self._own)
+
+
+@cache
+def _precisions() -> tuple[Ints, Ints]:
+    """Of each scale index: the weight of a squared error, and the error at which it is cut off."""
+    variances = scale_variances() + LEAST_VARIANCE
+    unit = ERROR_UNIT**2 * OUTLIER**2
+    limits = [min(ERROR_MAX, math.isqrt(unit * int(v) >> VARIANCE_SHIFT)) for v in variances]
+    return np.maximum((PRECISION << VARIANCE_SHIFT) // variances, 1), np.maximum(np.array(limits, np.int64), 1)
+
+
+def solve(matrix: Floats, right: Floats) -> Floats:
+    """x of a symmetric positive definite matrix x = right, by elimination: the same bits on every machine."""
+    a, b = matrix.copy(), right.copy()
+    n = len(b)
+    for i in range(n - 1):
+        factor = a[i + 1 :, i] / a[i, i]
+        a[i + 1 :] -= factor[:, None] * a[i]
+        b[i + 1 :] -= factor * b[i]
+    for i in reversed(range(n)):
+        b[i] /= a[i, i]
+        b[:i] -= a[:i, i] * b[i]
+    return b
+
+
+def strips(positions: int) -> Iterator[Ints]:
+    """Places of a band, strip by strip."""
+    for start in range(0, positions, STRIP):
+        yield np.arange(start, min(start + STRIP, positions), dtype=np.int64)
+
+
+def fit(errors: Errors, scales: Shorts) -> Ints:
+    """The bytes of the best correction of a band, (count,) in [0, 255], or none where it would not pay for itself.
+
+    scales: (positions, colours) of `widest`, small integers.
+    """
+    colours, positions = errors.colours, len(scales)
+    every = -(-positions // FITTED)
+    sizes = widths(colours)
+    squares = [np.zeros((CLASSES, n, n)) for n in sizes]
+    products = [np.zeros((CLASSES, n)) for n in sizes]
+    precisions, limits = _precisions()
+    for index in list(strips(positions))[::every]:
+        own, around = errors.at(index), errors.around(index)
+        for c in range(colours):
+            scale = scales[index, c].astype(np.int64)
+            known = np.concatenate((around, own[:, :c]), 1).astype(np.float64)
+            target = np.clip(own[:, c], -limits[scale], limits[scale])
+            kind, precision = kinds(scale), precisions[scale].astype(np.float64)
+            for k in range(CLASSES):
+                here = kind == k
+                rows = known[here]
+                weighted = rows * precision[here, None]
+                squares[c][k] += rows.T @ weighted
+                products[c][k] += weighted.T @ target[here].astype(np.float64)
+    numbers, gain = list[Ints](), 0.0
+    for c, size in enumerate(sizes):
+        for k in range(CLASSES):
+            ridge = RIDGE * float(np.trace(squares[c][k])) / size + 1.0
+            found = solve(squares[c][k] + ridge * np.eye(size), products[c][k])
+            weights = np.clip(np.rint(found * WEIGHT_UNIT), -WEIGHT_MIDDLE, WEIGHT_MIDDLE - 1)
+            real = weights / WEIGHT_UNIT
+            gain += math.fsum(2 * real * products[c][k])  # of the sum of squares; rounded once, in any order
+            gain -= math.fsum((real[:, None] * squares[c][k] * real).ravel())
+            numbers.append(weights.astype(np.int64) + WEIGHT_MIDDLE)
+    saved_bits = every * gain / (PRECISION * ERROR_UNIT**2 * 2 * math.log(2))
+    pays = saved_bits > LEAST_RETURN * 8 * count(colours)
+    return np.concatenate(numbers) if pays else np.zeros(0, np.int64)

@@ -1,0 +1,171 @@
+"""A band of pixels under a frozen Agave, in both walks.
+
+What a walk computes at a position stands once, in `PixelDecoder`; here are the orders of work, and the crossing from
+network outputs (torch, on any device) to distributions (numpy). A band's own correction is `corrected`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vlcodec.codec.coding.dither import CENTRE
+from vlcodec.codec.coding.tables import guided
+from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.mixture import FINE
+from vlcodec.models.layers.settings import exact_inference, stepwise
+from vlcodec.models.walks.correction import Mover
+from vlcodec.models.walks.latent_block import MixtureStep, to_numpy
+from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
+
+STRIP_PIXELS = 1 << 16  # of one pass over a band
+Shorts = NDArray[np.int16]
+
+
+class Pass(NamedTuple):
+    """Every network output of a band with its pixels, as small integers.
+
+    params: per channel (rows W, N, 3 K + c + 1). base: (rows W, N, 3). known: (rows W, N, 3) values.
+    """
+
+    params: list[Shorts]
+    base: Shorts
+    known: Ints
+
+
+class PixelBlock:
+    """The symbols of a band of pixels given f(z): levels in [0, 255], channels in the order G, R, B (grey: G alone).
+
+    Pictures of one size lie side by side, in lanes: block (rows, W, 1 or 3, N).
+
+    Args:
+        fz: (N, rows, W, 3 + features) of the band, on the device.
+        guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
+    """
+
+    def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None = None) -> None:
+        self.decoder, self.device, self.guide = decoder, fz.device, guide
+        self.lanes, rows, width, _ = fz.shape
+        self.colours = 1 if grey else COLOURS
+        self.shape = (rows, width, self.colours, self.lanes)
+        self.count = self.colours * steps_of(rows, width)
+        self._fz = fz
+        with exact_inference():
+            self._streams = decoder.streams(fz)
+        self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
+
+    def _by_position(self, x: Tensor) -> Tensor:
+        """(N, rows, W, C) -> (rows W, N, C)."""
+        return x.permute(1, 2, 0, 3).reshape(-1, self.lanes, x.shape[-1])
+
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
+        """See codec.interface.Steps."""
+        rows, width, _, lanes = self.shape
+        decoder, skewed, mover = self.decoder, Skewed(rows, self.device, lanes), self._mover(None)
+        flat, streams = self._by_position(self._fz), [self._by_position(s) for s in self._streams]
+        with stepwise():
+            for at in fronts(rows, width):
+                mean = self._mean[at.index].reshape(-1, COLOURS)
+                known = np.zeros_like(mean)
+                skewed.advance(at)
+                mover.begin(at.index)
+                here = torch.from_numpy(at.index).to(self.device)
+                fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
+                base = skewed.look("x", decoder.predictor, None, None)
+                h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
+                base_here, errors = to_numpy(base), list[Tensor]()
+                for c in range(self.colours):
+                    params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
+                    step = self._step(c, params, base_here, mean, known, at.index, mover)
+                    symbols = yield step
+                    known[:, c] = symbols - CENTRE
+                    mover.learn(c, known[:, c], step.distribution)
+                    value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
+                    errors.append(FINE * value - base[:, c : c + 1])
+                if self.colours == 1:
+                    known[:, 1:] = known[:, :1]
+                x = torch.from_numpy(known).to(self.device, torch.float32)
+                left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
+                past = decoder.past(x, left, up, base, fz[:, :COLOURS])
+                mover.end(at.index)
+                skewed.put("x", x)
+                skewed.put("past", past)
+
+    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
+        """See codec.interface.Steps."""
+        rows, width, _, _ = self.shape
+        found, mover = self._pass(symbols), self._mover(symbols)
+        for at in fronts(rows, width, reverse=True):
+            mover.begin(at.index)
+            for c in reversed(range(self.colours)):
+                yield self._step(c, *self._at(found, c, at.index), at.index, mover)
+
+    def _mover(self, symbols: Ints | None) -> Mover:
+        """What moves the mixtures in a walk, over known symbols or towards unknown ones; here nothing does."""
+        return Mover()
+
+    def _pass(self, symbols: Ints) -> Pass:
+        """One network pass over known symbols (block's shape)."""
+        values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
+        params, base = self._outputs(np.moveaxis(values, 3, 0))
+        return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
+
+    def _at(self, found: Pass, c: int, index: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """What `_mixture` takes for channel c of all lanes at the positions index."""
+        base = found.base[index].astype(np.int64).reshape(-1, COLOURS)
+        mean, known = (part[index].reshape(-1, COLOURS) for part in (self._mean, found.known))
+        return found.params[c][index].astype(np.int64).reshape(-1, found.params[c].shape[-1]), base, mean, known
+
+    def _outputs(self, known: Ints) -> tuple[list[Shorts], Shorts]:
+        """Every network output of the band, as small integers: per channel (rows W, N, 3 K + c + 1), and the base.
+
+        known: (N, rows, W, 3).
+        """
+        rows, width, _, lanes = self.shape
+        strips, decoder = Strips(), self.decoder
+        height = max(1, STRIP_PIXELS // (width * lanes))
+        above = torch.zeros(lanes, 1, width, COLOURS, dtype=torch.float32, device=self.device)
+        heads: list[list[Shorts]] = [[] for _ in range(self.colours)]
+        bases: list[Shorts] = []
+        with exact_inference():
+            for r in range(0, rows, height):
+                x = torch.from_numpy(known[:, r : r + height]).to(self.device, torch.float32)
+                up = torch.cat((above, x), 1)[:, :-1]
+                fz, *streams = (t[:, r : r + height] for t in (self._fz, *self._streams))
+                raw, base = decoder(strips.look, x, up, fz, streams, self.colours)
+                above = x[:, -1:]
+                bases.append(self._by_position(base).cpu().numpy().astype(np.int16))
+                for c in range(self.colours):
+                    heads[c].append(self._by_position(raw[c]).cpu().numpy().astype(np.int16))
+        return [np.concatenate(parts) for parts in heads], np.concatenate(bases)
+
+    def _mixture(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints) -> tuple[Ints, Ints, Ints]:
+        """Logits, centres and scales, (n, K), of channel c.
+
+        params (n, 3 K + c + 1), base and mean (n, 3) in 1/32 level, known (n, 3) values.
+        """
+        k = self.decoder.mixtures
+        logit, offset, scale, share = params[:, :k], params[:, k : 2 * k], params[:, 2 * k : 3 * k], params[:, 3 * k :]
+        references = np.concatenate((FINE * known[:, :c] - base[:, :c], mean[:, c : c + 1] - base[:, c : c + 1]), 1)
+        centre = base[:, c] + (((share * references).sum(1) + 32) >> 6)
+        return logit, centre[:, None] + offset, scale
+
+    def _step(
+        self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints, mover: Mover
+    ) -> MixtureStep:
+        """Channel c's symbols of all lanes at the positions index; the rest as for `_mixture`.
+
+        Guided, the mixture is multiplied by the auxiliary decoder's gaussian: both decoders describe the same pixel.
+        Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
+        """
+        mixture = mover.moved(c, *self._mixture(c, params, base, mean, known))
+        if self.guide is not None:
+            mixture = guided(mixture, mean[:, c], self.guide)
+        places = (index * self.colours + c)[:, None] * self.lanes + np.arange(self.lanes)
+        return MixtureStep(mixture, places.reshape(-1))

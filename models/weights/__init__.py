@@ -1,0 +1,1 @@
+"""Trained integer weights, and how they are written and read."""

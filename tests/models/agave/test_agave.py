@@ -1,0 +1,339 @@
+"""The ladder AGAVE: both kinds of latents on both walks, its objective, its PixelCNN's options, its training."""
+
+import copy
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import vlcodec
+from vlcodec.codec.coding.archive import Models
+from vlcodec.codec.coding.latents import dither, pop_chained, push_chained
+from vlcodec.codec.coding.stack import Stack
+from vlcodec.codec.coding.walk import decode
+from vlcodec.codec.errors import ImageError
+from vlcodec.codec.interface import Bytes, Ints, Steps
+from vlcodec.codec.ledger import archive_report as archive_rate
+from vlcodec.models.agave import data as cifar10
+from vlcodec.models.agave import training as train_small
+from vlcodec.models.agave.codec import SmallModel, golden_pictures
+from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.exact import layers, set_quantised
+from vlcodec.models.layers.masked import gate
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.training import loop
+from vlcodec.models.walks.pixel_block import PixelBlock
+from vlcodec.models.weights.integers import freeze_from, integer_tensors
+
+SMALL: dict[str, Any] = {
+    "latents": (3, 2),
+    "widths": (4, 6, 8),
+    "blocks": 1,
+    "features": 2,
+    "pixel_channels": 6,
+    "dilations": (1, 2, 4),
+    "pixel_hidden": 5,
+    "stream": 3,
+}
+RoundTrip = Callable[[Steps, Ints], bytes]
+
+
+def random_ladder(seed: int = 0, **options: Any) -> LadderAgave:
+    """A small net of random weights whose latents carry something."""
+    torch.manual_seed(seed)
+    net, rng = LadderAgave(Shape(**SMALL | options)), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, layer in layers(net):
+            gain = 0.3 if "params" in name else 4.0 if name.endswith(("centre", "shift")) else 0.8
+            layer.weight.normal_(0, gain / math.sqrt(layer.weight.shape[1]), generator=rng)
+            layer.bias.add_(0.2 * torch.randn(layer.outputs, generator=rng))
+    return net
+
+
+def frozen(net: LadderAgave) -> SmallModel:
+    freeze_from(net, integer_tensors(net))
+    return SmallModel(net, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["local", "gated"])
+def model(request: pytest.FixtureRequest) -> SmallModel:
+    return frozen(random_ladder(gated=request.param))
+
+
+def pictures(count: int) -> Bytes:
+    """(count, 32, 32, 3): golden pictures, shifted, no two alike."""
+    both = golden_pictures()
+    return np.stack([np.roll(both[n % 2], (n, 3 * n), (0, 1)) for n in range(count)])
+
+
+# ---- walks and coding ----------------------------------------------------------------------------------------------
+
+
+def test_latents_and_pixels_round_trip(model: SmallModel, check_round_trip: RoundTrip) -> None:
+    some = pictures(3)
+    given = model.chained.given(some)
+    z = decode(given, Stack(np.random.default_rng(0).bytes(1 << 14)))
+    u = np.stack([dither(0, (model.latents,), n) for n in range(3)])
+    k = model.dithered.encode(some, u)
+    assert len(np.unique(k)) > 3
+    for steps, symbols in (
+        (given, z),
+        (model.chained.prior(3), z),
+        (model.dithered.prior(u), k),
+        (model.chained.pixels(z), model.chained.to_symbols(some)),
+    ):
+        assert steps.shape == symbols.shape
+        check_round_trip(steps, symbols)
+
+
+def test_bits_back_leaves_the_stack_as_it_was(model: SmallModel) -> None:
+    bottom = bytes(np.random.default_rng(0).integers(1, 256, 4000, np.uint8))
+    stack = Stack(bottom)
+    push_chained(model.chained, pictures(2), stack)
+    assert stack.to_bytes() != bottom
+    assert np.array_equal(pop_chained(model.chained, 2, stack), pictures(2))
+    assert stack.to_bytes() == bottom
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 15, 16, 17])
+def test_lanes_do_not_matter(model: SmallModel, lanes: int) -> None:
+    """The integers of a picture are the same, whatever stands beside it."""
+    some = pictures(17)
+    u = np.random.default_rng(0).integers(-8, 8, (17, model.latents)) * 2 + 1
+    k = model.dithered.encode(some, u)
+    assert np.array_equal(model.dithered.encode(some[:lanes], u[:lanes]), k[:lanes])
+    z = 32 * (k - 128) + u
+    fz = model.dithered.features(z)
+    assert torch.equal(model.dithered.features(z[:lanes]), fz[:lanes])
+    symbols = model.dithered.to_symbols(some)
+    whole = PixelBlock(model.net.pixels, fz, False).parallel(symbols)
+    part = PixelBlock(model.net.pixels, fz[:lanes], False).parallel(symbols[..., :lanes])
+    for a, b in zip(whole, part, strict=True):
+        columns = slice(None), slice(0, lanes)
+        for name in ("logit", "centre", "scale"):
+            wide, narrow = (getattr(s.distribution, name) for s in (a, b))
+            assert np.array_equal(wide.reshape(-1, 17, wide.shape[1])[columns].reshape(narrow.shape), narrow)
+
+
+@pytest.mark.parametrize("kind", ["chained", "dithered"])
+def test_the_ledger_says_what_training_says(model: SmallModel, kind: str) -> None:
+    some, models = pictures(20), Models(model.chained, model.dithered)
+    posterior: Any = "gaussian" if kind == "chained" else "uniform"
+    torch.manual_seed(0)
+    with exact_inference():
+        terms = [model.net.losses(centred(some), [(posterior, 20)]) for _ in range(6)]
+        sampled = model.net.sampled_nats(centred(some), 6, posterior)
+    if kind == "dithered":
+        u = np.stack([dither(0, (model.latents,), n) for n in range(20)])
+        kl, _, pixels = archive_rate._dithered(models, some, model.dithered.encode(some, u), u)
+    else:
+        draws = [Stack(np.random.default_rng(seed).bytes(1 << 16)) for seed in range(12)]
+        costs = [archive_rate._chained(models, some, decode(model.chained.given(some), draw)) for draw in draws]
+        kl, _, pixels = np.mean(costs, 0)
+    for name, found in (("kl", kl), ("pixels", pixels)):
+        nats = 1024 * torch.stack([t[name].double() for t in terms]).mean(1)
+        assert found * math.log(2) / 20 == pytest.approx(float(nats.mean()), rel=0.05), name
+    both = 1024 * torch.stack([t["kl"] + t["pixels"] for t in terms]).mean()
+    assert float(sampled.mean()) == pytest.approx(float(both), rel=0.01)
+
+
+def test_a_latent_that_carries_nothing_costs_nothing() -> None:
+    net = random_ladder()
+    with torch.no_grad():
+        for name, layer in layers(net):
+            if name.endswith(("shift", "narrowing")):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            if name.endswith("uniform.scale"):
+                layer.weight.zero_()
+                layer.bias.zero_()
+    model, some = frozen(net), pictures(4)
+    models = Models(model.chained, model.dithered)
+    z = decode(model.chained.given(some), Stack(np.random.default_rng(0).bytes(1 << 16)))
+    assert archive_rate._chained(models, some, z)[0] == pytest.approx(0, abs=1e-6)
+    u = np.stack([dither(0, (model.latents,), n) for n in range(4)])
+    cost = archive_rate._dithered(models, some, model.dithered.encode(some, u), u)[0]
+    assert cost / u.size < 2e-4
+
+
+def test_every_layer_is_in_the_golden_vector() -> None:
+    """A tenth more in any one layer's outputs, and the golden integers are others; one layer of each place."""
+    net = random_ladder(1, dilations=(1,))
+
+    def golden(changed: str | None) -> Iterator[Ints]:
+        other = copy.deepcopy(net)
+        for name, layer in layers(other):
+            if name == changed:
+                layer.bias.data += 0.1 + 0.1 * layer.bias.data.abs()
+        return frozen(other).golden()
+
+    plain = list(golden(None))
+    assert all(np.array_equal(*both) for both in zip(plain, golden(None), strict=True))
+    places = {re.sub(r"\.\d+", "", name): name for name, _ in layers(net)}
+    assert len(places) > 25
+    for name in places.values():
+        assert any(not np.array_equal(*both) for both in zip(plain, golden(name), strict=True)), name
+
+
+def test_gates_in_training_are_those_of_the_codec() -> None:
+    y = torch.arange(-1023.0, 1024)
+    both = torch.cat((y[:, None].expand(-1, 7), y[::341].expand(2047, 7)), -1)
+    with torch.enable_grad():
+        trained = gate(both.requires_grad_())
+    with torch.no_grad():
+        coded = gate(both)
+    assert (coded - trained).abs().max() <= 1
+    assert coded.min() < -1000
+    assert (coded == coded.round()).all()
+    assert (coded[y == 0] == 0).all()
+
+
+# ---- objective -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [256, 64, 8])
+def test_the_auxiliary_decoder_is_equation_8(levels: int) -> None:
+    """Against the equation, written out for every pixel, with cells between whole levels."""
+    net = random_ladder(aux_levels=levels)
+    x = centred(pictures(1))
+    fz = torch.randint(-500, 500, (1, 32, 32, 5), generator=torch.Generator().manual_seed(0)).float()
+    with torch.no_grad():
+        found = float(net.auxiliary_nats(x, fz)[0])
+        scale = 0.002 * torch.exp(net.aux_scale(torch.zeros(1, 1)).clamp(0, 191) / 16)[0].double()
+    c = 256 // levels
+    y, mean = x[0].double() + 128, fz[0, ..., :3].double() / 4 + 128
+    low = c * torch.floor(y / c) - 0.5
+    upper, lower = (torch.sigmoid((edge - mean) / scale) for edge in (low + c, low))
+    mass = torch.where(low + c > 255, 1.0, upper) - torch.where(low < 0, 0.0, lower)
+    mass = mass * (1 - 2.0**-14) + 2.0**-14 * c / 256
+    assert found == pytest.approx(float(-mass.log().sum() / 1024), rel=1e-3)
+
+
+def test_a_coarse_auxiliary_picture_leaves_the_details_of_the_mean_image_out() -> None:
+    net = random_ladder(aux_stride=4)
+    with torch.no_grad():
+        fz, _, _ = net.infer(centred(pictures(2)), "gaussian")
+    mean = fz[..., :3]
+    blocks = mean.view(2, 8, 4, 8, 4, 3)
+    assert (blocks == blocks[:, :, :1, :, :1]).all()
+    assert (mean == mean.round()).all()
+    terms = net.losses(centred(pictures(2)), [("gaussian", 2)])
+    assert (terms["auxiliary"] > 0).all()
+
+
+def test_apart_the_halves_do_not_touch() -> None:
+    net = random_ladder()
+    x = centred(pictures(4))
+    net.objective(x, [("gaussian", 2), ("uniform", 2)], torch.tensor(1.0), apart=True)["pixels"].sum().backward()
+    assert all(p.grad is None or not p.grad.any() for n, p in net.named_parameters() if not n.startswith("pixels."))
+    assert net.pixels.predictor.weight.grad is not None
+
+
+def test_rounding_changes_training_little() -> None:
+    """The pass that training takes first folds gains into weights, and leaves all rounding out."""
+    net, x = random_ladder(), centred(pictures(4))
+    terms = []
+    for rounded in (False, True):
+        set_quantised(net, rounded)
+        torch.manual_seed(0)
+        terms.append(net.losses(x, [("gaussian", 2), ("uniform", 2)]))
+    for name, value in terms[0].items():
+        assert torch.allclose(value, terms[1][name], rtol=0.05, atol=0.02), name
+
+
+# ---- training ------------------------------------------------------------------------------------------------------
+
+
+def test_a_set_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"must be at cifar10\.npz in the data folder"):
+        cifar10.load_cifar10(tmp_path)
+
+
+def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SAVE_STEPS", 3)
+    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": Shape(**SMALL)}
+    straight = train_small.train(cifar_folder, tmp_path / "a", **options)
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_small.train(cifar_folder, tmp_path / "b", progress=stop, **options)
+    resumed = train_small.train(cifar_folder, tmp_path / "b", **options)
+    assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in straight.state_dict().items())
+    last = (tmp_path / "a" / "log.csv").read_text().splitlines()[-2:]
+    assert all("bpd" in line and "psnr" in line for line in last)
+
+
+def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder: Path) -> None:
+    """A checkpoint brings back that the weights are rounded, into a task that was made without them."""
+    task = train_small.SmallTask(
+        random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, exported=False
+    )
+    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    assert (float(anneal) < 1, apart, exact) == (True, True, False)
+    task.exported = True
+    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    assert (float(anneal), apart, exact) == (1.0, False, True)
+
+
+def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path: Path) -> None:
+    kin = random_ladder(5, stream=1).state_dict()
+    net = LadderAgave(Shape(**SMALL))
+    train_small.start_from(net, kin)
+    near, old = net.state_dict()["pixels.net.near.0.weight"], kin["pixels.net.near.0.weight"]
+    assert torch.equal(near[:, : old.shape[1]], old)
+    assert not near[:, old.shape[1] :].any()
+    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": Shape(**SMALL), "joint": True}
+    options["kin"] = {k: v for k, v in kin.items() if "predictor" in k}
+    trained = train_small.train(cifar_folder, tmp_path / "k", **options)
+    assert torch.allclose(trained.pixels.predictor.weight, kin["pixels.predictor.weight"], atol=1e-6)
+
+
+# ---- the package's model -------------------------------------------------------------------------------------------
+
+
+def test_single_files_and_what_they_cost() -> None:
+    image = Image.fromarray(golden_pictures()[0])
+    ledger = vlcodec.rate(image, model="agave-cifar10", samples=3)
+    file = vlcodec.compress(image, model="agave-cifar10", lossless=True)
+    assert vlcodec.decompress(file).tobytes() == image.tobytes()
+    assert len(file) == ledger.lossless_bytes <= 1.003 * ledger.elbo / 8 + 32
+    assert ledger.latents_kl > 1
+    assert ledger.likelihood is not None
+    lossy = vlcodec.compress(image, model="agave-cifar10")
+    assert len(lossy) == ledger.lossy_bytes <= ledger.latents_kl / 8 + 24
+    first, again, other = (vlcodec.decompress(lossy, seed=seed).tobytes() for seed in (None, 0, 1))
+    assert first == again != other
+    grey = image.convert("L")
+    back = vlcodec.decompress(vlcodec.compress(grey, model="agave-cifar10", lossless=True))
+    assert (back.mode, back.tobytes()) == ("L", grey.tobytes())
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_archives(count: int) -> None:
+    some = pictures(count)
+    data = vlcodec.compress_archive(some, extra=b"x\0")
+    assert vlcodec.info(data)["model"] == "agave-cifar10"
+    found = vlcodec.decompress_archive(data)
+    assert np.array_equal(np.stack([np.asarray(image) for image in found.images]), some)
+    assert {image.mode for image in found.images} == {"RGB"}
+    assert found.extra == b"x\0"
+
+
+def test_what_an_archive_costs(photograph: Callable[[str, int, int], Image.Image]) -> None:
+    """Natural pictures: those that the model thinks wild leave bits on the stack that are not as good as random."""
+    some = [photograph("astronaut", 32 * n, 32 * n).resize((32, 32), Image.Resampling.BOX) for n in range(2, 9)]
+    report = vlcodec.rate_archive(some)
+    assert report.lossless_bytes == len(vlcodec.compress_archive(some))
+    assert report.dithered == 1
+    assert 0 < report.overhead < 0.003 * report.elbo + 8 * 40
+    assert 0 < report.lossy_overhead < 8 * 30

@@ -1,0 +1,370 @@
+"""Integer layers: the same bits whatever the walk, batch, size, thread count, library and carrier."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vlcodec.codec.errors import ModelError
+from vlcodec.codec.interface import Ints
+from vlcodec.models import zoo
+from vlcodec.models.layers import exact
+from vlcodec.models.layers.activations import round_through
+from vlcodec.models.layers.exact import OWN, SQUARE, BoundError, Layer, Taps, layers, set_quantised
+from vlcodec.models.layers.masked import FIRST, NEAR
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.weights.integers import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
+
+SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A layer with random weights; `ties`: weights in halves, so that many sums lie just between two integers."""
+
+    taps: Taps
+    beside: int = 0
+    carrier: torch.dtype = torch.float32
+    bits: int = 8
+    ties: bool = False
+
+    def make(self, seed: int = 0) -> Layer:
+        gain, low, high = [1, 0.5, 8, 32, 1, 0.25], [0, -8191, -8191, -512, 0, -255], [1023, 8191, 8191, 512, 1023, 255]
+        options = {"beside": self.beside, "carrier": self.carrier, "bits": self.bits}
+        layer, rng = (
+            Layer(self.taps, 5, 6, gain=gain, low=low, high=high, **options),
+            torch.Generator().manual_seed(seed),
+        )
+        with torch.no_grad():
+            layer.weight.normal_(0, 0.1, generator=rng)
+            layer.bias.normal_(0, 0.5, generator=rng)
+            if self.ties:
+                layer.weight.mul_(20).round_().div_(2)
+                layer.bias.mul_(4).round_().div_(128)
+        return layer
+
+    def inputs(self, n: int, h: int, w: int, seed: int = 1) -> tuple[Tensor, Tensor | None]:
+        rng = np.random.default_rng(seed)
+        x, beside = (rng.integers(-1023, 1024, (n, h, w, c)).astype(np.float32) for c in (5, max(1, self.beside)))
+        return torch.from_numpy(x), torch.from_numpy(beside) if self.beside else None
+
+
+KINDS = {
+    "own": Kind(OWN),
+    "own, beside": Kind(OWN, beside=3),
+    "square": Kind(SQUARE),
+    "square, float64": Kind(SQUARE, carrier=torch.float64),
+    "square, ties": Kind(SQUARE, ties=True),
+    "first": Kind(FIRST, beside=3, bits=11),
+    "near": Kind(NEAR),
+    "lopsided": Kind(((-1, -2), (0, 0), (2, 1))),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+
+
+def frozen(layer: Layer, carrier: torch.dtype | None = None) -> Layer:
+    layer.load_integers(*layer.integers(), carrier)
+    return layer.eval()
+
+
+def gathered(layer: Layer, x: Tensor, beside: Tensor | None) -> Ints:
+    """(N H W, fan_in) int64: what each position sees, zero outside the picture."""
+    n, h, w, c = x.shape
+    padded = np.zeros((n, h + 8, w + 8, c), np.int64)
+    padded[:, 4 : 4 + h, 4 : 4 + w] = x.numpy()
+    parts = [padded[:, 4 + dr : 4 + dr + h, 4 + dc : 4 + dc + w] for dr, dc in layer.taps]
+    if beside is not None:
+        parts.append(beside.numpy().astype(np.int64))
+    return np.concatenate(parts, -1).reshape(n * h * w, -1)
+
+
+def reference(layer: Layer, x: Tensor, beside: Tensor | None) -> Ints:
+    """The layer in numpy's int64, rounded half to even."""
+    weight, bias, exponent = (t.numpy().astype(np.int64) for t in layer.integers())
+    total = gathered(layer, x, beside) @ weight.T + bias
+    y = np.rint(total * (layer.gain.numpy().astype(np.float64) * 0.5 ** exponent.astype(np.float64)))
+    return np.clip(y, layer.low.numpy(), layer.high.numpy()).astype(np.int64).reshape(*x.shape[:3], -1)
+
+
+# ---- walks ---------------------------------------------------------------------------------------------------------
+
+
+@every_kind
+def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
+    layer = kind.make()
+    for shape in SHAPES:
+        x, beside = kind.inputs(*shape)
+        expected = reference(layer, x, beside)
+        assert len(np.unique(expected)) > min(expected.size, 6) // 2
+        for carrier in (None, torch.float64):
+            with exact_inference():
+                dense = frozen(layer, carrier)(x, beside)
+                step = layer.step(torch.from_numpy(gathered(layer, x, beside)).float())
+            assert np.array_equal(dense.numpy(), expected)
+            assert np.array_equal(step.numpy().reshape(expected.shape), expected)
+
+
+@every_kind
+@pytest.mark.parametrize("values", [1, 500])
+def test_tiles_change_nothing(kind: Kind, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, (x, beside) = frozen(kind.make()), kind.inputs(2, 7, 5)
+    monkeypatch.setattr(exact, "TILE_VALUES", values)
+    assert np.array_equal(layer(x, beside).detach().numpy(), reference(layer, x, beside))
+
+
+@every_kind
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_part_under_the_rows_above_it(kind: Kind, cut: int) -> None:
+    layer, (x, beside) = frozen(kind.make()), kind.inputs(2, 7, 5)
+    above = nn.functional.pad(x, (0, 0, 0, 0, 4, 0))[:, 4 + cut - layer.above : 4 + cut]
+    part = layer(x[:, cut:], None if beside is None else beside[:, cut:], above)
+    assert torch.equal(part, layer(x, beside)[:, cut:])
+
+
+def test_positions_of_a_step_take_the_same_path() -> None:
+    layer, (x, beside) = frozen(KINDS["own, beside"].make()), KINDS["own, beside"].inputs(1, 4, 5)
+    assert beside is not None
+    assert torch.equal(layer(x.reshape(20, 5), beside.reshape(20, 3)), layer(x, beside).view(20, 6))
+
+
+@every_kind
+def test_training_simulates_the_integers(kind: Kind) -> None:
+    """With `quantised` set, the training walk gives what the frozen layer gives; without, it does not."""
+    layer, (x, beside) = kind.make(), kind.inputs(3, 6, 7)
+    real = layer(x, beside)
+    set_quantised(layer, True)
+    simulated = layer(x, beside)
+    assert not torch.equal(real, simulated)
+    assert torch.equal(simulated, frozen(layer)(x, beside))
+
+
+def test_rounding_passes_gradients_through() -> None:
+    x = torch.tensor([0.5, 1.5, 2.4, -0.5], requires_grad=True)
+    y = round_through(x)
+    y.sum().backward()
+    assert y.tolist() == [0, 2, 2, 0]
+    assert x.grad is not None
+    assert x.grad.tolist() == [1, 1, 1, 1]
+
+
+def test_a_walk_of_steps_needs_integers() -> None:
+    with pytest.raises(RuntimeError, match="load integers first"):
+        KINDS["own"].make().step(torch.zeros(1, 5))
+
+
+# ---- bounds --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0, 1e-9, 1e-3, 1, 1e2])
+@every_kind
+def test_integers_keep_to_their_bits_and_bounds(kind: Kind, scale: float) -> None:
+    layer = kind.make()
+    with torch.no_grad():
+        layer.weight.mul_(scale)
+    weight, bias, exponent = layer.integers()
+    layer.prove(weight, bias)
+    assert weight.abs().max() <= layer.weight_max
+    assert torch.equal(weight, weight.round())
+    error = (layer.weight.double() - weight * torch.exp2(-exponent)[:, None]).abs() * torch.exp2(exponent)[:, None]
+    assert error.max() <= 0.5
+
+
+@pytest.mark.parametrize(("carrier", "limit"), [(torch.float32, 2**24), (torch.float64, 2**53)])
+def test_the_bound_is_sharp(carrier: torch.dtype, limit: int) -> None:
+    layer = Layer(OWN, 2, 1, input_max=1, carrier=carrier, low=-(2.0**60), high=2.0**60)
+    exponent = torch.zeros(1, dtype=torch.float64)
+    weight, bias = torch.tensor([[limit // 2, -limit // 4]]).double(), torch.tensor([limit // 4 - 1]).double()
+    layer.load_integers(weight, bias, exponent)
+    assert layer.step(torch.tensor([[1.0, -1.0]])).item() == np.float32(limit - 1)
+    with pytest.raises(BoundError, match="does not hold exactly"):
+        layer.load_integers(weight, bias + 1, exponent)
+    with pytest.raises(BoundError, match="does not hold exactly"):
+        layer.load_integers(weight, -bias - 1, exponent)
+
+
+def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
+    net = agave(0)
+    with torch.no_grad():
+        net.pixels.net.near[1].weight.mul_(1e9)  # type: ignore[operator]
+    with pytest.raises(BoundError, match=r"layer pixels\.net\.near\.1: a sum can reach"):
+        export(net, "tiny", tmp_path / "tiny.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- the caller's settings -----------------------------------------------------------------------------------------
+
+
+PRODUCTS = ("cuda.matmul", "mkldnn.matmul")
+NEWER = hasattr(torch.backends, "fp32_precision")  # flags by backend, beside the older ones
+
+
+def flags() -> dict[str, object]:
+    """All that a caller can have set about the precision of products; "none", the default, means "ieee"."""
+    newer = {name: attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER}
+    older = {"torch": torch.get_float32_matmul_precision(), "cudnn": torch.backends.cudnn.allow_tf32}
+    return older | {name: "ieee" if value == "none" else value for name, value in newer.items()}
+
+
+def products() -> tuple[Tensor, Tensor]:
+    """A product as it is computed now, and as it is: every partial sum below 2^24."""
+    a, b = torch.randint(-500, 501, (2, 64, 64), generator=torch.Generator().manual_seed(0)).float()
+    return a @ b, (a.double() @ b.double()).float()
+
+
+@pytest.fixture
+def _plain_precision() -> Iterator[None]:
+    """Whatever the test leaves behind, the flags are as at the start of the process."""
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.usefixtures("_plain_precision")
+@pytest.mark.parametrize("wanted", ["highest", "high", "medium"])
+def test_reduced_precision_is_off_inside_and_back_outside(wanted: str) -> None:
+    torch.set_float32_matmul_precision(wanted)
+    before = flags()
+    for _ in range(2):
+        with exact_inference():
+            assert torch.equal(*products())
+            inside = [attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER]
+            assert set(inside) <= {"ieee"}
+            assert NEWER or not torch.backends.cuda.matmul.allow_tf32
+        assert flags() == before
+
+
+@pytest.mark.usefixtures("_plain_precision")
+@pytest.mark.skipif(not NEWER, reason="this torch has the older flags alone")
+@pytest.mark.parametrize(
+    ("where", "value"), [("cuda.matmul", "tf32"), ("mkldnn.matmul", "bf16"), ("cudnn.conv", "ieee")]
+)
+def test_the_newer_flags_too(where: str, value: str) -> None:
+    backend = attrgetter(where)(torch.backends)
+    before, backend.fp32_precision = backend.fp32_precision, value
+    try:
+        for _ in range(2):
+            with exact_inference():
+                assert torch.equal(*products())
+            assert backend.fp32_precision == value
+    finally:
+        backend.fp32_precision = before
+
+
+def test_autocast_and_gradients_are_off_inside_and_back_outside() -> None:
+    a = torch.full((8, 8), 1023.0, requires_grad=True)
+
+    def inside() -> None:
+        with exact_inference():
+            assert (a @ a).dtype == torch.float32
+            assert not (a @ a).requires_grad
+            raise KeyError("an error leaves by the same door")
+
+    with torch.autocast("cpu", torch.bfloat16):
+        with pytest.raises(KeyError):
+            inside()
+        assert (a @ a).dtype == torch.bfloat16
+        assert (a @ a).requires_grad
+
+
+# ---- whole models --------------------------------------------------------------------------------------------------
+
+
+def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting: str) -> None:
+    """Every output that a table is made of, at every quality."""
+    golden = read_weights(zoo.by_name("photo").path)[1]["golden"]
+    assert golden_digest(photo) == golden
+
+
+def test_the_golden_vector_holds_in_wider_carriers() -> None:
+    model = load_file(zoo.by_name("photo").path, "photo", CPU, torch.float64)
+    kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer._frozen or ()}
+    assert kinds == {torch.float64}
+
+
+def test_export_and_load(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
+    net, other, path = agave(1), agave(2), tmp_path / "tiny.safetensors"
+    before = integer_tensors(net)
+    export(net, "photo", path)
+    tensors, metadata = read_weights(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
+    assert metadata["name"] == "photo"
+    assert tensors.keys() == before.keys()
+    assert all(torch.equal(tensors[k], before[k]) and tensors[k].dtype == before[k].dtype for k in tensors)
+    assert {t.dtype for k, t in tensors.items() if k.endswith("weight")} == {torch.int8, torch.int16}
+
+    freeze_from(other, tensors)
+    assert golden_digest(PhotoModel(other, CPU)) == metadata["golden"] == golden_digest(PhotoModel(net, CPU))
+    for (name, mine), (_, theirs) in zip(layers(net), layers(other), strict=True):
+        assert torch.equal(mine.weight, theirs.weight), name
+        assert torch.equal(
+            mine.weight.double() * 2.0 ** tensors[f"{name}.exponent"][:, None], tensors[f"{name}.weight"]
+        )
+
+
+def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], GridAgave]) -> None:
+    """One unit more in any one layer's biases, and the digest is another; a layer that it cannot see proves nothing."""
+    net = agave(3)
+    tensors = integer_tensors(net)
+    freeze_from(net, tensors)
+    model = PhotoModel(net, CPU)
+    golden = golden_digest(model)
+    unseen = []
+    for name, layer in layers(net):
+        bias = tensors[f"{name}.bias"].double()
+        nudge = 3 * torch.exp2(tensors[f"{name}.exponent"].double()) / layer.gain.double()
+        parts = (tensors[f"{name}.weight"].double(), bias + nudge.ceil(), tensors[f"{name}.exponent"].double())
+        layer.load_integers(*parts)
+        unseen += [name] * (golden_digest(model) == golden)
+        layer.load_integers(parts[0], bias, parts[2])
+    assert unseen == []
+    assert golden_digest(model) == golden
+
+
+def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
+    tensors, metadata = read_weights(zoo.by_name("photo").path)
+    path = tmp_path / "photo.safetensors"
+
+    def refused(rule: str) -> None:
+        with pytest.raises(ModelError, match=rule):
+            load_file(path, "photo", CPU)
+
+    refused("not a file of exported weights")
+    path.write_bytes(b"no weights")
+    refused("not a file of exported weights")
+    export(agave(0), "photo", path)
+    refused("do not fit the model at layer encoder")
+    save_file({k: v for k, v in tensors.items() if k != "prior.net.first.bias"}, path, metadata)
+    refused(r"do not fit the model at layer prior\.net\.first")
+    save_file(tensors, path, metadata | {"golden": "0" * 64})
+    refused("does not reproduce the golden vector of photo.safetensors: it is refused")
+    tensors["pixels.predictor.bias"] = tensors["pixels.predictor.bias"] + 1
+    tensors["pixels.predictor.weight"][0, 10] += 100
+    save_file(tensors, path, metadata)
+    refused("does not reproduce the golden vector")
+
+
+def test_names_and_numbers() -> None:
+    for entry in zoo.ENTRIES:
+        assert zoo.by_name(entry.name) is zoo.by_id(entry.id) is entry
+    assert len({e.id for e in zoo.ENTRIES}) == len(zoo.ENTRIES)
+    with pytest.raises(ModelError, match="unknown model 'phot': known are photo"):
+        zoo.by_name("phot")
+    with pytest.raises(ModelError, match="needs model number 77, which this vlcodec does not have"):
+        zoo.by_id(77)
+
+
+def test_tanh_is_a_table_once_frozen(tiny: PhotoModel) -> None:
+    squash = tiny.net.pixels.noise
+    v = torch.arange(-9000.0, 9001)
+    expected = 127 * torch.tanh(v.double().clamp(-8191, 8191) / (32 * 16))
+    assert (squash(v) - expected).abs().max() <= 0.5 + 1e-6
+    assert squash(torch.tensor([0.0, 1e6])).tolist() == [0, round(127 * math.tanh(8191 / 512))]

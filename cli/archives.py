@@ -14,6 +14,7 @@ import click
 from vlcodec import facade
 from vlcodec.cli import files
 from vlcodec.codec.errors import ArchiveDamage, OutputError, VlcodecError
+from vlcodec.codec.files.names import check_file_names
 
 if TYPE_CHECKING:
     from vlcodec.facade import Progress
@@ -60,7 +61,16 @@ def read(sources: tuple[str, ...], data: bytes) -> tuple[Any, list[str] | None]:
     return pictures, names
 
 
-def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: str, force: bool, show: Any) -> str:
+def unpack(
+    source: str,
+    data: bytes,
+    out: str | None,
+    seed: int | None,
+    device: str,
+    max_pixels: int,
+    force: bool,
+    show: Any,
+) -> str:
     """Write an archive's pictures into a folder, or one array; returns where they are.
 
     A damaged archive gives the pictures before the damage, and raises ArchiveDamage after they are written.
@@ -81,10 +91,12 @@ def unpack(source: str, data: bytes, out: str | None, seed: int | None, device: 
         raise OutputError(f"{target} exists; --force overwrites what is in it")
     damage: ArchiveDamage | None = None
     try:
-        archive = facade.decompress_archive(data, seed=seed, device=device, progress=show)
+        archive = facade.decompress_archive(data, seed=seed, device=device, max_pixels=max_pixels, progress=show)
         pictures, names = np.stack([np.asarray(image) for image in archive.images]), archive.names
     except ArchiveDamage as error:
         damage, pictures, names = error, error.pictures, ()
+        if len(pictures) and pictures.shape[-1] == 1:
+            pictures = pictures[..., 0]
     if as_array and len(pictures):
         buffer = io.BytesIO()
         np.save(buffer, pictures)
@@ -104,8 +116,7 @@ def _write_folder(folder: Path, pictures: Any, names: tuple[str, ...], force: bo
 
     stems = names or tuple(f"{number:05}.png" for number in range(len(pictures)))
     stems = tuple(stem if stem.lower().endswith(".png") else stem + ".png" for stem in stems)
-    if len({stem.casefold() for stem in stems}) != len(stems):
-        raise OutputError("two pictures would get the same file name; -o NAME.npy takes them all")
+    check_file_names(stems)
     part = folder.with_name(f".vlcodec-{os.urandom(4).hex()}.part")
     try:
         part.mkdir()

@@ -20,6 +20,7 @@ from vlcodec.cli.progress import progress
 @options.threshold
 @options.device
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
+@options.weights
 @options.json
 @options.quiet
 @options.force

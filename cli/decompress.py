@@ -20,6 +20,8 @@ from vlcodec.cli.progress import progress
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
 @options.device
+@options.max_pixels
+@options.weights
 @options.json
 @options.quiet
 @options.force
@@ -29,6 +31,7 @@ def decompress(
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
     device: str,
+    max_pixels: int,
     as_json: bool,
     quiet: bool,
     force: bool,
@@ -46,7 +49,7 @@ def decompress(
 
         def unpack(source: str) -> None:
             with progress(source, quiet or as_json) as show:
-                target = archives.unpack(source, first, out, seed, device, force, show)
+                target = archives.unpack(source, first, out, seed, device, max_pixels, force, show)
             if not quiet:
                 click.echo(archives.report(target, first, as_json))
 
@@ -63,7 +66,9 @@ def decompress(
         data = first or files.read(source)
         header = facade.info(data)
         with progress(source, quiet or as_json) as show:
-            image = facade.decompress(data, decode=decode, seed=seed, device=device, progress=show)
+            image = facade.decompress(
+                data, decode=decode, seed=seed, device=device, max_pixels=max_pixels, progress=show
+            )
         files.write(target, png_bytes(image), force)
         if quiet:
             return

@@ -6,6 +6,7 @@ Nothing imported here may load torch, numpy, Pillow or constriction: `--help` an
 
 import os
 import sys
+import warnings
 
 import click
 
@@ -35,9 +36,14 @@ for command in (compress, decompress, rate, info, models, selftest, train):
     commands.add_command(command)
 
 
+def _warn(message: Warning | str, *_: object) -> None:
+    click.echo(f"vlcodec: warning: {message}", err=True)
+
+
 def main() -> None:
     """Runs the command line and exits."""
     code = 1
+    warnings.showwarning = _warn
     try:
         # Not standalone: click would answer Ctrl-C with exit code 1.
         code = commands.main(prog_name="vlcodec", standalone_mode=False) or 0

@@ -2,6 +2,8 @@
 
 import click
 
+from vlcodec import facade
+
 model = click.option("--model", metavar="NAME", help="See `vlcodec models`.  [default: photo; of archives what fits]")
 threshold = click.option(
     "--threshold",
@@ -13,4 +15,19 @@ quality = click.option("-q", "--quality", type=click.IntRange(0, 4), help="1 sma
 seed = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all noise.")
 json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
 quiet = click.option("--quiet", is_flag=True, help="No report and no progress bar; errors are still shown.")
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=178_956_970,
+    show_default=True,
+    help="A file that asks for more is refused.",
+)
+weights = click.option(
+    "--weights",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    expose_value=False,
+    callback=lambda context, option, folders: [facade.search_weights_in(folder) for folder in folders],
+    help="A folder of weights, looked into before those of VLCODEC_WEIGHTS.",
+)
 force = click.option("--force", is_flag=True, help="Overwrite what exists.")

@@ -18,6 +18,7 @@ from vlcodec.cli.progress import progress
 @options.threshold
 @click.option("--samples", type=click.IntRange(min=0), default=0, help="Of the importance-sampled likelihood.")
 @options.device
+@options.weights
 @options.json
 def rate(
     images: tuple[str, ...],

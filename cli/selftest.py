@@ -12,6 +12,7 @@ from vlcodec.cli import options
 @click.command(short_help="Does this machine give the right bits?")
 @click.option("--model", default="photo", show_default=True, metavar="NAME", help="See `vlcodec models`.")
 @options.device
+@options.weights
 @options.json
 def selftest(model: str, device: str, as_json: bool) -> None:
     """Run the model on its golden vector, bit for bit; exit 1 if a check fails."""

@@ -20,6 +20,7 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this time.")
 @click.option("--steps", type=click.IntRange(min=4), default=100_000, show_default=True)
 @click.option("--init", type=WEIGHTS, help="Start from exported weights.")
+@click.option("--number", type=click.IntRange(0, 2**32 - 1), help="Of the weights: 65536 to 131071 in the making.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
@@ -36,6 +37,7 @@ def train(
     minutes: float | None,
     steps: int,
     init: Path | None,
+    number: int | None,
     resume: bool,
     seed: int,
     device: str,
@@ -56,6 +58,7 @@ def train(
             steps=steps,
             minutes=minutes,
             init=init,
+            number=number,
             resume=resume,
             seed=seed,
             device=device,

@@ -32,3 +32,7 @@ class ModelError(VlcodecError):
 
 class OutputError(VlcodecError):
     """An output that cannot be written: it exists already, is not writable, or the disk is full."""
+
+
+class ProvisionalWarning(UserWarning):
+    """A file made with weights in the making, for which nothing is promised."""

@@ -1,21 +1,22 @@
 """What a model must offer to be a codec, and what the codec offers to it.
 
-Everything that is coded is a sequence of steps of conditionally independent symbols: "for step t, here is one
-distribution per symbol; give me the symbols and I give you step t + 1". A block of symbols (a latent grid, a band of
-pixels) is a `Steps`, walked in two ways that give the same distributions, bit for bit.
+Everything that is coded is a block of symbols. A block goes onto a stack and comes back from a source: the stack of a
+file, or noise, which draws a sample. Its usual form is a walk over steps of conditionally independent symbols
+(`Steps`): "for step t, here is one distribution per symbol; give me the symbols and I give you step t + 1".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+Tick = Callable[[int, int], None]  # (done, total)
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
@@ -33,6 +34,51 @@ class Distribution(Protocol):
         """
 
 
+class Source(Protocol):
+    """Where decoded symbols come from: a file's stack, or noise."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every symbol still to come is the lowest, as of a stack without bits."""
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """(n,) symbols, at the places `index` of their block."""
+
+
+class Coder(Source, Protocol):
+    """A stack: what is pushed last is popped first."""
+
+    @property
+    def bits(self) -> int:
+        """On the stack."""
+
+    def section(self, name: str) -> None:
+        """What the symbols from here on are, for the ledger."""
+
+    def push(self, distribution: Distribution, symbols: Ints) -> None:
+        """(n,) symbols, which `pop` gives back in the same order."""
+
+
+class Block(Protocol):
+    """Symbols that are coded together.
+
+    It may pop while it is pushed, as bits-back and modular layers do; popping it gives these bits back.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the symbols."""
+
+    def push(self, symbols: Ints, stack: Coder, tick: Tick | None = None) -> None:
+        """Put symbols (block's shape) onto a stack."""
+
+    def pop(self, source: Source, tick: Tick | None = None) -> Ints:
+        """The symbols (block's shape) as the source gives them."""
+
+    def bits(self, symbols: Ints) -> float:
+        """-log2 P of the symbols, in float64, apart from any table."""
+
+
 @dataclass(frozen=True)
 class Step:
     """Symbols that are independent given all earlier steps. index: (n,) their places in the block, C order."""
@@ -42,7 +88,7 @@ class Step:
 
 
 class Steps(Protocol):
-    """One block of symbols under one model."""
+    """A block as steps, walked in two ways that give the same distributions, bit for bit."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,109 +105,69 @@ class Steps(Protocol):
         """The encoder's walk over known symbols (block's shape): one network pass, then LAST step first."""
 
 
-@runtime_checkable
-class Adaptive(Steps, Protocol):
-    """A block whose model is fitted to its symbols: by numbers in [0, 255] that are coded before them."""
+class LatentNet(Protocol):
+    """q(z | x), p(z) and p(x | z) of n pictures of one size that are coded together, in lanes.
 
-    @property
-    def numbers(self) -> int:
-        """How many."""
+    Pictures are (n, H, W, C) uint8, C = 3 for RGB and 1 for grey. How z is coded follows from the posterior:
 
-    def adapt(self, symbols: Ints) -> Ints:
-        """The numbers for these symbols (block's shape), in use from now on; none where they would not pay."""
+        rounded    z follows from x, and costs -log2 P(z)
+        dithered   z follows from x and from the dither u that both sides know, and costs the KL on average
+        bits-back  z is popped off the stack under q(z | x), which the decoder pushes again once it has x
 
-    def use(self, numbers: Ints) -> None:
-        """Use (numbers,) from now on."""
-
-
-class Source(Protocol):
-    """Where decoded symbols come from: a file's stack, or noise."""
-
-    def pop(self, distribution: Distribution, index: Ints) -> Ints:
-        """(n,) symbols of one step."""
-
-
-class ImageModel(Protocol):
-    """A trained model of pictures with a grid of latents.
-
-    Its posterior is uniform, one step wide, and coded by dither; or all on the nearest whole step, coded as it is: its
-    dither is 0.
+    u has the shape of the latents' symbols, and is 0 where a posterior knows no dither.
     """
 
-    qualities: int
-    latents: int  # per grid position
-    stride: int  # pixels per grid position, along each side
-
     @property
-    def posterior(self) -> Literal["uniform", "rounded"]:
+    def posterior_kind(self) -> Literal["rounded", "dithered", "bits-back"]:
         """See above."""
 
-    def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
-        """(H, W, 3) uint8 -> (h, w, latents) symbols of the latents, given their dither in 1/32 step."""
+    @property
+    def least_ratio(self) -> int:
+        """Pictures on the stack that one more lane of bits-back needs, at least."""
 
-    def prior(self, dither: Ints, quality: int) -> Steps:
-        """The latents' symbols, k + 128 in [0, 255], given the dither (h, w, latents) in 1/32 step."""
+    def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
+        """Of the latents' symbols."""
 
-    def decode(self, z: Ints, quality: int) -> Any:
-        """(h, w, latents) in 1/32 step -> f(z), in the model's own form."""
+    def posterior(self, pictures: Bytes, u: Ints) -> Block:
+        """q(z | x); of a posterior without choice, a block that gives its symbols and takes no bits."""
 
-    def mean_image(self, fz: Any, height: int, width: int) -> Bytes:
-        """(height, width, 3) uint8."""
+    def prior(self, u: Ints) -> Block:
+        """p(z)."""
 
-    def pixels(self, fz: Any, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
-        """One band of pixels; block (rows, width, 1 or 3, 1), symbols are levels in the model's channel order.
+    def features(self, symbols: Ints, u: Ints) -> Any:
+        """f(z), in the net's own form."""
+
+    def mean_images(self, fz: Any, height: int, width: int) -> Bytes:
+        """(n, H, W, 1 or 3) uint8: what the latents alone say."""
+
+    def pixels(self, fz: Any, rows: range, width: int, colours: int, guided: bool = False) -> Block:
+        """p(x | z) of some rows: block (rows, W, colours, n).
 
         guided: p(x | x<, z) times what the latents alone say of the pixel, for sampling.
         """
 
-    def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
-        """(rows, W, 3) uint8 -> the block of the band's symbols."""
-
-    def to_pixels(self, symbols: Ints) -> Bytes:
-        """The inverse, to (rows, W, 3) uint8."""
-
-
-class Lanes(Protocol):
-    """What models of pictures of one fixed size offer to archives: N at once, (N, H, W) or (N, H, W, 3) uint8."""
-
-    latents: int  # of a picture
-
-    def pixels(self, z: Ints) -> Steps:
-        """p(x | z) of latents (N, latents): block (H, W, colours, N)."""
-
     def to_symbols(self, pictures: Bytes) -> Ints:
-        """The block's symbols."""
+        """(n, rows, W, C) uint8 -> the block of the pixels' symbols."""
 
     def to_pictures(self, symbols: Ints) -> Bytes:
         """The inverse of to_symbols."""
 
 
-class ChainedModel(Lanes, Protocol):
-    """A gaussian posterior on a grid, coded by bits-back. Symbols of latents and of noise are (N, latents)."""
+class Model(Protocol):
+    """A trained model: nets for single pictures, by quality, and perhaps one for archives by bits-back."""
 
-    posterior: Literal["gaussian"]
-    least_ratio: int  # pictures on the stack that one more lane needs, at least
+    @property
+    def qualities(self) -> int:
+        """How many; they are counted from 1."""
 
-    def given(self, pictures: Bytes) -> Steps:
-        """q(z | x)."""
+    def single(self, quality: int) -> LatentNet:
+        """The net of a file of one picture, whose posterior is not bits-back.
 
-    def prior(self, n: int) -> Steps:
-        """p of the noise symbols of n pictures."""
+        Raises ModelError for a model that has archives alone.
+        """
 
-    def to_noise(self, z: Ints) -> Ints:
-        """Latents' symbols -> noise symbols, a bijection; the identity where the prior is that of the latents."""
+    def chained(self) -> LatentNet | None:
+        """The net whose posterior is bits-back, if there is one."""
 
-    def from_noise(self, noise: Ints) -> Ints:
-        """The inverse of to_noise."""
-
-
-class DitheredModel(Lanes, Protocol):
-    """A uniform posterior of one step, coded by dither. Latents are (N, latents) in 1/32 step."""
-
-    posterior: Literal["uniform"]
-
-    def encode(self, pictures: Bytes, dither: Ints) -> Ints:
-        """(N, latents): symbols of the latents, given their dither."""
-
-    def prior(self, dither: Ints) -> Steps:
-        """The latents' symbols, k + 128 in [0, 255], given the dither; block of its shape."""
+    def golden(self) -> Iterator[Ints]:
+        """All integers that tables and regenerated pixels are made of, on golden pictures."""

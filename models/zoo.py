@@ -1,97 +1,141 @@
-"""The trained models in the package: stable numeric ids, digests, and loading with the golden vector checked.
+"""Models from weights files, and weights files from trained nets: the one file that reaches a family.
 
-Importing this module is instant; torch comes with `load`.
+A file's metadata name the model and its family, and hold the config, that is all that shapes what the net computes, and
+the golden vector: the SHA-256 of all that the integer model puts out for fixed pictures. A device that gives another
+digest is refused. Torch comes with the work.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vlcodec.codec.errors import ModelError
+from vlcodec.models import checks, registry
+from vlcodec.models.family import Config, Family, Init, Takes
+from vlcodec.models.registry import Entry
 
 if TYPE_CHECKING:
-    from vlcodec.models.families import Model
+    import torch
+    from torch import nn
 
-Family = Literal["photo", "small", "binary"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A named model. id: in every file's header, never reused. side: of the pictures, where only one size is taken."""
-
-    name: str
-    id: int
-    qualities: int
-    description: str
-    family: Family = "photo"
-    side: int | None = None
-
-    @property
-    def lowest(self) -> int:
-        """The lowest quality: 0 makes placeholders, of pictures of any size."""
-        return 0 if self.side is None else 1
-
-    @property
-    def takes_archives(self) -> bool:
-        """Whether many pictures go into one file."""
-        return self.side is not None
-
-    @property
-    def path(self) -> Path:
-        """The exported weights."""
-        return Path(__file__).with_name("weights") / f"{self.name}.safetensors"
+    from vlcodec.codec.interface import Ints, Model
 
 
-ENTRIES = (
-    Entry("photo", 8, 4, "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)"),
-    Entry("vlae-mnist", 2, 1, "black and white digits, 28x28 (VLAE, statically binarised MNIST)", "binary", 28),
-    Entry("vlae-mnist-dynamic", 3, 1, "black and white digits, 28x28 (VLAE, dynamic MNIST)", "binary", 28),
-    Entry("vlae-omniglot", 4, 1, "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)", "binary", 28),
-    Entry("vlae-caltech101", 5, 1, "black and white shapes, 28x28 (VLAE, Caltech-101 Silhouettes)", "binary", 28),
-    Entry("agave-cifar10", 6, 1, "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)", "small", 32),
-)
+def family(package: str) -> Family:
+    """The family of a package. Raises ModelError where there is none."""
+    if package not in {entry.family for entry in registry.ENTRIES}:
+        raise ModelError(f"no family {package!r} is known to this vlcodec")
+    found: Family = import_module(f"{package}.family").FAMILY
+    return found
 
 
-def by_name(name: str) -> Entry:
-    """Raises ModelError for a name that no model has."""
-    for entry in ENTRIES:
-        if entry.name == name:
-            return entry
-    raise ModelError(f"unknown model {name!r}: known are {', '.join(e.name for e in ENTRIES)}")
-
-
-def by_id(number: int) -> Entry:
-    """Raises ModelError for an id that no model has."""
-    for entry in ENTRIES:
-        if entry.id == number:
-            return entry
-    raise ModelError(f"the file needs model number {number}, which this vlcodec does not have")
-
-
-@cache
-def digest(name: str) -> bytes:
-    """SHA-256 of a model's weights file; a .vlz holds its first two bytes. Raises ModelError where it is missing."""
-    entry = by_name(name)
+def config_of(path: Path) -> Config:
+    """What shapes the net of a weights file. Raises ModelError where it does not say."""
     try:
-        return hashlib.sha256(entry.path.read_bytes()).digest()
-    except OSError as error:
-        raise ModelError(f"the weights of model {name} are missing: {error.strerror}") from None
+        found: Config = json.loads(registry.metadata(path)["config"])
+        return found
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"the weights {path.name} have no config: {error}") from None
+
+
+def takes(entry: Entry) -> Takes:
+    """What pictures a model takes."""
+    return family(entry.family).takes(config_of(entry.path))
+
+
+def qualities(entry: Entry) -> int:
+    """How many qualities a model has, counted from 1."""
+    return family(entry.family).qualities(config_of(entry.path))
 
 
 @cache
-def load(name: str, device: str) -> Model:
+def load(entry: Entry, device: str) -> Model:
     """A frozen model on a device ("cpu", "cuda").
 
-    Raises ModelError where the weights are missing or do not fit, and where the device does not reproduce the golden
-    vector bit for bit.
+    Raises ModelError where the weights are missing, are others than the registry's or do not fit, and where the device
+    does not reproduce the golden vector bit for bit.
     """
     import torch
 
-    from vlcodec.models.weights.integers import load_file
+    path = entry.path
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != entry.sha256:
+        raise ModelError(f"{path.name} is not what number {entry.number} names: its SHA-256 is {digest}")
+    model = frozen(path, torch.device(device))
+    if not checks.passed(digest, device):
+        check(model, path, device)
+        checks.record(digest, device)
+    return model
 
-    entry = by_name(name)
-    return load_file(entry.path, entry.family, torch.device(device))
+
+def frozen(path: Path, device: torch.device, carrier: torch.dtype | None = None) -> Model:
+    """A model of a weights file, unchecked, frozen in the layers' own carriers or a wider one.
+
+    Raises ModelError where the weights do not fit.
+    """
+    from vlcodec.models.layers.exact import uninitialised
+    from vlcodec.models.weights.integers import freeze_from, read_tensors
+
+    about, config, tensors = registry.metadata(path), config_of(path), read_tensors(path)
+    kind = family(about["family"])
+    if not kind.whole(config):
+        raise ModelError(f"{path.name} holds a part of a model: it can be trained on, and not used")
+    with uninitialised():
+        net = kind.net(config).to(device)
+    freeze_from(net, tensors, carrier)
+    return kind.freeze(net, config, device)
+
+
+def check(model: Model, path: Path, device: str) -> None:
+    """Raises ModelError where the device does not reproduce the golden vector bit for bit."""
+    if golden_digest(model.golden()) != registry.metadata(path).get("golden"):
+        raise ModelError(f"device {device} does not reproduce the golden vector of {path.name}: it is refused")
+
+
+def golden_digest(outputs: Iterator[Ints]) -> str:
+    """SHA-256 (hex) of integers."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for part in outputs:
+        digest.update(np.ascontiguousarray(part, "<i4").tobytes())
+    return digest.hexdigest()
+
+
+def save(net: nn.Module, config: Config, name: str, package: str, folder: Path, number: int | None = None) -> Path:
+    """Freeze a trained net to integers, and write them as NAME-NUMBER.safetensors with their golden vector.
+
+    number: None makes one of people's own, from the weights. Raises BoundError naming the first layer whose sums could
+    leave its carrier's exact range.
+    """
+    from vlcodec.models.weights.integers import digest_of, freeze_from, integer_tensors, write_tensors
+
+    tensors = integer_tensors(net)
+    freeze_from(net, tensors)
+    kind = family(package)
+    golden = ""
+    if kind.whole(config):
+        golden = golden_digest(kind.freeze(net, config, next(net.parameters()).device).golden())
+    if number is None:
+        number = registry.OWN.start + int(digest_of(tensors)[:8], 16) // 2
+    path = folder / f"{name}-{number}.safetensors"
+    about = {"name": name, "number": str(number), "family": package, "config": json.dumps(config, sort_keys=True)}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, tensors, about | {"golden": golden})
+    return path
+
+
+def real_weights(path: Path) -> Init:
+    """The real weights of an exported file, for training to start from. Raises ModelError."""
+    from vlcodec.models.weights.integers import freeze_from, read_tensors
+
+    about, config = registry.metadata(path), config_of(path)
+    net = family(about["family"]).net(config)
+    freeze_from(net, read_tensors(path))
+    return Init(about["name"], about["family"], config, net.state_dict())

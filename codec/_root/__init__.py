@@ -17,7 +17,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlcodec.codec.errors import VlcodecError
+    from vlcodec.codec.errors import (
+        ArchiveDamage,
+        BoundError,
+        FormatError,
+        ImageError,
+        ModelError,
+        OutputError,
+        ProvisionalWarning,
+        VlcodecError,
+    )
     from vlcodec.codec.ledger.report import RateReport
     from vlcodec.facade import (
         Archive,
@@ -33,6 +42,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Archive",
+    "ArchiveDamage",
+    "BoundError",
+    "FormatError",
+    "ImageError",
+    "ModelError",
+    "OutputError",
+    "ProvisionalWarning",
     "RateReport",
     "VlcodecError",
     "compress",
@@ -48,6 +64,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vlcodec' has no attribute {name!r}")
-    homes = {"VlcodecError": "vlcodec.codec.errors", "RateReport": "vlcodec.codec.ledger.report"}
-    home = homes.get(name, "vlcodec.facade")
-    return getattr(import_module(home), name)
+    if name == "RateReport":
+        return getattr(import_module("vlcodec.codec.ledger.report"), name)
+    errors = import_module("vlcodec.codec.errors")
+    return getattr(errors if hasattr(errors, name) else import_module("vlcodec.facade"), name)

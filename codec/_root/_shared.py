@@ -1,21 +1,26 @@
-"""What the calls of the facade share: progress, devices, models by name, and memory as an error with a rule."""
+"""What the calls of the facade share: devices, models by number, pictures as models take them, limits."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlcodec.codec.errors import FormatError, ImageError, ModelError, VlcodecError
+from vlcodec.codec.errors import FormatError, ImageError, ModelError, ProvisionalWarning, VlcodecError
 from vlcodec.models import zoo
 
 if TYPE_CHECKING:
     from vlcodec.codec.image import Picture
-    from vlcodec.models.families import Model
+    from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.models.registry import Entry
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
+MAX_PIXELS = 178_956_970  # of what is decoded, unless told otherwise: as Pillow has it
+CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def device_of(device: str) -> str:
@@ -31,31 +36,46 @@ def device_of(device: str) -> str:
     return device
 
 
-def installed(model_id: int, digest: bytes, quality: int, device: str) -> Model:
-    """The model that a file was made with. Raises ModelError where it is not here, or has other weights."""
-    entry = zoo.by_id(model_id)
-    present = zoo.digest(entry.name)[:2]
-    if present != digest:
+def installed(number: int, digest: bytes) -> Entry:
+    """The weights that a file was made with. Raises ModelError where they are not here, or are others."""
+    from vlcodec.models import registry
+
+    entry = registry.by_number(number)
+    if entry.in_files != digest:
         raise ModelError(
             f"the file was made with other weights of model {entry.name} ({digest.hex()}; "
-            f"installed are {present.hex()})"
+            f"number {number} here is {entry.in_files.hex()})"
         )
-    if not entry.lowest <= quality <= entry.qualities:
-        raise FormatError(f"model {entry.name} has qualities {entry.lowest} to {entry.qualities}, not {quality}")
-    return zoo.load(entry.name, device_of(device))
+    if entry.provisional:
+        rule = f"model {entry.name}-{number} is weights in the making: nothing is promised for files made with it"
+        warnings.warn(rule, ProvisionalWarning, stacklevel=3)
+    return entry
 
 
-def fit(picture: Picture, entry: zoo.Entry, threshold: int | None) -> Picture:
+def check_quality(entry: Entry, quality: int, error: type[VlcodecError]) -> None:
+    """Raises the error for a quality that a model does not have."""
+    lowest, highest = 0 if zoo.takes(entry).placeholders else 1, zoo.qualities(entry)
+    if not lowest <= quality <= highest:
+        raise error(f"model {entry.name} has qualities {lowest} to {highest}, not {quality}")
+
+
+def load(entry: Entry, device: str) -> Model:
+    """A model, ready to work."""
+    return zoo.load(entry, device_of(device))
+
+
+def fit(picture: Picture, entry: Entry, threshold: int | None) -> Picture:
     """The picture as a model takes it. Raises ModelError for a size, ImageError for values, that it does not take."""
-    if entry.family != "binary" and threshold is not None:
+    takes = zoo.takes(entry)
+    if not takes.bilevel and threshold is not None:
         raise ModelError(f"model {entry.name} keeps grey as it is: a threshold is for models of black and white")
     height, width, _ = picture.pixels.shape
-    if entry.side is not None and (height, width) != (entry.side, entry.side):
+    if takes.side is not None and (height, width) != (takes.side, takes.side):
         raise ModelError(
-            f"model {entry.name} takes pictures of {entry.side} x {entry.side}, not {width} x {height}; "
+            f"model {entry.name} takes pictures of {takes.side} x {takes.side}, not {width} x {height}; "
             "model photo takes any size"
         )
-    if entry.family != "binary":
+    if not takes.bilevel:
         return picture
     from vlcodec.codec import image as images
 
@@ -69,6 +89,11 @@ def fit(picture: Picture, entry: zoo.Entry, threshold: int | None) -> Picture:
     return replace(picture, grey=True)
 
 
+def planes(picture: Picture) -> Bytes:
+    """(1, H, W, 3) uint8 RGB, or (1, H, W, 1) of a grey picture."""
+    return picture.pixels[None, :, :, :1] if picture.grey else picture.pixels[None]
+
+
 def tick(progress: Progress | None, what: str, part: int, parts: int) -> Callable[[int, int], None] | None:
     """Progress of one part of a work."""
     if progress is None:
@@ -76,17 +101,33 @@ def tick(progress: Progress | None, what: str, part: int, parts: int) -> Callabl
     return lambda done, total: progress(what, part * total + done, parts * total)
 
 
+def check_pixels(pixels: int, limit: int) -> None:
+    """Raises FormatError for more pixels than the caller lets a file ask for."""
+    if pixels > limit:
+        raise FormatError(f"the file asks for {pixels:,} pixels: at most {limit:,} are decoded (--max-pixels)")
+
+
 def check_memory(needed: int, width: int, height: int) -> None:
-    """Refuse, before any is taken, a picture that needs more memory than the machine has."""
-    try:
-        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
-    if needed > present:
+    """Refuse, before any is taken, a picture that needs more memory than the machine, or its cgroup, has."""
+    present = _memory()
+    if present is not None and needed > present:
         raise VlcodecError(
             f"a picture of {width} x {height} needs about {needed / 2**30:.1f} GiB of memory; "
             f"this machine has {present / 2**30:.1f}"
         )
+
+
+def _memory() -> int | None:
+    """Bytes that this process may have, as far as the system tells."""
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in map(Path, CGROUPS):
+        try:
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):  # not here, or "max"
+            continue
+    return min(limits, default=None)
 
 
 @contextmanager
@@ -96,7 +137,13 @@ def memory() -> Iterator[None]:
         yield
     except MemoryError:
         raise VlcodecError("not enough memory for a picture of this size") from None
-    except RuntimeError as error:
-        if "memory" not in str(error):
+    except RuntimeError as error:  # as torch's allocators say it
+        if not _out_of_memory(error):
             raise
         raise VlcodecError("not enough memory for a picture of this size") from None
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)

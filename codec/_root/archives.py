@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vlcodec._shared import Progress, device_of, fit, installed, memory, tick
+from vlcodec._shared import MAX_PIXELS, Progress, check_pixels, fit, installed, load, memory, planes, tick
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.files import archive_file
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader
 from vlcodec.codec.files.wire import sound
-from vlcodec.models import zoo
+from vlcodec.models import registry, zoo
+from vlcodec.models.registry import Entry
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vlcodec.codec.coding.archive import Coded, Models
+    from vlcodec.codec.coding.archive import Coded, Nets
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes
     from vlcodec.codec.ledger.archive_report import ArchiveReport
-    from vlcodec.models.families import Model
 
 
 @dataclass(frozen=True)
@@ -59,37 +59,42 @@ def compress_archive(
     take them, FormatError for what the format cannot hold.
     """
     pictures, entry = _stacked(images, model, threshold)
-    net = zoo.load(entry.name, device_of(device))
     with memory():
-        return archive_file.pack(_write(net, entry, pictures, lossless, names, extra, seed, progress)[0])
+        nets = _nets(entry, _starter(entry), device)
+        return archive_file.pack(_write(nets, entry, pictures, lossless, names, extra, seed, False, progress)[0])
 
 
 def decompress_archive(
-    data: bytes, *, seed: int | None = None, device: str = "auto", progress: Progress | None = None
+    data: bytes,
+    *,
+    seed: int | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
 ) -> Archive:
     """The pictures of an archive; those of a lossy one are drawn from p(x | z).
+
+    max_pixels: of all pictures; an archive that asks for more is refused.
 
     Raises ArchiveDamage for a damaged lossless archive whose first pictures could be read (they are its `pictures`),
     FormatError for any other bytes that are not a sound archive and for a seed outside [0, 2^64), ModelError where
     other weights are needed.
     """
-    import numpy as np
-
     from vlcodec.codec.image import to_image
 
     if len(data) > 4 and not sound(data):
-        _salvage(data, device, progress)
+        _salvage(data, device, max_pixels, progress)
     file = archive_file.unpack(data)
-    pictures, extra = _read(file, seed, device, progress)
-    return Archive([to_image(np.atleast_3d(p), p.ndim == 2) for p in pictures], file.names, extra)
+    pictures, extra = _read(file, seed, device, max_pixels, progress)
+    return Archive([to_image(p, p.shape[-1] == 1) for p in pictures], file.names, extra)
 
 
-def _salvage(data: bytes, device: str, progress: Progress | None) -> None:
+def _salvage(data: bytes, device: str, max_pixels: int, progress: Progress | None) -> None:
     """Raise ArchiveDamage with what can still be read of a lossless archive whose CRC-32 is wrong; else FormatError."""
     try:
         file = archive_file.unpack(data, damaged=True)
         if file.header.lossless:
-            pictures, _ = _read(file, None, device, progress)
+            pictures, _ = _read(file, None, device, max_pixels, progress)
             raise ArchiveDamage("the archive's checksum does not match, although those of its pictures do", pictures)
     except ArchiveDamage:
         raise
@@ -98,25 +103,25 @@ def _salvage(data: bytes, device: str, progress: Progress | None) -> None:
     archive_file.unpack(data)
 
 
-def _read(file: ArchiveFile, seed: int | None, device: str, progress: Progress | None) -> tuple[Bytes, bytes]:
+def _read(
+    file: ArchiveFile, seed: int | None, device: str, max_pixels: int, progress: Progress | None
+) -> tuple[Bytes, bytes]:
+    """(N, H, W, C) uint8, and the extra bytes."""
     from vlcodec.codec.coding import archive
 
     header = file.header
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
-    net = installed(header.model_id, header.digest, 1, device)
-    with memory():
-        return archive.read(
-            _models(net, zoo.by_id(header.model_id), header.width, header.height),
-            file.stack,
-            header.count,
-            header.dithered,
-            header.ratio,
-            header.extra,
-            file.checks,
-            header.seed,
-            drawn,
-            tick(progress, "pictures", 0, 1),
+    check_pixels(header.width * header.height * header.count, max_pixels)
+    entry = installed(header.model_id, header.digest)
+    takes = zoo.takes(entry)
+    if not takes.archives or (header.width, header.height) != (takes.side, takes.side):
+        raise FormatError(
+            f"model {entry.name} does not make archives of pictures of {header.width} x {header.height}"
         )
+    colours = 3 if takes.archives == "colour" else 1
+    with memory():
+        nets = _nets(entry, entry, device)
+        return archive.read(nets, file, drawn, colours, tick(progress, "pictures", 0, 1))
 
 
 def rate_archive(
@@ -131,14 +136,13 @@ def rate_archive(
     progress: Progress | None = None,
 ) -> ArchiveReport:
     """What every part of a lossless and of a lossy archive costs, beside what the likelihood promises."""
-    from vlcodec.codec.ledger import archive_report as archive_rate
+    from vlcodec.codec.ledger import archive_report
 
     pictures, entry = _stacked(images, model, threshold)
-    net = zoo.load(entry.name, device_of(device))
-    models = _models(net, entry, *pictures.shape[2:0:-1])
     with memory():
-        kinds = [_write(net, entry, pictures, lossless, names, extra, seed, progress) for lossless in (True, False)]
-        return archive_rate.report(models, pictures, seed, *kinds)
+        nets = _nets(entry, _starter(entry), device)
+        kinds = [_write(nets, entry, pictures, kept, names, extra, seed, True, progress) for kept in (True, False)]
+        return archive_report.report(*kinds)
 
 
 def verify_archive(
@@ -152,10 +156,10 @@ def verify_archive(
     """Decompress an archive and hold it against the pictures it was made from. Raises FormatError where they differ."""
     import numpy as np
 
-    header = archive_file.unpack(data).header
-    pictures, _ = _stacked(images, zoo.by_id(header.model_id).name, threshold)
-    back = [np.asarray(image) for image in decompress_archive(data, device=device, progress=progress).images]
-    if len(back) != len(pictures) or (header.lossless and not np.array_equal(np.stack(back), pictures)):
+    file = archive_file.unpack(data)
+    pictures, _ = _stacked(images, registry.by_number(file.header.model_id).name, threshold)
+    back, _ = _read(file, None, device, 2**63, progress)
+    if len(back) != len(pictures) or (file.header.lossless and not np.array_equal(back, pictures)):
         raise FormatError("verification failed: the archive does not give every picture back")
 
 
@@ -164,7 +168,7 @@ def info_archive(data: bytes) -> dict[str, Any]:
     file = archive_file.unpack(data)
     header = file.header
     return {
-        "model": zoo.by_id(header.model_id).name,
+        "model": registry.by_number(header.model_id).name,
         "weights": header.digest.hex(),
         "pictures": header.count,
         "width": header.width,
@@ -177,19 +181,19 @@ def info_archive(data: bytes) -> dict[str, Any]:
     }
 
 
-def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | None) -> tuple[Bytes, zoo.Entry]:
-    """(N, H, W) uint8 of 0 and 255, or (N, H, W, 3) uint8 RGB, and the model.
+def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | None) -> tuple[Bytes, Entry]:
+    """(N, H, W, C) uint8, and the model.
 
     Raises ImageError and ModelError for what a model does not take.
     """
     import numpy as np
 
-    from vlcodec.codec.image import Picture, check_array, load
+    from vlcodec.codec.image import Picture, check_array
+    from vlcodec.codec.image import load as read
 
-    entry = None if model is None else zoo.by_name(model)
-    if entry is not None and not entry.takes_archives:
-        takers = ", ".join(e.name for e in zoo.ENTRIES if e.takes_archives)
-        raise ModelError(f"model {model} does not take archives; these do: {takers}")
+    entry = None if model is None else registry.by_name(model)
+    if entry is not None and not zoo.takes(entry).archives:
+        raise ModelError(f"model {model} does not take archives; these do: {', '.join(e.name for e in _takers())}")
     if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
         raise ImageError("one picture: an archive is made of a list of them, or of an array")
     if not isinstance(images, np.ndarray) and any(isinstance(image, np.ndarray) for image in images):
@@ -203,58 +207,68 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
     pictures = []
     for number, image in enumerate(images):
         try:
-            picture = image if isinstance(image, Picture) else load(image)
+            picture = image if isinstance(image, Picture) else read(image)
             entry = entry or _taker(picture)
             picture = fit(picture, entry, threshold)
-            if entry.family == "small" and picture.grey:
-                raise ImageError(f"archives of model {entry.name} hold colour pictures, and this one is grey")
+            if picture.grey != (zoo.takes(entry).archives == "grey"):
+                kind = "colour pictures, and this one is grey" if picture.grey else "grey pictures, not colour"
+                raise ImageError(f"archives of model {entry.name} hold {kind}")
         except (ImageError, ModelError) as error:
             raise type(error)(f"picture {number}: {error}") from None
-        pictures.append(picture.pixels[..., 0] if picture.grey else picture.pixels)
+        pictures.append(planes(picture))
     if not pictures or entry is None:
         raise ImageError("no pictures: an archive holds at least one")
-    return np.stack(pictures), entry
+    return np.concatenate(pictures), entry
 
 
-def _taker(picture: Picture) -> zoo.Entry:
+def _takers() -> list[Entry]:
+    """The models whose files hold many pictures."""
+    return [entry for entry in registry.known() if not entry.retired and zoo.takes(entry).archives]
+
+
+def _taker(picture: Picture) -> Entry:
     """The first model whose archives hold pictures of this size."""
     height, width, _ = picture.pixels.shape
-    for entry in zoo.ENTRIES:
-        if entry.takes_archives and (height, width) == (entry.side, entry.side):
+    sides = {entry: zoo.takes(entry).side for entry in _takers()}
+    for entry, side in sides.items():
+        if (height, width) == (side, side):
             return entry
-    sides = sorted({e.side for e in zoo.ENTRIES if e.side})
-    sizes = " or ".join(f"{side} x {side}" for side in sides)
+    sizes = " or ".join(f"{side} x {side}" for side in sorted({side for side in sides.values() if side}))
     raise ModelError(f"archives hold pictures of {sizes}, not {width} x {height}")
 
 
-def _models(net: Model, entry: zoo.Entry, width: int, height: int) -> Models:
-    from vlcodec.codec.coding.archive import Models
-    from vlcodec.models.photo.codec import PhotoModel
+def _starter(entry: Entry) -> Entry:
+    """The model that codes an archive's first pictures."""
+    return entry if entry.starter is None else registry.by_number(entry.starter)
 
-    if isinstance(net, PhotoModel) or (width, height) != (entry.side, entry.side):
-        raise FormatError(f"model {entry.name} does not make archives of pictures of {width} x {height}")
-    return Models(net.chained, net.dithered)
+
+def _nets(entry: Entry, starter: Entry, device: str) -> Nets:
+    from vlcodec.codec.coding.archive import Nets
+
+    model = load(entry, device)
+    first = model if starter is entry else load(starter, device)
+    return Nets(model.chained(), first.single(1))
 
 
 def _write(
-    net: Model,
-    entry: zoo.Entry,
+    nets: Nets,
+    entry: Entry,
     pictures: Bytes,
     lossless: bool,
     names: Sequence[str] | None,
     extra: bytes,
     seed: int,
+    metered: bool,
     progress: Progress | None,
 ) -> tuple[ArchiveFile, Coded]:
     from vlcodec.codec.coding import archive
 
     count, height, width = pictures.shape[:3]
-    digest = zoo.digest(entry.name)[:2]
-    ArchiveHeader(entry.id, digest, width, height, count, lossless, count, 0, len(extra), seed)  # refuses at once
+    header = ArchiveHeader(
+        entry.number, entry.in_files, width, height, count, lossless, count, 0, len(extra), seed
+    )  # refuses at once
     archive_file.check_names(names or (), count)
-    models = _models(net, entry, width, height)
-    coded = archive.write(models, pictures, extra, seed, lossless, tick(progress, "pictures", 0, 1))
-    numbers = (coded.dithered, coded.ratio, len(extra), seed)
-    header = ArchiveHeader(entry.id, digest, width, height, count, lossless, *numbers)
+    coded = archive.write(nets, pictures, extra, seed, lossless, metered, tick(progress, "pictures", 0, 1))
+    header = replace(header, dithered=coded.dithered, ratio=coded.ratio)
     checks = archive.checksums(pictures) if lossless else ()
     return ArchiveFile(header, tuple(names or ()), checks, coded.stack), coded

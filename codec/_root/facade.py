@@ -5,20 +5,21 @@ Brings codec and models together. Importing it is instant: torch, numpy, Pillow 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from vlcodec._shared import Progress
+from vlcodec._shared import MAX_PIXELS, Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
-from vlcodec.codec.files import picture_file as container
-from vlcodec.codec.files import wire as fields
+from vlcodec.codec.files import picture_file, wire
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.measure import rate, selftest
-from vlcodec.models import zoo
+from vlcodec.models import registry, zoo
 from vlcodec.pictures import compress, decompress, verify
 from vlcodec.training import train
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_PIXELS",
     "Archive",
     "Progress",
     "compress",
@@ -30,24 +31,27 @@ __all__ = [
     "models",
     "rate",
     "rate_archive",
+    "search_weights_in",
     "selftest",
     "train",
     "verify",
     "verify_archive",
 ]  # fmt: skip
-MAX_BYTES = fields.MAX_FILE  # of any file that is read
+MAX_BYTES = wire.MAX_FILE  # of any file that is read
 
 
 def info(data: bytes) -> dict[str, Any]:
     """What a .vlz file says of itself, without decoding it. Raises FormatError for anything else than a sound file."""
     if is_archive(data):
         return info_archive(data)
-    file = container.unpack(data)
+    file = picture_file.unpack(data)
     header = file.header
+    entry = registry.by_number(header.model_id)
     return {
-        "model": zoo.by_id(header.model_id).name,
+        "model": entry.name,
+        "number": entry.number,
         "weights": header.digest.hex(),
-        "version": fields.VERSION,
+        "version": data[4] >> 4,
         "width": header.width,
         "height": header.height,
         "mode": "L" if header.grey else "RGB",
@@ -55,20 +59,29 @@ def info(data: bytes) -> dict[str, Any]:
         "quality": header.quality,
         "seed": header.seed,
         "bands": len(file.bands),
-        "bytes": {**container.sizes(file), "file": len(data)},
+        "bytes": {**picture_file.sizes(file), "file": len(data)},
     }
 
 
 def models() -> list[dict[str, Any]]:
-    """The models in the package."""
-    return [
-        {
-            "name": entry.name,
-            "id": entry.id,
-            "digest": zoo.digest(entry.name).hex(),
-            "bytes": entry.path.stat().st_size,
-            "qualities": list(range(entry.lowest, entry.qualities + 1)),
-            "description": entry.description,
-        }
-        for entry in zoo.ENTRIES
-    ]
+    """The models at hand: those of the package, then those of the search path."""
+    rows = []
+    for entry in registry.known():
+        lowest = 0 if zoo.takes(entry).placeholders else 1
+        rows.append(
+            {
+                "name": entry.name,
+                "number": entry.number,
+                "digest": entry.in_files.hex(),
+                "sha256": entry.sha256,
+                "bytes": entry.path.stat().st_size,
+                "qualities": list(range(lowest, zoo.qualities(entry) + 1)),
+                "description": entry.description,
+            }
+        )
+    return rows
+
+
+def search_weights_in(folder: str | Path) -> None:
+    """Look for weights in a folder first, before those of the variable VLCODEC_WEIGHTS."""
+    registry.search_in(Path(folder))

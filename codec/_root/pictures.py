@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vlcodec import placeholder
-from vlcodec._shared import Progress, check_memory, device_of, fit, installed, memory, tick
+from vlcodec._shared import (
+    MAX_PIXELS,
+    Progress,
+    check_memory,
+    check_pixels,
+    check_quality,
+    fit,
+    installed,
+    load,
+    memory,
+    planes,
+    tick,
+)
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
-from vlcodec.codec.files import picture_file as container
-from vlcodec.models import zoo
+from vlcodec.codec.files import picture_file
+from vlcodec.codec.files.picture_file import File, Header
+from vlcodec.models import registry, zoo
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vlcodec.codec.image import Picture
-    from vlcodec.codec.interface import ImageModel
+    from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
 
 BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
@@ -37,6 +49,7 @@ def compress(
 
     Args:
         image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
+        model: a name, or NAME-NUMBER.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed).
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
@@ -44,15 +57,15 @@ def compress(
         device: "auto", "cpu" or "cuda".
 
     Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
-    FormatError for a seed outside [0, 2^64). One call at a time: torch's settings are changed and restored meanwhile.
+    FormatError for a seed outside [0, 2^64). Calls from several threads give the bytes that one gives.
     """
     from vlcodec.codec import image as images
 
-    picture = images.load(image)
-    picture, net, header = prepare(picture, model, lossless, quality, seed, threshold, device)
+    pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
     with memory():
-        made = placeholder.write(net, picture, header) if header.quality == placeholder.QUALITY else None
-        return container.pack(made or write(net, picture, header, progress))
+        if header.quality == placeholder.QUALITY:
+            return picture_file.pack(placeholder.write(net.single(placeholder.CODED_AS), pixels, header))
+        return picture_file.pack(write(net.single(header.quality), pixels, header, progress).file)
 
 
 def decompress(
@@ -61,6 +74,7 @@ def decompress(
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
     device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Image:
     """The picture of a .vlz file. Lossless files give every pixel back.
@@ -69,28 +83,33 @@ def decompress(
         decode: for lossy files, "sample" (the default) draws the pixels from p(x | z) with the file's seed, "mean"
             gives the mean image. "mean" of a lossless file is its preview. A placeholder has the mean image alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
+        max_pixels: of the picture; a file that asks for more is refused.
 
     Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
-    where the file needs other weights.
+    where the file needs other weights. Warns (ProvisionalWarning) of a file made with weights in the making.
     """
     from vlcodec.codec import image as images
 
     if decode not in (None, "sample", "mean"):
         raise VlcodecError(f"decode is sample or mean, not {decode!r}")
-    file = container.unpack(data)
+    file = picture_file.unpack(data)
     header = file.header
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
+    check_pixels(header.width * header.height, max_pixels)
     net = model_of(header, device)
     with memory():
         if header.quality == placeholder.QUALITY:
-            pixels = placeholder.read(net, file)
-        elif decode == "mean":
-            pixels = net.mean_image(_features(net, file, progress), header.height, header.width)
+            pixels = placeholder.read(net.single(placeholder.CODED_AS), file)
         else:
-            regenerate = decode == "sample" or not header.lossless
-            pixels = _bands(net, _features(net, file, progress), file, drawn if regenerate else None, progress)
-        if header.grey:
-            pixels[...] = pixels[..., 1:2]
+            latents = net.single(header.quality)
+            fz = _features(latents, file, progress)
+            if decode == "mean":
+                pixels = latents.mean_images(fz, header.height, header.width)[0]
+            else:
+                regenerate = decode == "sample" or not header.lossless
+                pixels = _bands(latents, fz, file, drawn if regenerate else None, progress)
+        if header.grey and pixels.shape[-1] == 3:
+            pixels = pixels[..., 1:2]  # green: of a grey picture R = B = G
         return images.to_image(pixels, header.grey)
 
 
@@ -110,103 +129,117 @@ def verify(
 
     from vlcodec.codec import image as images
 
-    header = container.read_header(data)
-    lossless = header.lossless
-    back = images.load(decompress(data, decode=None if lossless else "mean", device=device, progress=progress))
-    picture = fit(images.load(image), zoo.by_id(header.model_id), threshold)
+    header = picture_file.read_header(data)
+    how: Literal["mean"] | None = None if header.lossless else "mean"
+    back = images.load(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
+    picture = fit(images.load(image), registry.by_number(header.model_id), threshold)
     if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
         raise FormatError("verification failed: the file gives a picture of another size or kind")
-    if lossless and not np.array_equal(back.pixels, picture.pixels):
+    if header.lossless and not np.array_equal(back.pixels, picture.pixels):
         raise FormatError("verification failed: the file does not give every pixel back")
 
 
 def prepare(
-    picture: Picture,
-    model: str,
-    lossless: bool,
-    quality: int | None,
-    seed: int,
-    threshold: int | None,
-    device: str,
-) -> tuple[Picture, ImageModel, container.Header]:
-    """The picture as the model takes it, the model, and the file's header; refuses what does not fit."""
-    entry = zoo.by_name(model)
+    picture: Any, model: str, lossless: bool, quality: int | None, seed: int, threshold: int | None, device: str
+) -> tuple[Bytes, Model, Header]:
+    """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
+    entry = registry.by_name(model)
     if quality is None:
-        quality = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], entry.qualities)
-    if not entry.lowest <= quality <= entry.qualities:
-        raise ModelError(f"model {model} has qualities {entry.lowest} to {entry.qualities}, not {quality}")
+        quality = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], zoo.qualities(entry))
+    check_quality(entry, quality, ModelError)
     if quality == placeholder.QUALITY and lossless:
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
     picture = fit(picture, entry, threshold)
     height, width, _ = picture.pixels.shape
-    digest = zoo.digest(model)[:2]
-    header = container.Header(entry.id, digest, width, height, picture.grey, lossless, quality, seed)
+    header = Header(entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
     _check_size(header)
-    return picture, zoo.load(model, device_of(device)), header
+    return planes(picture), load(entry, device), header
 
 
-def model_of(header: container.Header, device: str) -> ImageModel:
+def model_of(header: Header, device: str) -> Model:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
-    entry = zoo.by_id(header.model_id)
-    net = installed(header.model_id, header.digest, header.quality, device)
+    entry = installed(header.model_id, header.digest)
+    takes = zoo.takes(entry)
+    check_quality(entry, header.quality, FormatError)
     if header.quality == placeholder.QUALITY and header.lossless:
         raise FormatError("a placeholder (quality 0) must be a lossy file")
-    if entry.side is not None and (header.width, header.height) != (entry.side, entry.side):
-        raise FormatError(f"model {entry.name} makes pictures of {entry.side} x {entry.side} alone")
-    if entry.family == "binary" and not header.grey:
+    if takes.side is not None and (header.width, header.height) != (takes.side, takes.side):
+        raise FormatError(f"model {entry.name} makes pictures of {takes.side} x {takes.side} alone")
+    if takes.bilevel and not header.grey:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)
-    return net
+    return load(entry, device)
 
 
-def write(net: ImageModel, picture: Picture, header: container.Header, progress: Progress | None) -> container.File:
-    """A picture as a file's parts."""
-    from vlcodec.codec.coding import dither, latents, pixels
+@dataclass(frozen=True)
+class Written:
+    """A picture's file, and what it was made of. promised: bits by section of the ledger, of the pixels."""
 
-    u = latents.dither_of(net, header.seed, header.height, header.width)
-    symbols = net.encode(picture.pixels, header.quality, u)
-    stack = latents.write_latents(net, symbols, u, header.quality, tick(progress, "latents", 0, 1))
-    bands = []
-    if header.lossless:
-        fz = net.decode(dither.reconstruct(symbols, u), header.quality)
-        for number, first, rows in pixels.bands(header.height):
-            done = tick(progress, "pixels", number, header.bands)
-            bands.append(pixels.write_band(net, fz, picture.pixels, first, rows, header.grey, done))
-    return container.File(header, stack, tuple(bands))
+    file: File
+    u: Ints
+    symbols: Ints
+    fz: Any
+    promised: dict[str, float]
 
 
-def _features(net: ImageModel, file: container.File, progress: Progress | None) -> Any:
+def write(
+    net: LatentNet, pixels: Bytes, header: Header, progress: Progress | None, metered: bool = False
+) -> Written:
+    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept."""
+    from vlcodec.codec.coding import latents
+    from vlcodec.codec.coding.meter import Meter
+    from vlcodec.codec.coding.pixels import bands, checksum, push_band
+    from vlcodec.codec.coding.stack import Stack
+
+    u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
+    symbols = latents.choose(net, pixels, u)
+    chunk = latents.write_latents(net, symbols, u, tick(progress, "latents", 0, 1))
+    fz = net.features(symbols, u) if header.lossless else None
+    parts, promised = [], dict[str, float]()
+    for place in bands(*pixels.shape[1:]) if header.lossless else ():
+        stack = Stack()
+        meter = Meter(stack) if metered else None
+        push_band(net, fz, pixels[0], place, meter or stack, tick(progress, "pixels", place.number, header.bands))
+        for name, bits in meter.promised.items() if meter is not None else ():
+            promised[name] = promised.get(name, 0.0) + bits
+        part = pixels[0, place.rows.start : place.rows.stop]
+        parts.append(picture_file.Band(stack.to_bytes(), checksum(part)))
+    return Written(File(header, chunk, tuple(parts)), u, symbols, fz, promised)
+
+
+def _features(net: LatentNet, file: File, progress: Progress | None) -> Any:
     from vlcodec.codec.coding import latents
 
     header = file.header
-    u = latents.dither_of(net, header.seed, header.height, header.width)
-    z = latents.read_latents(net, file.latents, u, header.quality, tick(progress, "latents", 0, 1))
-    return net.decode(z, header.quality)
+    u = latents.dither_of(net, header.seed, 0, 1, header.height, header.width)
+    return net.features(latents.read_latents(net, file.latents, u, tick(progress, "latents", 0, 1)), u)
 
 
-def _bands(net: ImageModel, fz: Any, file: container.File, seed: int | None, progress: Progress | None) -> Any:
-    """(H, W, 3) uint8: decoded from the file's bands, or drawn with a seed."""
+def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, progress: Progress | None) -> Bytes:
+    """(H, W, 1 or 3) uint8: decoded from the file's bands, or drawn with a seed."""
     import numpy as np
 
-    from vlcodec.codec.coding import pixels
+    from vlcodec.codec.coding.pixels import bands, read_band, sample_band
 
     header = file.header
-    image = np.empty((header.height, header.width, 3), np.uint8)
-    for number, first, rows in pixels.bands(header.height):
-        place = (first, rows, header.width, header.grey, tick(progress, "pixels", number, header.bands))
-        image[first : first + rows] = (
-            pixels.read_band(net, fz, file.bands[number], *place)
+    colours = 1 if header.grey else 3
+    image = np.empty((header.height, header.width, colours), np.uint8)
+    for place in bands(header.height, header.width, colours):
+        done = tick(progress, "pixels", place.number, header.bands)
+        image[place.rows.start : place.rows.stop] = (
+            read_band(net, fz, file.bands[place.number], place, done)
             if seed is None
-            else pixels.sample_band(net, fz, seed, number, *place)
+            else sample_band(net, fz, seed, place, done)
         )
     return image
 
 
-def lossy_part(file: container.File) -> container.File:
+def lossy_part(file: File) -> File:
     """The lossy file that a lossless one begins with."""
-    return container.File(replace(file.header, lossless=False), file.latents)
+    return File(replace(file.header, lossless=False), file.latents)
 
 
-def _check_size(header: container.Header) -> None:
-    needed = BYTES_PER_PIXEL * header.width * header.height + BYTES_PER_BAND_PIXEL * header.width * container.BAND_ROWS
+def _check_size(header: Header) -> None:
+    needed = BYTES_PER_PIXEL * header.width * header.height
+    needed += BYTES_PER_BAND_PIXEL * header.width * picture_file.BAND_ROWS
     check_memory(needed, header.width, header.height)

@@ -1,8 +1,4 @@
-"""The ANS stack over constriction, and the noise that can stand in for it.
-
-A stack is last in, first out: what is pushed last is popped first. `Noise` answers the same `pop` with symbols drawn
-from the same tables, which makes sampling the decoder's loop fed with noise. The only file that imports constriction.
-"""
+"""The ANS stack over constriction: what is pushed last is popped first. The only file that imports constriction."""
 
 from __future__ import annotations
 
@@ -12,13 +8,10 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import TABLE_BITS
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 
 WORD_BYTES = 4
-DRAWN_DIGITS = 64 // TABLE_BITS  # of a symbol drawn from one 64-bit word
-_MASK = (1 << TABLE_BITS) - 1
 
 
 def _family() -> constriction.stream.model.Categorical:
@@ -76,10 +69,18 @@ class Stack:
             digits.append(self._coder.decode(_family(), _frequencies(counts)).astype(np.int64))
         return join_digits(digits, distribution.radix)
 
+    def section(self, name: str) -> None:
+        """See codec.interface.Coder; a plain stack keeps no ledger."""
+
     @property
     def empty(self) -> bool:
         """True where the stack is back at its initial state."""
         return bool(self._coder.is_empty())
+
+    @property
+    def exhausted(self) -> bool:
+        """See codec.interface.Source: an empty stack gives the lowest symbol for ever, and stays empty."""
+        return self.empty
 
     @property
     def bits(self) -> int:
@@ -90,46 +91,3 @@ class Stack:
         """The stack without trailing zero bytes."""
         words: NDArray[np.uint32] = self._coder.get_compressed()
         return words.astype("<u4").tobytes().rstrip(b"\0")
-
-
-class Noise:
-    """Symbols drawn by inverting 24 bits of numpy's raw Philox stream per digit.
-
-    The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
-    on the batch. Each symbol has one 64-bit word; its digits take 24 bits each, the lowest first.
-
-    Args:
-        seed: in [0, 2^64). purpose, block: in [0, 2^32). size: symbols in the block.
-    """
-
-    def __init__(self, seed: int, purpose: int, block: int, size: int) -> None:
-        self._words = philox_words(seed, purpose, block, size)
-
-    def pop(self, distribution: Distribution, index: Ints) -> Ints:
-        """(n,) symbols at the places `index` of the block. Raises ValueError for symbols of more than two digits."""
-        if len(distribution.radix) > DRAWN_DIGITS:
-            raise ValueError(f"a symbol's word has bits for {DRAWN_DIGITS} digits, not {len(distribution.radix)}")
-        words, digits = self._words[index], list[Ints]()
-        for _ in distribution.radix:
-            upper = (distribution.counts(digits) + 1).cumsum(1)  # (n, A) in (0, 2^24]
-            draw = (words & np.uint64(_MASK)).astype(np.int64)  # (n,) in [0, 2^24)
-            digits.append((upper <= draw[:, None]).sum(1))
-            words = words >> np.uint64(TABLE_BITS)
-        return join_digits(digits, distribution.radix)
-
-
-class Likeliest:
-    """Every symbol's likeliest value, digit by digit; of equals the smallest."""
-
-    def pop(self, distribution: Distribution, index: Ints) -> Ints:
-        """(n,) symbols."""
-        digits: list[Ints] = []
-        for _ in distribution.radix:
-            digits.append(distribution.counts(digits).argmax(1))
-        return join_digits(digits, distribution.radix)
-
-
-def philox_words(seed: int, purpose: int, block: int, size: int) -> NDArray[np.uint64]:
-    """(size,) raw 64-bit words of Philox4x64 with key (seed, purpose 2^32 + block), counter from 0."""
-    key = np.array([seed, (purpose << 32) + block], np.uint64)
-    return np.random.Philox(key=key, counter=0).random_raw(size)

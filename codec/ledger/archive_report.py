@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from vlcodec.codec.coding.archive import Coded, Models, link_dither, links
-from vlcodec.codec.coding.dither import reconstruct
+from vlcodec.codec.coding.archive import Coded
+from vlcodec.codec.coding.latents import POSTERIOR, PRIOR
 from vlcodec.codec.files import archive_file
 from vlcodec.codec.files.archive_file import ArchiveFile
-from vlcodec.codec.interface import Bytes, Ints
-from vlcodec.codec.ledger.report import bits
+
+PLACE_BITS = 4.0  # log2 of the dither's values: a latent's place in its cell, sent without shared dither
 
 
 @dataclass(frozen=True)
@@ -75,58 +75,41 @@ class ArchiveReport:
         return "\n".join(lines)
 
 
-def report(
-    models: Models, pictures: Bytes, seed: int, lossless: tuple[ArchiveFile, Coded], lossy: tuple[ArchiveFile, Coded]
-) -> ArchiveReport:
-    """The ledger of both archives of the same pictures."""
+def report(lossless: tuple[ArchiveFile, Coded], lossy: tuple[ArchiveFile, Coded]) -> ArchiveReport:
+    """The ledger of both archives of the same pictures, from what their stacks were promised."""
     file, coded = lossless
     size = archive_file.sizes(file)
-    kl = given = naive = by_dither = 0.0
-    lanes = 0
-    plan = links(file.header.count, coded.dithered, coded.ratio, file.header.extra)
-    for link, latents in zip(plan, coded.latents, strict=True):
-        part = pictures[link.first : link.first + link.count]
-        costs = _dithered(models, part, latents, link_dither(models, link, seed)) if link.dithered else None
-        cost, all_of_z, pixels = costs or _chained(models, part, latents)
-        kl, naive, given = kl + cost, naive + all_of_z, given + pixels
-        by_dither += cost + pixels if link.dithered else 0.0
-        lanes = max(lanes, link.count)
-    lossy_kl = 0.0
-    for link, latents in zip(links(len(pictures), len(pictures), 0, 0), lossy[1].latents, strict=True):
-        lossy_kl += bits(models.dithered.prior(link_dither(models, link, seed)), latents)
+    start, chained = _of(coded.starter_promised), _of(coded.chained_promised)
+    kl, pixels = (start[name] + chained[name] for name in ("kl", "pixels"))
+    place_bits = PLACE_BITS * coded.dithered_latents
+    lossy_kl = _of(lossy[1].starter_promised)["kl"]
     extra, names = 8 * file.header.extra, 8 * size["names"]
     lossless_bytes, lossy_bytes = len(archive_file.pack(file)), len(archive_file.pack(lossy[0]))
     return ArchiveReport(
-        pictures=len(pictures),
-        latents_naive=naive,
+        pictures=file.header.count,
+        latents_naive=start["prior"] + chained["prior"] + place_bits,
         latents_kl=kl,
-        pixels=given,
-        elbo=kl + given,
+        pixels=pixels,
+        elbo=kl + pixels,
         dithered=coded.dithered,
-        dithered_elbo=by_dither,
+        dithered_elbo=start["kl"] + start["pixels"],
         start_bits=coded.start_bits,
-        lanes=lanes,
+        lanes=coded.lanes,
         stack_written=8 * size["stack"],
         header_bits=8 * size["header"],
         checksum_bits=8 * size["checksums"],
         names_bits=names,
         extra_bits=extra,
         lossless_bytes=lossless_bytes,
-        overhead=8 * lossless_bytes - extra - names - (kl + given),
+        overhead=8 * lossless_bytes - extra - names - (kl + pixels),
         lossy_kl=lossy_kl,
         lossy_bytes=lossy_bytes,
         lossy_overhead=8 * lossy_bytes - extra - names - lossy_kl,
     )
 
 
-def _chained(models: Models, pictures: Bytes, z: Ints) -> tuple[float, float, float]:
-    """Bits of KL, of the latents without bits-back, and of pixels."""
-    model = models.chained
-    prior, posterior = bits(model.prior(len(pictures)), model.to_noise(z)), bits(model.given(pictures), z)
-    return prior - posterior, prior, bits(model.pixels(z), model.to_symbols(pictures))
-
-
-def _dithered(models: Models, pictures: Bytes, symbols: Ints, u: Ints) -> tuple[float, float, float]:
-    model = models.dithered
-    prior = bits(model.prior(u), symbols)
-    return prior, prior + 4.0 * symbols.size, bits(model.pixels(reconstruct(symbols, u)), model.to_symbols(pictures))
+def _of(promised: dict[str, float]) -> dict[str, float]:
+    """Bits of the prior, of the KL (what the posterior gave is negative) and of the pixels."""
+    prior, posterior = promised.get(PRIOR, 0.0), promised.get(POSTERIOR, 0.0)
+    rest = sum(bits for name, bits in promised.items() if name not in (PRIOR, POSTERIOR))
+    return {"prior": prior, "kl": prior + posterior, "pixels": rest}

@@ -19,8 +19,9 @@ as a difference to its prior, so that a latent that carries nothing costs exactl
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +73,11 @@ class Shape:
     def counts(self) -> list[int]:
         """Latents of each level, top first."""
         return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape that a config's "net" tells, every field of it."""
+    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
 
 
 LONG = Shape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)

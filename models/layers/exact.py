@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypedDict
 
 import torch
@@ -293,3 +294,9 @@ def set_quantised(module: nn.Module, on: bool) -> None:
     """Turn the simulation of rounding on or off for training."""
     for _, layer in layers(module):
         layer.quantised = on
+
+
+@contextmanager
+def uninitialised() -> Iterator[None]:
+    """Layers made inside begin without random weights: those of a file are about to come."""
+    yield

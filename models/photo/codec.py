@@ -1,4 +1,4 @@
-"""The model `photo`: a frozen GridAgave as a codec for pictures of any size, RGB and grey."""
+"""The family `photo`: a frozen GridAgave as a codec for pictures of any size, RGB and grey."""
 
 from __future__ import annotations
 
@@ -10,125 +10,147 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlcodec.codec.coding.dither import CENTRE, quantise, reconstruct
-from vlcodec.codec.interface import Bytes, Ints, Steps
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, ORDER, centred
+from vlcodec.codec.coding.walk import Settled
+from vlcodec.codec.interface import Block, Bytes, Ints
+from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.net import STRIDE, GridAgave
-from vlcodec.models.photo.rounding import economical
+from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.walks.corrected_block import CorrectedBlock
-from vlcodec.models.walks.latent_block import LatentBlock, to_numpy
+from vlcodec.models.walks.correction import WEIGHT_MIDDLE, Correction, Edges, count
+from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
+from vlcodec.models.walks.golden import both_walks
+from vlcodec.models.walks.latent_block import LatentBlock
+from vlcodec.models.walks.net_walk import to_numpy
+from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
-GUIDE_WIDTH = 0.5  # of the auxiliary decoder's: samples nearer to the mean image look more like the picture (LPIPS)
 
 
 @dataclass(frozen=True)
 class Features:
-    """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed.
-
-    body: (1, h, w, C). guide: variance of the gaussian that keeps samples near the mean image, levels^2.
-    """
+    """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed. body: (1, h, w, C)."""
 
     body: Tensor
-    guide: int
 
 
-class PhotoModel:
-    """See codec.interface.ImageModel. Qualities are 1-based here, as users see them."""
+class PhotoLatents:
+    """See codec.interface.LatentNet: latents on a grid at 1/16, rounded to whole steps. One picture at a time.
 
-    posterior: Literal["rounded"] = "rounded"
-    stride = STRIDE
+    Args:
+        quality: 0-based. guide_width: of the gaussian that keeps samples near the mean image, in widths of the
+            auxiliary decoder's. edges: of the correction's classes.
+    """
 
-    def __init__(self, net: GridAgave, device: torch.device) -> None:
-        self.net, self.device = net.to(device).eval(), device
-        self.qualities, self.latents = net.qualities, net.shape.latents
+    posterior_kind: Literal["rounded"] = "rounded"
+    least_ratio = 0
 
-    def encode(self, pixels: Bytes, quality: int, dither: Ints) -> Ints:
-        """(H, W, 3) uint8 -> (h, w, latents) symbols that are worth their bits, given the dither in 1/32 step."""
-        return economical(self.prior(dither, quality), self._centres(pixels, quality) - dither)
+    def __init__(self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges) -> None:
+        self.net, self.device, self.quality, self.edges = net, device, quality, edges
+        self.guide = round((guide_width * net.shape.aux_sigma[quality]) ** 2)  # variance in levels^2
 
-    def _centres(self, pixels: Bytes, quality: int) -> Ints:
-        """(h, w, latents) in 1/32 step; sides are padded by edge replication."""
-        height, width, _ = pixels.shape
-        padded = np.pad(pixels, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
+    def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
+        """(h, w, latents)."""
+        return -(-height // STRIDE), -(-width // STRIDE), self.net.shape.latents
+
+    def posterior(self, pictures: Bytes, u: Ints) -> Settled:
+        """(1, H, W, C) uint8 -> (h, w, latents) symbols that are worth their bits."""
+        return Settled(rate_distortion_rounded(self.prior(u), self.centres(pictures)))
+
+    def centres(self, pictures: Bytes) -> Ints:
+        """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 step; sides are padded by edge replication."""
+        height, width = pictures.shape[1:3]
+        padded = np.pad(pictures, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
         with exact_inference():
-            x = centred(padded[None]).to(self.device)
-            return to_numpy(self.net.encoder(x, [(quality - 1, 1)]))[0]
+            x = centred(in_colour(padded)).to(self.device)
+            return to_numpy(self.net.encoder(x, [(self.quality, 1)]))[0]
 
-    def prior(self, dither: Ints, quality: int) -> LatentBlock:
-        """The latents' symbols, given the dither (h, w, latents) in 1/32 step."""
-        return LatentBlock(self.net.prior, dither, quality - 1, self.device)
+    def prior(self, u: Ints) -> LatentBlock:
+        """The latents' symbols k + 128."""
+        return LatentBlock(self.net.prior, u, self.quality, self.device)
 
-    def decode(self, z: Ints, quality: int) -> Features:
-        """(h, w, latents) in 1/32 step -> f(z)."""
+    def features(self, symbols: Ints, u: Ints) -> Features:
+        """f(z)."""
         with exact_inference():
-            grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
-            guide = round((GUIDE_WIDTH * self.net.shape.aux_sigma[quality - 1]) ** 2)
-            return Features(self.net.decoder.body(grid, [(quality - 1, 1)]), guide)
+            grid = torch.from_numpy(reconstruct(symbols, u)[None]).to(self.device, torch.float32)
+            return Features(self.net.decoder.body(grid, [(self.quality, 1)]))
 
-    def render(self, fz: Features, first_row: int, rows: int, width: int) -> Tensor:
-        """(rows, width, 3 + features) of f(z); first_row is a multiple of 4."""
-        a, b = first_row // BODY_STRIDE, -(-(first_row + rows) // BODY_STRIDE)
+    def render(self, fz: Features, rows: range, width: int) -> Tensor:
+        """(len(rows), width, 3 + features) of f(z); the first row is a multiple of 4."""
+        a, b = rows.start // BODY_STRIDE, -(-rows.stop // BODY_STRIDE)
         with exact_inference():
             above = fz.body[:, a - 1 : a] if a else torch.zeros_like(fz.body[:, :1])
             full = self.net.decoder.render(fz.body[:, a : b + 1], above)
-            return full[0, :rows, :width].contiguous()
+            return full[0, : len(rows), :width].contiguous()
 
-    def mean_image(self, fz: Features, height: int, width: int) -> Bytes:
-        """(height, width, 3) uint8: the auxiliary decoder's mean, rounded."""
-        image = np.empty((height, width, COLOURS), np.uint8)
+    def mean_images(self, fz: Features, height: int, width: int) -> Bytes:
+        """(1, H, W, 3) uint8: the auxiliary decoder's mean, rounded."""
+        image = np.empty((1, height, width, COLOURS), np.uint8)
         for r in range(0, height, STRIP_ROWS):
-            strip = to_numpy(self.render(fz, r, min(STRIP_ROWS, height - r), width)[..., :COLOURS])
-            levels = (strip + MEAN_UNIT // 2) // MEAN_UNIT + CENTRE
-            image[r : r + STRIP_ROWS] = np.clip(levels, 0, 255)[..., ORDER]
+            rows = range(r, min(r + STRIP_ROWS, height))
+            image[0, r : rows.stop] = levels_of(self.render(fz, rows, width))
         return image
 
-    def pixels(self, fz: Features, first_row: int, rows: int, width: int, grey: bool, guided: bool = False) -> Steps:
-        """One band of pixels given f(z); guided for sampling, and then never corrected."""
-        full = self.render(fz, first_row, rows, width)[None]
-        return (
-            PixelBlock(self.net.pixels, full, grey, fz.guide) if guided else CorrectedBlock(self.net.pixels, full, grey)
-        )
+    def pixels(self, fz: Features, rows: range, width: int, colours: int, guided: bool = False) -> Block:
+        """One band of pixels given f(z), with a correction of its own; guided for sampling, and never corrected."""
+        full, grey = self.render(fz, rows, width)[None], colours == 1
+        if guided:
+            return PixelBlock(self.net.pixels, full, grey, self.guide)
+        return CorrectedBlock(PixelBlock(self.net.pixels, full, grey), self.edges)
 
-    def to_symbols(self, pixels: Bytes, grey: bool) -> Ints:
-        """(rows, W, 3) uint8 -> (rows, W, 1 or 3, 1): G, R, B, or the one channel of a grey picture."""
-        return pixels[..., ORDER[: 1 if grey else COLOURS], None].astype(np.int64)
+    def to_symbols(self, pictures: Bytes) -> Ints:
+        """(n, rows, W, C) uint8 -> (rows, W, C, n): G, R, B, or the one channel of grey pictures."""
+        return to_symbols(pictures)
 
-    def to_pixels(self, symbols: Ints) -> Bytes:
-        """The inverse of to_symbols: (rows, W, 3) uint8."""
-        full = np.broadcast_to(symbols[..., 0], (*symbols.shape[:2], COLOURS))
-        return full[..., ORDER].astype(np.uint8)
+    def to_pictures(self, symbols: Ints) -> Bytes:
+        """The inverse of to_symbols."""
+        return to_pictures(symbols)
+
+
+class PhotoModel:
+    """See codec.interface.Model. It has no net for archives."""
+
+    def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
+        self.net, self.device = net.to(device).eval(), device
+        self.qualities = net.qualities
+        self._nets = [PhotoLatents(net, device, q, guide_width, edges) for q in range(net.qualities)]
+
+    def single(self, quality: int) -> PhotoLatents:
+        """See codec.interface.Model."""
+        return self._nets[quality - 1]
+
+    def chained(self) -> None:
+        """See codec.interface.Model."""
 
     def golden(self) -> Iterator[Ints]:
-        """All integers that tables are made of, of the golden picture at every quality."""
-        for quality in range(1, self.qualities + 1):
-            yield from self._everything(golden_picture(), quality)
+        """All integers that tables and pixels are made of: every quality's own layers, then what all share."""
+        picture = golden_pictures()
+        height, width = picture.shape[1:3]
+        for net in self._nets:
+            mu = net.centres(picture)
+            u = np.zeros_like(mu)
+            symbols = quantise(mu, u)
+            fz = net.render(net.features(symbols, u), range(height), width)
+            yield from (mu, net.posterior(picture, u).symbols, np.array([net.guide]), to_numpy(fz))
+        yield from self._shared(self._nets[0], fz, to_symbols(picture))
 
-    def _everything(self, pixels: Bytes, quality: int) -> Iterator[Ints]:
-        """mu, prior, f(z) and pixel parameters."""
-        mu = self._centres(pixels, quality)
-        yield mu
-        u = np.zeros_like(mu)
-        symbols = quantise(mu, u)
-        z = reconstruct(symbols, u)
-        with exact_inference():
-            fz = self.render(self.decode(z, quality), 0, *pixels.shape[:2])
-        yield to_numpy(fz)
-        latents = LatentBlock(self.net.prior, u, quality - 1, self.device)
+    def _shared(self, net: PhotoLatents, fz: Tensor, pixels: Ints) -> Iterator[Ints]:
+        """The prior, and pixels corrected and guided, in both walks."""
+        grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
+        yield from both_walks(net.prior(np.zeros_like(grid)), CENTRE + (grid * 2654435761 >> 9) % 5 - 2)
         band = PixelBlock(self.net.pixels, fz[None], False)
-        for steps in (latents.parallel(symbols), band.parallel(self.to_symbols(pixels, False))):
-            for step in steps:
-                d = step.distribution
-                yield from (d.logit, d.centre, d.scale)
+        numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
+        yield from both_walks(band.corrected(Correction(numbers, COLOURS, net.edges)), pixels)
+        yield from both_walks(PixelBlock(self.net.pixels, fz[None], False, net.guide), pixels)
 
 
-def golden_picture() -> Bytes:
-    """(40, 56, 3) uint8: gradients, edges and pseudo-random texture, from integers alone."""
-    r, c, k = np.indices((40, 56, 3), dtype=np.int64)
-    smooth = 3 * r + 2 * c + 40 * k
+def golden_pictures() -> Bytes:
+    """(1, 12, 18, 3) uint8: gradients, edges and pseudo-random texture, from integers alone."""
+    r, c, k = np.indices((12, 18, COLOURS), dtype=np.int64)
+    smooth = 6 * r + 4 * c + 40 * k
     texture = (((r * 57 + c * 131 + k * 17) * 2654435761) >> 13) % 61
-    block = 90 * ((r // 10 + c // 14) % 2)
-    return np.asarray((smooth + np.where(c > 28, texture, 0) + np.where(r > 20, block, 0)) % 256, np.uint8)
+    block = 90 * ((r // 3 + c // 5) % 2)
+    picture = (smooth + np.where(c > 9, texture, 0) + np.where(r > 5, block, 0)) % 256
+    return picture.astype(np.uint8)[None]

@@ -20,7 +20,9 @@ All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +55,16 @@ class Shape:
     pixel_depth: int = 5
     pixel_hidden: int = 48
     mixtures: int = 4
+    prior_depth: int = 4
+    prior_hidden: int = 96
+    prior_mixtures: int = 2
     aux_sigma: tuple[float, ...] = (13.0, 10.0, 7.6, 5.0)
     kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 1.8)
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape that a config's "net" tells, every field of it."""
+    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
 
 
 class Encoder(nn.Module):
@@ -115,7 +125,13 @@ class GridAgave(Agave):
         self.qualities = len(shape.kl_weight)
         self.encoder, self.decoder = Encoder(shape), Decoder(shape)
         self.prior = LatentPrior(
-            shape.latents, shape.prior_groups, self.qualities, shape.prior_channels, depth=4, hidden=96, mixtures=2
+            shape.latents,
+            shape.prior_groups,
+            self.qualities,
+            shape.prior_channels,
+            shape.prior_depth,
+            shape.prior_hidden,
+            shape.prior_mixtures,
         )
         self.pixels = PixelDecoder(
             shape.features, shape.pixel_channels, [1] * shape.pixel_depth, shape.pixel_hidden, shape.mixtures

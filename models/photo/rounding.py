@@ -13,10 +13,10 @@ from functools import cache
 
 import numpy as np
 
-from vlcodec.codec.coding.dither import CENTRE, quantise
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.tables import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
+from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.latent_block import LatentBlock
 
 NAT_UNIT = FINE  # 1/32 nat then weighs as much as a squared error of (1/32 step)^2
@@ -34,7 +34,7 @@ def log_mass(mass: Ints) -> Ints:
     return np.searchsorted(_masses(), mass, "right")
 
 
-def economical(block: LatentBlock, centres: Ints) -> Ints:
+def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
     """Symbols (h, w, latents) of centres in 1/32 step, less the dither; some of them one step nearer to that of 0."""
     symbols = quantise(centres, np.zeros((), np.int64))
     chosen, centre = symbols.reshape(-1), centres.reshape(-1)  # the walk has seen all symbols before its first step

@@ -16,8 +16,9 @@ bits-back; with a uniform one they are in 1/32 step and dither pays it, which se
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,11 @@ class Shape:
     window: int = 6
     dilation: int = 1
     tied: bool = False
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape that a config tells of one net, every field of it."""
+    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
 
 
 class Encoder(nn.Module):

@@ -1,4 +1,4 @@
-"""A band of pixels whose predictions are corrected by numbers of its own (`correction`), fitted and used."""
+"""A band of pixels whose predictions are corrected by numbers of its own (`correction`), sent before its pixels."""
 
 from __future__ import annotations
 
@@ -6,67 +6,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlcodec.codec.coding.tables import mixture_mean
-from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.correction import Correction, Errors, Mover, count, error, fit, strips, widest
-from vlcodec.models.walks.pixel_block import Pass, PixelBlock, Shorts
+from vlcodec.codec.coding.latents import SIDE_INFORMATION
+from vlcodec.codec.coding.meter import Meter
+from vlcodec.codec.coding.tables import Uniform
+from vlcodec.codec.coding.walk import push_steps
+from vlcodec.codec.interface import Coder, Ints, Source, Tick
+from vlcodec.models.walks.correction import Correction, Edges, count, fit_correction
+from vlcodec.models.walks.pixel_block import PixelBlock
+
+FIRST = np.zeros(1, np.int64)  # the only place of a block of one
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a band's symbols show: the network's outputs, every error, and `widest` scales (rows W, colours)."""
+class CorrectedBlock:
+    """See codec.interface.Block: one bit, whether there is a correction; its bytes; the pixels. Of one picture.
 
-    symbols: Ints
-    outputs: Pass
-    errors: Errors
-    scales: Shorts
+    edges: see `correction`.
+    """
 
-
-class CorrectedBlock(PixelBlock):
-    """See codec.interface.Adaptive. Of one picture: no lanes."""
-
-    _correction: Correction | None = None
-    _last: Seen | None = None
+    band: PixelBlock
+    edges: Edges
 
     @property
-    def numbers(self) -> int:
-        """See codec.interface.Adaptive."""
-        return count(self.colours)
+    def shape(self) -> tuple[int, ...]:
+        """See codec.interface.Block."""
+        return self.band.shape
 
-    def adapt(self, symbols: Ints) -> Ints:
-        """See codec.interface.Adaptive."""
-        seen = self._see(symbols)
-        numbers = fit(seen.errors, seen.scales)
+    def push(self, symbols: Ints, stack: Coder, tick: Tick | None = None) -> None:
+        """Fit a correction to the symbols, and push them, with it where it pays."""
+        band, outputs = self.band, self.band.see(symbols)
+        errors, scales = band.errors(outputs)
+        numbers = fit_correction(errors, scales, self.edges)
         if numbers.size:
-            self.use(numbers)
-        return numbers
+            band = band.corrected(Correction(numbers, band.colours, self.edges))
+        push_steps(band.backwards(outputs, errors if numbers.size else None), symbols, stack, band.count, tick)
+        stack.section(SIDE_INFORMATION)
+        if numbers.size:
+            stack.push(Uniform(numbers.size, 256), numbers)
+        stack.push(Uniform(1, 2), np.array([int(numbers.size > 0)]))
 
-    def use(self, numbers: Ints) -> None:
-        """See codec.interface.Adaptive."""
-        self._correction = Correction(numbers, self.colours)
+    def pop(self, source: Source, tick: Tick | None = None) -> Ints:
+        """See codec.interface.Block."""
+        band = self.band
+        if source.pop(Uniform(1, 2), FIRST)[0]:
+            size = count(band.colours, self.edges)
+            numbers = source.pop(Uniform(size, 256), np.arange(size, dtype=np.int64))
+            band = band.corrected(Correction(numbers, band.colours, self.edges))
+        return band.pop(source, tick)
 
-    def _see(self, symbols: Ints) -> Seen:
-        """Kept, so that a band that is fitted and then coded has one network pass."""
-        if self._last is None or self._last.symbols is not symbols:
-            outputs = super()._pass(symbols)
-            errors = Errors(*self.shape[:3])
-            scales = np.empty((len(outputs.known), self.colours), np.int16)
-            for index in strips(len(scales)):
-                own = np.empty((len(index), self.colours), np.int64)
-                for c in range(self.colours):
-                    params, base, mean, known = self._at(outputs, c, index)
-                    logit, centre, scale = self._mixture(c, params, base, mean, known)
-                    own[:, c] = error(known[:, c], mixture_mean(logit, centre))
-                    scales[index, c] = widest(logit, scale)
-                errors.put(index, own)
-            self._last = Seen(symbols, outputs, errors, scales)
-        return self._last
-
-    def _pass(self, symbols: Ints) -> Pass:
-        return self._see(symbols).outputs
-
-    def _mover(self, symbols: Ints | None) -> Mover:
-        """Of the band's correction, if it has one; with the errors of all pixels, if they are known."""
-        if self._correction is None:
-            return Mover()
-        return Mover(self._correction, Errors(*self.shape[:3]) if symbols is None else self._see(symbols).errors)
+    def bits(self, symbols: Ints) -> float:
+        """See codec.interface.Block."""
+        meter = Meter()
+        self.push(symbols, meter)
+        return meter.total

@@ -25,8 +25,6 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.masked import FIRST
 
 TAPS = FIRST
-EDGES = (100, 115)  # scale indices at which a new class begins: 1 and 2.6 levels
-CLASSES = len(EDGES) + 1
 ERROR_UNIT, ERROR_SHIFT, ERROR_MAX = 8, 2, 255  # an error's units per level, and its shift from 1/32 level
 WEIGHT_UNIT, WEIGHT_MIDDLE = 256, 128  # a byte b is the weight (b - 128) / 256
 MOVE_SHIFT = 6  # from error x weight to 1/32 level
@@ -39,6 +37,7 @@ RIDGE = 1e-3  # of the mean of the squares
 LEAST_RETURN = 2  # bits saved, by the fit's own estimate, per bit sent
 TOP, SIDE = 2, 2  # empty positions around a band
 Floats = NDArray[np.float64]
+Edges = tuple[int, ...]  # scale indices at which a new class of pixels begins
 Shorts = NDArray[np.int16]
 
 
@@ -47,21 +46,21 @@ def widths(colours: int) -> list[int]:
     return [len(TAPS) * colours + c for c in range(colours)]
 
 
-def count(colours: int) -> int:
+def count(colours: int, edges: Edges) -> int:
     """How many bytes a correction has."""
-    return CLASSES * sum(widths(colours))
+    return (len(edges) + 1) * sum(widths(colours))
 
 
-def widest(logit: Ints, scale: Ints) -> Ints:
+def likeliest_scale(logit: Ints, scale: Ints) -> Ints:
     """(n,) scale index of each mixture's likeliest component, of (n, K)."""
     found: Ints = scale[np.arange(len(scale)), logit.argmax(1)]
     return found
 
 
-def kinds(scale: Ints) -> Ints:
-    """(n,) classes of scale indices, from `widest`."""
-    first, second = EDGES
-    return (scale >= first).astype(np.int64) + (scale >= second)
+def classes_of(scale: Ints, edges: Edges) -> Ints:
+    """(n,) classes of scale indices, from `likeliest_scale`."""
+    found: Ints = (scale[:, None] >= np.array(edges, np.int64)).sum(1)
+    return found
 
 
 class Errors:
@@ -102,26 +101,31 @@ def error(value: Ints, mean: Ints) -> Ints:
 class Correction:
     """The weights of a band. numbers: (count,) in [0, 255]: by channel, class and weight."""
 
-    def __init__(self, numbers: Ints, colours: int) -> None:
-        ends = np.cumsum([CLASSES * n for n in widths(colours)])
+    def __init__(self, numbers: Ints, colours: int, edges: Edges) -> None:
+        classes = len(edges) + 1
+        ends = np.cumsum([classes * n for n in widths(colours)])
         parts = np.split(numbers - WEIGHT_MIDDLE, ends[:-1])
-        tables = [part.reshape(CLASSES, -1) for part in parts]
+        tables = [part.reshape(classes, -1) for part in parts]
         near = len(TAPS) * colours
         self._around = np.concatenate([table[:, :near] for table in tables]).T.astype(np.float32)
         self._own = [table[:, near:] for table in tables]
-        self._shape = (-1, colours, CLASSES)
+        self._shape = (-1, colours, classes)
+        self._edges = edges
 
     def around(self, errors: Shorts) -> Ints:
-        """(n, colours, CLASSES): what the neighbours' errors, from `Errors.around`, add to each channel's move."""
+        """(n, colours, classes): what the neighbours' errors, from `Errors.around`, add to each channel's move."""
         sums = errors.astype(np.float32) @ self._around  # exact: below 2^24
         return sums.astype(np.int64).reshape(self._shape)
 
     def move(self, channel: int, around: Ints, own: Ints, scale: Ints) -> Ints:
-        """(n,) in 1/32 level. around: of the position; own (n, colours): the channels before; scale: `widest`."""
-        kind = kinds(scale)
-        total = around[np.arange(len(kind)), channel, kind]
+        """(n,) in 1/32 level.
+
+        around: of the position. own: (n, colours), of which the channels before count. scale: `likeliest_scale`.
+        """
+        which = classes_of(scale, self._edges)
+        total = around[np.arange(len(which)), channel, which]
         for k in range(channel):
-            total = total + own[:, k] * self._own[channel][kind, k]
+            total = total + own[:, k] * self._own[channel][which, k]
         moved: Ints = (total + (1 << MOVE_SHIFT - 1)) >> MOVE_SHIFT
         return moved
 
@@ -137,25 +141,25 @@ class Mover:
         self._around = self._own = np.zeros((0, 0), np.int64)
         self._move: Ints | int = 0
 
-    def begin(self, index: Ints) -> None:
+    def enter(self, index: Ints) -> None:
         """Go to the positions of a step."""
         if self._correction is not None and self._errors is not None:
             self._around = self._correction.around(self._errors.around(index))
             self._own = self._errors.at(index)
 
-    def moved(self, channel: int, logit: Ints, centre: Ints, scale: Ints) -> LogisticMixture:
+    def mixture(self, channel: int, logit: Ints, centre: Ints, scale: Ints) -> LogisticMixture:
         """The mixture of a channel at the step's positions, (n, K) each."""
         if self._correction is not None:
-            self._move = self._correction.move(channel, self._around, self._own, widest(logit, scale))
+            self._move = self._correction.move(channel, self._around, self._own, likeliest_scale(logit, scale))
             centre = centre + self._move[:, None]
         return LogisticMixture(logit, centre, scale)
 
-    def learn(self, channel: int, value: Ints, mixture: LogisticMixture) -> None:
-        """The values (n,) that a channel's mixture, from `moved`, turned out to have."""
+    def observe(self, channel: int, value: Ints, mixture: LogisticMixture) -> None:
+        """The values (n,) that a channel's mixture, from `mixture`, turned out to have."""
         if self._correction is not None:
             self._own[:, channel] = error(value, mixture.mean() - self._move)
 
-    def end(self, index: Ints) -> None:
+    def leave(self, index: Ints) -> None:
         """The step's errors are known from now on."""
         if self._errors is not None:
             self._errors.put(index, self._own)
@@ -190,16 +194,16 @@ def strips(positions: int) -> Iterator[Ints]:
         yield np.arange(start, min(start + STRIP, positions), dtype=np.int64)
 
 
-def fit(errors: Errors, scales: Shorts) -> Ints:
+def fit_correction(errors: Errors, scales: Shorts, edges: Edges) -> Ints:
     """The bytes of the best correction of a band, (count,) in [0, 255], or none where it would not pay for itself.
 
-    scales: (positions, colours) of `widest`, small integers.
+    scales: (positions, colours) of `likeliest_scale`, small integers.
     """
     colours, positions = errors.colours, len(scales)
     every = -(-positions // FITTED)
-    sizes = widths(colours)
-    squares = [np.zeros((CLASSES, n, n)) for n in sizes]
-    products = [np.zeros((CLASSES, n)) for n in sizes]
+    sizes, classes = widths(colours), len(edges) + 1
+    squares = [np.zeros((classes, n, n)) for n in sizes]
+    products = [np.zeros((classes, n)) for n in sizes]
     precisions, limits = _precisions()
     for index in list(strips(positions))[::every]:
         own, around = errors.at(index), errors.around(index)
@@ -207,16 +211,16 @@ def fit(errors: Errors, scales: Shorts) -> Ints:
             scale = scales[index, c].astype(np.int64)
             known = np.concatenate((around, own[:, :c]), 1).astype(np.float64)
             target = np.clip(own[:, c], -limits[scale], limits[scale])
-            kind, precision = kinds(scale), precisions[scale].astype(np.float64)
-            for k in range(CLASSES):
-                here = kind == k
+            which, precision = classes_of(scale, edges), precisions[scale].astype(np.float64)
+            for k in range(classes):
+                here = which == k
                 rows = known[here]
                 weighted = rows * precision[here, None]
                 squares[c][k] += rows.T @ weighted
                 products[c][k] += weighted.T @ target[here].astype(np.float64)
     numbers, gain = list[Ints](), 0.0
     for c, size in enumerate(sizes):
-        for k in range(CLASSES):
+        for k in range(classes):
             ridge = RIDGE * float(np.trace(squares[c][k])) / size + 1.0
             found = solve(squares[c][k] + ridge * np.eye(size), products[c][k])
             weights = np.clip(np.rint(found * WEIGHT_UNIT), -WEIGHT_MIDDLE, WEIGHT_MIDDLE - 1)
@@ -225,5 +229,5 @@ def fit(errors: Errors, scales: Shorts) -> Ints:
             gain -= math.fsum((real[:, None] * squares[c][k] * real).ravel())
             numbers.append(weights.astype(np.int64) + WEIGHT_MIDDLE)
     saved_bits = every * gain / (PRECISION * ERROR_UNIT**2 * 2 * math.log(2))
-    pays = saved_bits > LEAST_RETURN * 8 * count(colours)
+    pays = saved_bits > LEAST_RETURN * 8 * count(colours, edges)
     return np.concatenate(numbers) if pays else np.zeros(0, np.int64)

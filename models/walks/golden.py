@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture
-from vlcodec.codec.coding.walk import decode
-from vlcodec.codec.interface import Distribution, Ints, Steps
+from vlcodec.codec.coding.walk import Walk
+from vlcodec.codec.interface import Distribution, Ints
 
 
-def both_walks(steps: Steps, symbols: Ints) -> Iterator[Ints]:
+def both_walks(block: Walk, symbols: Ints) -> Iterator[Ints]:
     """All integers of a block's tables: all at once, then step by step."""
-    for step in steps.parallel(symbols):
+    for step in block.parallel(symbols):
         yield from _integers(step.distribution)
     known = _Known(symbols.reshape(-1), [])
-    decode(steps, known)
+    block.pop(known)
     yield from known.seen
 
 
@@ -35,6 +35,7 @@ class _Known:
 
     symbols: Ints
     seen: list[Ints]
+    exhausted: bool = False
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """See codec.interface.Source."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from vlcodec.codec.coding.dither import reconstruct
 from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_latents import LatentPrior
-from vlcodec.models.layers.settings import exact_inference, stepwise
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.dither import reconstruct
+from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
 
 
@@ -28,12 +28,7 @@ class MixtureStep(Step):
     distribution: LogisticMixture
 
 
-def to_numpy(x: Tensor) -> Ints:
-    """Integers of a network's output, on the CPU."""
-    return x.cpu().numpy().astype(np.int64)
-
-
-class LatentBlock:
+class LatentBlock(NetWalk):
     """The symbols k + 128 of a latent grid, given its dither.
 
     Args:
@@ -51,19 +46,18 @@ class LatentBlock:
         """See codec.interface.Steps."""
         height, width, latents = self.shape
         prior, skewed = self.prior, Skewed(height, self.device)
-        with stepwise():
-            for at in fronts(height, width):
-                dither = self._dither[at.index]
-                z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
-                skewed.advance(at)
-                h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
-                for group in range(prior.groups):
-                    part = slice(group * prior.group, (group + 1) * prior.group)
-                    params = to_numpy(prior.head(group, h, prior.seen(z, group)))
-                    symbols = yield self._step(params, dither[:, part], at.index, group)
-                    known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
-                    z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
-                skewed.put("past", prior.past(z))
+        for at in fronts(height, width):
+            dither = self._dither[at.index]
+            z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
+            skewed.advance(at)
+            h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
+            for group in range(prior.groups):
+                part = slice(group * prior.group, (group + 1) * prior.group)
+                params = to_numpy(prior.head(group, h, prior.seen(z, group)))
+                symbols = yield self._step(params, dither[:, part], at.index, group)
+                known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
+                z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
+            skewed.put("past", prior.past(z))
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""

@@ -1,11 +1,12 @@
 """A band of pixels under a frozen Agave, in both walks.
 
 What a walk computes at a position stands once, in `PixelDecoder`; here are the orders of work, and the crossing from
-network outputs (torch, on any device) to distributions (numpy). A band's own correction is `corrected`'s.
+network outputs (torch, on any device) to distributions (numpy). What fits a band's correction is `corrected_block`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
@@ -14,14 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vlcodec.codec.coding.dither import CENTRE
-from vlcodec.codec.coding.tables import guided
+from vlcodec.codec.coding.tables import guided, mixture_mean
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
-from vlcodec.models.layers.settings import exact_inference, stepwise
-from vlcodec.models.walks.correction import Mover
-from vlcodec.models.walks.latent_block import MixtureStep, to_numpy
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
+from vlcodec.models.walks.dither import CENTRE
+from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
 
 STRIP_PIXELS = 1 << 16  # of one pass over a band
@@ -39,7 +41,7 @@ class Pass(NamedTuple):
     known: Ints
 
 
-class PixelBlock:
+class PixelBlock(NetWalk):
     """The symbols of a band of pixels given f(z): levels in [0, 255], channels in the order G, R, B (grey: G alone).
 
     Pictures of one size lie side by side, in lanes: block (rows, W, 1 or 3, N).
@@ -47,15 +49,23 @@ class PixelBlock:
     Args:
         fz: (N, rows, W, 3 + features) of the band, on the device.
         guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
+        correction: of the band's own, which moves the mixtures; of one picture, without lanes.
     """
 
-    def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None = None) -> None:
+    def __init__(
+        self,
+        decoder: PixelDecoder,
+        fz: Tensor,
+        grey: bool,
+        guide: int | None = None,
+        correction: Correction | None = None,
+    ) -> None:
         self.decoder, self.device, self.guide = decoder, fz.device, guide
         self.lanes, rows, width, _ = fz.shape
         self.colours = 1 if grey else COLOURS
         self.shape = (rows, width, self.colours, self.lanes)
         self.count = self.colours * steps_of(rows, width)
-        self._fz = fz
+        self._fz, self._correction = fz, correction
         with exact_inference():
             self._streams = decoder.streams(fz)
         self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
@@ -67,50 +77,71 @@ class PixelBlock:
     def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         rows, width, _, lanes = self.shape
-        decoder, skewed, mover = self.decoder, Skewed(rows, self.device, lanes), self._mover(None)
+        decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
+        mover = Mover(self._correction, None if self._correction is None else Errors(rows, width, self.colours))
         flat, streams = self._by_position(self._fz), [self._by_position(s) for s in self._streams]
-        with stepwise():
-            for at in fronts(rows, width):
-                mean = self._mean[at.index].reshape(-1, COLOURS)
-                known = np.zeros_like(mean)
-                skewed.advance(at)
-                mover.begin(at.index)
-                here = torch.from_numpy(at.index).to(self.device)
-                fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
-                base = skewed.look("x", decoder.predictor, None, None)
-                h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
-                base_here, errors = to_numpy(base), list[Tensor]()
-                for c in range(self.colours):
-                    params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
-                    step = self._step(c, params, base_here, mean, known, at.index, mover)
-                    symbols = yield step
-                    known[:, c] = symbols - CENTRE
-                    mover.learn(c, known[:, c], step.distribution)
-                    value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
-                    errors.append(FINE * value - base[:, c : c + 1])
-                if self.colours == 1:
-                    known[:, 1:] = known[:, :1]
-                x = torch.from_numpy(known).to(self.device, torch.float32)
-                left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
-                past = decoder.past(x, left, up, base, fz[:, :COLOURS])
-                mover.end(at.index)
-                skewed.put("x", x)
-                skewed.put("past", past)
+        for at in fronts(rows, width):
+            mean = self._mean[at.index].reshape(-1, COLOURS)
+            known = np.zeros_like(mean)
+            skewed.advance(at)
+            mover.enter(at.index)
+            here = torch.from_numpy(at.index).to(self.device)
+            fz, *beside = (t[here].flatten(0, 1) for t in (flat, *streams))
+            base = skewed.look("x", decoder.predictor, None, None)
+            h = decoder.net.trunk(skewed.look, None, decoder.own(base, fz), beside)
+            base_here, errors = to_numpy(base), list[Tensor]()
+            for c in range(self.colours):
+                params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
+                step = self._step(c, params, base_here, mean, known, at.index, mover)
+                symbols = yield step
+                known[:, c] = symbols - CENTRE
+                mover.observe(c, known[:, c], step.distribution)
+                value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
+                errors.append(FINE * value - base[:, c : c + 1])
+            if self.colours == 1:
+                known[:, 1:] = known[:, :1]
+            x = torch.from_numpy(known).to(self.device, torch.float32)
+            left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
+            past = decoder.past(x, left, up, base, fz[:, :COLOURS])
+            mover.leave(at.index)
+            skewed.put("x", x)
+            skewed.put("past", past)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
+        outputs = self.see(symbols)
+        return self.backwards(outputs, None if self._correction is None else self.errors(outputs)[0])
+
+    def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[MixtureStep]:
+        """The encoder's walk over what a pass gave; errors: of all pixels, if the band has a correction."""
         rows, width, _, _ = self.shape
-        found, mover = self._pass(symbols), self._mover(symbols)
+        mover = Mover(self._correction, errors)
         for at in fronts(rows, width, reverse=True):
-            mover.begin(at.index)
+            mover.enter(at.index)
             for c in reversed(range(self.colours)):
-                yield self._step(c, *self._at(found, c, at.index), at.index, mover)
+                yield self._step(c, *self._at(outputs, c, at.index), at.index, mover)
 
-    def _mover(self, symbols: Ints | None) -> Mover:
-        """What moves the mixtures in a walk, over known symbols or towards unknown ones; here nothing does."""
-        return Mover()
+    def corrected(self, correction: Correction) -> PixelBlock:
+        """The same band with a correction."""
+        other = copy.copy(self)
+        other._correction = correction
+        return other
 
-    def _pass(self, symbols: Ints) -> Pass:
+    def errors(self, outputs: Pass) -> tuple[Errors, Shorts]:
+        """Every error of a band's pixels, and the `likeliest_scale` of its mixtures, (rows W, colours)."""
+        errors = Errors(*self.shape[:3])
+        scales = np.empty((len(outputs.known), self.colours), np.int16)
+        for index in strips(len(scales)):
+            own = np.empty((len(index), self.colours), np.int64)
+            for c in range(self.colours):
+                params, base, mean, known = self._at(outputs, c, index)
+                logit, centre, scale = self._mixture(c, params, base, mean, known)
+                own[:, c] = error(known[:, c], mixture_mean(logit, centre))
+                scales[index, c] = likeliest_scale(logit, scale)
+            errors.put(index, own)
+        return errors, scales
+
+    def see(self, symbols: Ints) -> Pass:
         """One network pass over known symbols (block's shape)."""
         values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
         params, base = self._outputs(np.moveaxis(values, 3, 0))
@@ -164,7 +195,7 @@ class PixelBlock:
         Guided, the mixture is multiplied by the auxiliary decoder's gaussian: both decoders describe the same pixel.
         Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
         """
-        mixture = mover.moved(c, *self._mixture(c, params, base, mean, known))
+        mixture = mover.mixture(c, *self._mixture(c, params, base, mean, known))
         if self.guide is not None:
             mixture = guided(mixture, mean[:, c], self.guide)
         places = (index * self.colours + c)[:, None] * self.lanes + np.arange(self.lanes)

@@ -1,0 +1,69 @@
+"""Noise that stands in for a stack: it answers `pop` with symbols drawn from the same tables.
+
+That makes sampling the decoder's loop fed with noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlcodec.codec.coding.stack import join_digits
+from vlcodec.codec.coding.tables import TABLE_BITS
+from vlcodec.codec.interface import Distribution, Ints
+
+DITHER_PURPOSE = 1  # dither and pixels never share bits
+PIXEL_PURPOSE = 2
+DRAWN_DIGITS = 64 // TABLE_BITS  # from one 64-bit word
+PAIR_SHIFT = 16
+_MASK = (1 << TABLE_BITS) - 1
+
+
+class Noise:
+    """Symbols drawn by inverting 24 bits of numpy's raw Philox stream per digit.
+
+    The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
+    on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
+    the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p.
+
+    Args:
+        seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
+    """
+
+    exhausted = False
+
+    def __init__(self, seed: int, purpose: int, block: int, size: int) -> None:
+        self._words = [philox_words(seed, purpose, block, size)]
+        self._more = lambda pair: philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size)
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """(n,) symbols at the places `index` of the block."""
+        digits = list[Ints]()
+        for place in range(len(distribution.radix)):
+            pair, second = divmod(place, DRAWN_DIGITS)
+            if pair == len(self._words):
+                self._words.append(self._more(pair))
+            words = self._words[pair][index] >> np.uint64(TABLE_BITS * second)
+            upper = (distribution.counts(digits) + 1).cumsum(1)  # (n, A) in (0, 2^24]
+            draw = (words & np.uint64(_MASK)).astype(np.int64)  # (n,) in [0, 2^24)
+            digits.append((upper <= draw[:, None]).sum(1))
+        return join_digits(digits, distribution.radix)
+
+
+class Likeliest:
+    """Every symbol's likeliest value, digit by digit; of equals the smallest."""
+
+    exhausted = False
+
+    def pop(self, distribution: Distribution, index: Ints) -> Ints:
+        """(n,) symbols."""
+        digits: list[Ints] = []
+        for _ in distribution.radix:
+            digits.append(distribution.counts(digits).argmax(1))
+        return join_digits(digits, distribution.radix)
+
+
+def philox_words(seed: int, purpose: int, block: int, size: int) -> NDArray[np.uint64]:
+    """(size,) raw 64-bit words of Philox4x64 with key (seed, purpose 2^32 + block), counter from 0."""
+    key = np.array([seed, (purpose << 32) + block], np.uint64)
+    return np.random.Philox(key=key, counter=0).random_raw(size)

@@ -1,0 +1,82 @@
+"""The family `agave`: small colour pictures of one size, alone or in archives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.models.family import Config, Family, Takes, Training
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from vlcodec.codec.interface import Bytes, Model
+
+SIDE = 32
+RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
+
+
+def net(config: Config) -> nn.Module:
+    """See models.family.Family."""
+    from vlcodec.models.agave.net import LadderAgave, shape_of
+
+    return LadderAgave(shape_of(config["net"]), config["kinds"])
+
+
+def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
+    """See models.family.Family."""
+    from vlcodec.models.agave.codec import LadderModel
+    from vlcodec.models.agave.net import LadderAgave
+
+    assert isinstance(net, LadderAgave)
+    return LadderModel(net, device)
+
+
+def golden_pictures() -> Bytes:
+    """See models.family.Family."""
+    from vlcodec.models.agave.codec import golden_pictures
+
+    return golden_pictures()
+
+
+def train(wanted: Training) -> tuple[nn.Module, Config]:
+    """See models.family.Family. Raises ImageError and ModelError for data and weights that do not fit."""
+    from vlcodec.models.agave import training
+
+    if len(wanted.data) != 1:
+        raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
+    config, init, related = training.CONFIG, None, None
+    if wanted.init is not None and wanted.init.family == __package__:
+        config, init = wanted.init.config, dict(wanted.init.weights)
+    elif wanted.init is not None:
+        if wanted.init.family != RELATED:
+            rule = f"model {wanted.name} takes nothing from weights of {wanted.init.name}: photo's or its own serve"
+            raise ModelError(rule)
+        related = {k: v for k, v in wanted.init.weights.items() if k.startswith("pixels.")}
+    made = training.train(
+        wanted.data[0],
+        wanted.out,
+        shape=training.shape_of(config["net"]),
+        kinds=tuple(config["kinds"]),
+        steps=wanted.steps,
+        minutes=wanted.minutes,
+        init=init,
+        related=related,
+        seed=wanted.seed,
+        device=wanted.device,
+        batch=wanted.batch or 32,
+        rate=2e-3 if wanted.rate is None else wanted.rate,
+        progress=wanted.progress,
+    )
+    return made, config
+
+
+FAMILY = Family(
+    net=net,
+    freeze=freeze,
+    takes=lambda config: Takes(side=SIDE, bilevel=False, archives="colour"),
+    golden_pictures=golden_pictures,
+    parts=("all",),
+    train=train,
+)

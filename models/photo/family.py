@@ -1,0 +1,84 @@
+"""The family `photo`: pictures of any size, RGB and grey, lossy at several qualities or lossless."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.models.family import Config, Family, Takes, Training
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from vlcodec.codec.interface import Bytes, Model
+
+MINIMUM_BATCH = 4  # one patch of each quality
+
+
+def net(config: Config) -> nn.Module:
+    """See models.family.Family."""
+    from vlcodec.models.photo.net import GridAgave, shape_of
+
+    return GridAgave(shape_of(config["net"]))
+
+
+def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
+    """See models.family.Family."""
+    from vlcodec.models.photo.codec import PhotoModel
+    from vlcodec.models.photo.net import GridAgave
+
+    assert isinstance(net, GridAgave)
+    return PhotoModel(net, device, config["guide_width"], tuple(config["correction_edges"]))
+
+
+def golden_pictures() -> Bytes:
+    """See models.family.Family."""
+    from vlcodec.models.photo.codec import golden_pictures
+
+    return golden_pictures()
+
+
+def train(wanted: Training) -> tuple[nn.Module, Config]:
+    """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
+    from vlcodec.models.photo import training
+    from vlcodec.models.photo.data import find_pictures
+
+    batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
+    if wanted.patch % 16 or batch < MINIMUM_BATCH:
+        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 4: one of each quality")
+    if wanted.init is not None and wanted.init.family != __package__:
+        raise ModelError(f"model {wanted.name} takes nothing from weights of {wanted.init.name}")
+    pictures = find_pictures(wanted.data, wanted.exclude)
+    if not pictures:
+        raise ImageError("there is no picture to train on")
+    held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
+    config = training.CONFIG if wanted.init is None else wanted.init.config
+    made = training.train(
+        pictures,
+        wanted.out,
+        shape=training.shape_of(config["net"]),
+        steps=wanted.steps,
+        minutes=wanted.minutes,
+        init=None if wanted.init is None else dict(wanted.init.weights),
+        validation=held_out,
+        seed=wanted.seed,
+        device=wanted.device,
+        batch=batch,
+        patch=wanted.patch,
+        rate=rate,
+        part=wanted.part,  # type: ignore[arg-type]
+        progress=wanted.progress,
+    )
+    return made, config
+
+
+FAMILY = Family(
+    net=net,
+    freeze=freeze,
+    takes=lambda config: Takes(side=None, bilevel=False, archives="", placeholders=True),
+    golden_pictures=golden_pictures,
+    parts=("all", "autoencoder", "pixels"),
+    train=train,
+    qualities=lambda config: len(config["net"]["kl_weight"]),
+)

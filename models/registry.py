@@ -1,0 +1,227 @@
+"""The registry: which number, in a file, names which weights for ever.
+
+Numbers below 2^16 are released with the package: what the CHANGELOG releases under a number is one set of weights for
+ever. Numbers 1 and 7 were never released. Weights in the making have provisional numbers, for which nothing is
+promised, and people's own trainings have numbers of their own; both lie in folders of the search path.
+
+Importing this module is instant: it knows files, not networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vlcodec.codec.errors import ModelError
+
+PACKAGE = Path(__file__).with_name("weights")
+VARIABLE = "VLCODEC_WEIGHTS"  # folders, separated as in PATH
+RELEASED = range(2**16)
+PROVISIONAL = range(2**16, 2**17)
+OWN = range(2**31, 2**32)
+LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
+LARGEST_HEADER = 2**24  # bytes of a weights file's header
+PHOTO, VLAE, AGAVE = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One set of weights: the file NAME-NUMBER.safetensors.
+
+    family: the package whose `family.FAMILY` makes a codec of it. sha256: of the file, hex. digest: the two bytes that
+    .vlz files hold, hex; "" for the first two of the SHA-256. starter: the number of the model that codes an archive's
+    first pictures, None for the model itself. retired: it decodes, and no longer encodes. folder: None for the package.
+    """
+
+    number: int
+    name: str
+    family: str
+    description: str
+    sha256: str
+    digest: str = ""
+    starter: int | None = None
+    retired: bool = False
+    folder: Path | None = None
+
+    @property
+    def file(self) -> str:
+        """The weights file's name."""
+        return f"{self.name}-{self.number}.safetensors"
+
+    @property
+    def path(self) -> Path:
+        """The weights file: in its folder, or in the first one of the search path that has it.
+
+        Raises ModelError that says which file is looked for, and where.
+        """
+        return find(self.file, [self.folder] if self.folder else [PACKAGE, *folders()])
+
+    @property
+    def in_files(self) -> bytes:
+        """The digest as .vlz files hold it, 2 bytes."""
+        return bytes.fromhex(self.digest or self.sha256[:4])
+
+    @property
+    def version(self) -> int:
+        """Of the format that files of the model are written in."""
+        return 1 if self.number <= LAST_OF_VERSION_1 else 2
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the weights are in the making."""
+        return self.number in PROVISIONAL
+
+
+ENTRIES = [
+    Entry(
+        8,
+        "photo",
+        PHOTO,
+        "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)",
+        "83c57d8427988def7b58749b0c5b659cd26fcec43cbac90ba5aee2f6d4e838b7",
+        "6805",
+    ),
+    Entry(
+        2,
+        "vlae-mnist",
+        VLAE,
+        "black and white digits, 28x28 (VLAE, statically binarised MNIST)",
+        "1091e8c3f540ffeabd4ec0b9aff08ec0ebee8a99d1c971e4086f856c3f73100e",
+        "c77a",
+    ),
+    Entry(
+        3,
+        "vlae-mnist-dynamic",
+        VLAE,
+        "black and white digits, 28x28 (VLAE, dynamic MNIST)",
+        "29e6db3335d24df78b776ee843b7708ec86658d5dd06fdad489490f18760d59d",
+        "90ab",
+    ),
+    Entry(
+        4,
+        "vlae-omniglot",
+        VLAE,
+        "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)",
+        "cc5f4be2e2eb20b8ffbebb8cc2a05c851b7c205ae791ed69cd15ecf204af31c3",
+        "c2fb",
+    ),
+    Entry(
+        5,
+        "vlae-caltech101",
+        VLAE,
+        "black and white shapes, 28x28 (VLAE, Caltech-101 Silhouettes)",
+        "3c447fa61241767739528fb1393a9fd570042914563c0a681df3318a903c1163",
+        "031b",
+    ),
+    Entry(
+        6,
+        "agave-cifar10",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)",
+        "b0032f898227fc81ba2bd2c0878e8fe0e94fd0f7c25bbdea91ef66b14275f7ce",
+        "af08",
+    ),
+]
+_chosen: list[Path] = []
+
+
+def add(entry: Entry) -> None:
+    """Register weights. Raises ModelError for a number that is taken."""
+    if any(other.number == entry.number for other in ENTRIES):
+        raise ModelError(f"number {entry.number} is taken: a number names one set of weights for ever")
+    ENTRIES.append(entry)
+
+
+def search_in(folder: Path) -> None:
+    """Put a folder in front of the search path."""
+    if folder not in _chosen:
+        _chosen.insert(0, folder)
+
+
+def folders() -> list[Path]:
+    """The search path: what `search_in` named, then those of the variable VLCODEC_WEIGHTS."""
+    return [*_chosen, *(Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part)]
+
+
+def find(file: str, places: list[Path]) -> Path:
+    """A weights file in the first place that has it. Raises ModelError that says what is looked for, and where."""
+    for place in places:
+        if (place / file).is_file():
+            return place / file
+    looked = ", ".join("the package" if place == PACKAGE else str(place) for place in places)
+    raise ModelError(f"the weights {file} are missing: they were looked for in {looked}; {VARIABLE} names more folders")
+
+
+def known() -> list[Entry]:
+    """All entries: those of the package, then the weights that lie in the search path."""
+    return [*ENTRIES, *outside()]
+
+
+def outside() -> Iterator[Entry]:
+    """The weights in the folders of the search path whose numbers are provisional or people's own."""
+    for folder in folders():
+        for path in sorted(folder.glob("*-*.safetensors")):
+            number = path.stem.rpartition("-")[2]
+            if number.isdecimal() and (int(number) in PROVISIONAL or int(number) in OWN):
+                yield _entry(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _entry(path: Path, modified: int) -> Entry:
+    """What a weights file says of itself."""
+    about = metadata(path)
+    name, _, number = path.stem.rpartition("-")
+    if (about.get("name"), about.get("number")) != (name, number):
+        raise ModelError(f"{path.name} must be named by what it holds: {about.get('name')}-{about.get('number')}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    description = "weights in the making" if int(number) in PROVISIONAL else "weights of your own"
+    return Entry(int(number), name, about["family"], description, digest, folder=path.parent)
+
+
+def by_name(name: str) -> Entry:
+    """By NAME, or NAME-NUMBER; of several with one name the newest that encodes, the package's before others.
+
+    Raises ModelError for a name that no model has.
+    """
+    for entries in (ENTRIES, list(outside())):
+        found = [e for e in entries if e.name == name and not e.retired]
+        found += [e for e in entries if f"{e.name}-{e.number}" == name]
+        if found:
+            return max(found, key=lambda entry: entry.number)
+    raise ModelError(f"unknown model {name!r}: known are {', '.join(dict.fromkeys(e.name for e in known()))}")
+
+
+def by_number(number: int) -> Entry:
+    """Raises ModelError for a number that no model has."""
+    for entry in known():
+        if entry.number == number:
+            return entry
+    places = ", ".join(["the package", *map(str, folders())])
+    kind = "weights in the making, of which nothing is promised" if number in PROVISIONAL else "weights of its writer's"
+    which = "" if number in RELEASED else f" ({kind})"
+    raise ModelError(
+        f"the file needs model number {number}{which}, which this vlcodec does not have: "
+        f"no *-{number}.safetensors is in {places}; {VARIABLE} names more folders"
+    )
+
+
+@cache
+def metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a weights file. Raises ModelError where it is not one."""
+    try:
+        with path.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            if size > LARGEST_HEADER:
+                raise ValueError("its header is too long")
+            found: dict[str, Any] = json.loads(stream.read(size))["__metadata__"]
+            return found
+    except OSError as error:
+        raise ModelError(f"not a file of exported weights: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"not a file of exported weights: {error}") from None

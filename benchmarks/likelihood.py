@@ -25,12 +25,11 @@ from torch import Tensor
 
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
-from vlcodec.models.agave.net import LadderAgave
-from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import set_quantised
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vlae.net import Shape, Vlae
+from vlcodec.models.vlae.net import Vlae, VlaeShape
 from vlcodec.models.weights.integers import freeze_from, integer_tensors, weights_of
 
 Sampler = Callable[[Bytes, int], Tensor]  # a picture and a number of samples -> (samples,) nats
@@ -40,7 +39,7 @@ KEPT_EVERY = 50  # pictures
 
 def net_of(model: str, posterior: str) -> Vlae:
     """The exported net: gaussian with real weights; uniform frozen, as its prior is fitted to rounded latents."""
-    net = Vlae(Shape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
+    net = Vlae(VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
     weights = weights_of(zoo.by_name(model).path, "binary")
     own = {k.removeprefix(f"{posterior}."): v for k, v in weights.items() if k.startswith(f"{posterior}.")}
     net.load_state_dict(own)

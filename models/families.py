@@ -11,12 +11,10 @@ from torch import nn
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as small
 from vlcodec.models.agave.codec import SmallModel
-from vlcodec.models.agave.net import LadderAgave
-from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.photo import codec as photo
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.net import Shape as GridShape
+from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.vlae import codec as binary
 from vlcodec.models.vlae.codec import BinaryModel, BinaryNets
 from vlcodec.models.zoo import Family

@@ -116,7 +116,7 @@ def _small(
             raise ModelError(f"model {model} takes nothing from weights of {name}: photo's or its own serve")
         found = weights_of(init, zoo.by_name(name).family)
         own = name == model
-        weights["init" if own else "kin"] = {k: v for k, v in found.items() if own or k.startswith("pixels.")}
+        weights["init" if own else "related"] = {k: v for k, v in found.items() if own or k.startswith("pixels.")}
     batch, rate = 32 if batch is None else batch, 2e-3 if rate is None else rate
     export(run(data, out, batch=batch, rate=rate, **weights, **options), model, path)
 
@@ -139,8 +139,8 @@ def _binary(
     weights = {} if init is None else weights_of(init, "binary")
     batch, rate = 100 if batch is None else batch, 2e-3 if rate is None else rate
     own = {k.removeprefix(f"{part}."): v for k, v in weights.items() if k.startswith(f"{part}.")}
-    kin = {k.split(".", 1)[1]: v for k, v in weights.items() if not own}
-    net = run(model, data, out, init=own or None, kin=kin or None, posterior=part, batch=batch, rate=rate, **options)
+    starts = {"init": own or None, "related": {k.split(".", 1)[1]: v for k, v in weights.items() if not own} or None}
+    net = run(model, data, out, posterior=part, batch=batch, rate=rate, **starts, **options)
     nets = BinaryNets((part, *sorted({k.split(".", 1)[0] for k in weights} - {part})))
     nets.load_state_dict(weights | {f"{part}.{k}": v for k, v in net.state_dict().items()})
     export(nets, model, path)

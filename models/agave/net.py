@@ -42,7 +42,7 @@ UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: t
 
 
 @dataclass(frozen=True)
-class Shape:
+class LadderShape:
     """Sizes. The variants of the paper's studies are values of these.
 
     kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
@@ -74,7 +74,7 @@ class Shape:
         return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
 
 
-LONG = Shape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
+LONG = LadderShape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
 
 
 class Ends(nn.Module):
@@ -154,10 +154,10 @@ class Level(nn.Module):
         return depth_to_space(self.up(elu(h)), 2)
 
 
-class Encoder(nn.Module):
+class LadderEncoder(nn.Module):
     """x -> features at 4 x 4 and 8 x 8, top first."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: LadderShape) -> None:
         super().__init__()
         a, b, c = shape.widths
         self.enter = fine_layer(SQUARE, 4 * COLOURS, a, gain=FINE_UNIT / UNIT, unit=UNIT, input_max=128)
@@ -176,12 +176,12 @@ class Encoder(nn.Module):
 class LadderAgave(Agave):
     """Encoder, levels, decoder and PixelCNN of one trained model, with the given kinds of posterior."""
 
-    def __init__(self, shape: Shape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
+    def __init__(self, shape: LadderShape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
         super().__init__()
         self.shape, self.kinds = shape, tuple(kinds)
         assert (shape.blocks + 3) * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
         a, b, c = shape.widths
-        self.encoder = Encoder(shape)
+        self.encoder = LadderEncoder(shape)
         self.start = fine_layer(OWN, 1, c, init=0.0)
         self.stem = Block(SQUARE, c)
         self.levels = nn.ModuleList(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.models.agave.data import Cifar10, load_cifar10
-from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import set_quantised
 from vlcodec.models.layers.posterior import Kind
@@ -110,12 +110,12 @@ def train(
     steps: int,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
-    kin: dict[str, Tensor] | None = None,
+    related: dict[str, Tensor] | None = None,
     seed: int = 0,
     device: str = "cpu",
     batch: int = 32,
     rate: float = 2e-3,
-    shape: Shape | None = None,
+    shape: LadderShape | None = None,
     kinds: tuple[Kind, ...] = ("gaussian", "uniform"),
     joint: bool = False,
     progress: Progress | None = None,
@@ -123,16 +123,16 @@ def train(
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
     data: the folder of cifar10.npz. out, steps, minutes: see `models.train.run`. init: real weights to start from.
-    kin: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint: not
-    apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint:
+    not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
-    net = LadderAgave(shape or Shape(), kinds).to(on)
+    net = LadderAgave(shape or LadderShape(), kinds).to(on)
     if init is not None:
         net.load_state_dict(init)
-    elif kin is not None:
-        start_from(net, kin)
+    elif related is not None:
+        start_from(net, related)
     task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

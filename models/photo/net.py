@@ -39,7 +39,7 @@ STRIDE = 16
 
 
 @dataclass(frozen=True)
-class Shape:
+class GridShape:
     """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
 
     latents: int = 256
@@ -57,10 +57,10 @@ class Shape:
     kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 1.8)
 
 
-class Encoder(nn.Module):
+class GridEncoder(nn.Module):
     """x -> mu, which is rounded to whole steps."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
         self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM, **LINEAR)
@@ -80,10 +80,10 @@ class Encoder(nn.Module):
         return torch.cat([self.leave[q](part) for (q, _), part in zip(split, parts, strict=True)])
 
 
-class Decoder(nn.Module):
+class GridDecoder(nn.Module):
     """z -> f(z): the mean image in 1/4 level and the features that condition the pixels."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
         self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **WIDE) for _ in shape.kl_weight)
@@ -109,11 +109,11 @@ class Decoder(nn.Module):
 class GridAgave(Agave):
     """Encoder, prior, decoder and PixelCNN of one trained model."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         self.shape = shape
         self.qualities = len(shape.kl_weight)
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.encoder, self.decoder = GridEncoder(shape), GridDecoder(shape)
         self.prior = LatentPrior(
             shape.latents, shape.prior_groups, self.qualities, shape.prior_channels, depth=4, hidden=96, mixtures=2
         )

@@ -19,7 +19,7 @@ from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import Layer, layers, set_quantised
 from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.photo.linear_start import start_linear
-from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.training.loop import Progress, run
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
@@ -164,7 +164,7 @@ def train(
     variants: int = 3,
     rate: float = 1.2e-3,
     part: Part = "all",
-    shape: Shape | None = None,
+    shape: GridShape | None = None,
     progress: Progress | None = None,
 ) -> GridAgave:
     """Train the photo model and return it with its averaged weights, not frozen.
@@ -177,7 +177,7 @@ def train(
     """
     on = torch.device(device)
     torch.manual_seed(seed)
-    net = GridAgave(shape or Shape()).to(on)
+    net = GridAgave(shape or GridShape()).to(on)
     if init is not None:
         net.load_state_dict(init)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}

@@ -25,7 +25,7 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX
 from vlcodec.models.layers.settings import exact_inference, stepwise
-from vlcodec.models.vlae.net import SIDE, Shape, Vlae
+from vlcodec.models.vlae.net import SIDE, Vlae, VlaeShape
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.latent_block import to_numpy
 from vlcodec.models.walks.wavefront import Skewed, fronts, steps_of
@@ -123,7 +123,7 @@ class BinaryNets(nn.ModuleDict):
     def __init__(self, kinds: Iterable[str] = ("gaussian", "uniform")) -> None:
         nets: dict[str, nn.Module] = {}
         for kind in kinds:
-            nets[kind] = Vlae(Shape(posterior="gaussian" if kind == "gaussian" else "uniform"))
+            nets[kind] = Vlae(VlaeShape(posterior="gaussian" if kind == "gaussian" else "uniform"))
         super().__init__(nets)
 
 

@@ -38,7 +38,7 @@ SPREAD_GAIN = 8  # lets that scale follow the latents quickly
 
 
 @dataclass(frozen=True)
-class Shape:
+class VlaeShape:
     """Sizes and kinds. The variants of the paper are values of these.
 
     posterior: "gaussian", "uniform", or "none" for the unconditional PixelCNN. flow_steps: 0 for a plain prior.
@@ -50,7 +50,7 @@ class Shape:
     latents: int = 64
     widths: tuple[int, int] = (32, 64)  # channels at 14 x 14 and 7 x 7
     blocks: tuple[int, int] = (1, 2)
-    narrow: int = 16  # channels at 7 x 7 where maps become vectors
+    bottleneck: int = 16  # channels at 7 x 7 where maps become vectors
     hidden: int = 256
     flow_steps: int = 4
     flow_hidden: int = 640
@@ -61,18 +61,18 @@ class Shape:
     tied: bool = False
 
 
-class Encoder(nn.Module):
+class VlaeEncoder(nn.Module):
     """x -> the posterior's parameters: centre and, for a gaussian, scale."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         a, b = shape.widths
         self.enter = fine_layer(SQUARE, 4, a)
         self.high = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks[0])))
         self.down = fine_layer(OWN, 4 * a, b)
         self.low = nn.Sequential(*(Block(SQUARE, b) for _ in range(shape.blocks[1])))
-        self.narrow = fine_layer(OWN, b, shape.narrow)
-        self.hidden = fine_layer(OWN, 49 * shape.narrow, shape.hidden)
+        self.narrow = fine_layer(OWN, b, shape.bottleneck)
+        self.hidden = fine_layer(OWN, 49 * shape.bottleneck, shape.hidden)
         if shape.posterior == "gaussian":
             limit = FINE * (CELLS // 2 - 1)
             self.centre = _head(shape, FINE * CELL_UNIT / FINE_UNIT, -limit, limit)  # in 1/32 cell
@@ -92,21 +92,21 @@ class Encoder(nn.Module):
         return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [2 * self.centre(h)]
 
 
-def _head(shape: Shape, gain: float, low: float, high: float) -> Layer:
+def _head(shape: VlaeShape, gain: float, low: float, high: float) -> Layer:
     return fine_layer(OWN, shape.hidden, shape.latents, gain=gain, low=low, high=high, init=0.1)
 
 
-class Decoder(nn.Module):
+class VlaeDecoder(nn.Module):
     """z -> f(z)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         a, b = shape.widths
         unit, most = (CELL_UNIT, CELLS // 2) if shape.posterior == "gaussian" else (FINE, UNIFORM_MAX + FINE)
-        self.narrow_channels = shape.narrow
+        self.bottleneck = shape.bottleneck
         self.enter = fine_layer(OWN, shape.latents, shape.hidden, gain=FINE_UNIT / unit, unit=unit, input_max=most)
-        self.hidden = fine_layer(OWN, shape.hidden, 49 * shape.narrow)
-        self.widen = fine_layer(OWN, shape.narrow, b)
+        self.hidden = fine_layer(OWN, shape.hidden, 49 * shape.bottleneck)
+        self.widen = fine_layer(OWN, shape.bottleneck, b)
         self.low = nn.Sequential(*(Block(SQUARE, b) for _ in range(shape.blocks[1])))
         self.up = fine_layer(OWN, b, 4 * a)
         self.high = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks[0])))
@@ -114,7 +114,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z (N, latents) -> (N, 28, 28, features)."""
-        h = self.hidden(elu(self.enter(z))).reshape(len(z), 7, 7, self.narrow_channels)
+        h = self.hidden(elu(self.enter(z))).reshape(len(z), 7, 7, self.bottleneck)
         h = self.low(self.widen(elu(h)))
         h = self.high(depth_to_space(self.up(elu(h)), 2))
         return depth_to_space(self.leave(elu(h)), 2)
@@ -123,7 +123,7 @@ class Decoder(nn.Module):
 class BinaryPixels(nn.Module):
     """p(x | window, f(z)): masked layers in residual blocks, with 1x1 residual blocks between every other two."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         c, s = shape.pixel_channels, shape.dilation
         before, near = (tuple((s * r, s * t) for r, t in taps) for taps in (BEFORE, NEAR))
@@ -154,7 +154,7 @@ class BinaryPixels(nn.Module):
 class Vlae(nn.Module):
     """Encoder, flow prior, decoder and PixelCNN of one trained model, and the objective that trains them."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         self.shape = shape
         terms = 2 + 2 * shape.window + sum(shape.blocks)
@@ -162,7 +162,7 @@ class Vlae(nn.Module):
         self.pixels = BinaryPixels(shape)
         if shape.posterior == "none":
             return
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.encoder, self.decoder = VlaeEncoder(shape), VlaeDecoder(shape)
         gaussian = shape.posterior == "gaussian"
         self.flow = Flow(
             shape.latents,

@@ -17,9 +17,9 @@ from vlcodec.models.layers.posterior import dither_like
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.vlae.data import BinarySet, load_binary
-from vlcodec.models.vlae.net import SPREAD_GAIN, Shape, Vlae
+from vlcodec.models.vlae.net import SPREAD_GAIN, Vlae, VlaeShape
 
-SETTLED_ON = 10_000  # pictures
+CENTRED_ON = 10_000  # pictures
 VALID_PICTURES = 1000  # of the validation set that are measured, at most
 MEASURED_AT_ONCE = 250
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
@@ -50,9 +50,10 @@ class BinaryTask:
             return self.net.objective(x)
 
     def finish(self) -> None:
-        """Settle a uniform posterior on pictures of the training set."""
+        """Centre the idle latents of a uniform posterior on pictures of the training set."""
         if self.net.shape.posterior == "uniform":
-            settle(self.net, self._data.batch(SETTLED_ON, torch.Generator().manual_seed(0)).to(self._device))
+            pictures = self._data.batch(CENTRED_ON, torch.Generator().manual_seed(0))
+            centre_idle_latents(self.net, pictures.to(self._device))
 
     def measure(self) -> list[dict[str, float]]:
         """Nats of the validation set, one sample of z each."""
@@ -75,34 +76,34 @@ def train(
     steps: int,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
-    kin: dict[str, Tensor] | None = None,
+    related: dict[str, Tensor] | None = None,
     seed: int = 0,
     device: str = "cpu",
     batch: int = 100,
     rate: float = 2e-3,
     posterior: str = "gaussian",
-    shape: Shape | None = None,
+    shape: VlaeShape | None = None,
     progress: Progress | None = None,
 ) -> Vlae:
     """Train one net of a model and return it with its averaged weights, not frozen.
 
     data: the folder that holds all sets. out, steps, minutes: see `models.train.run`. init: real weights to start from.
-    kin: those of a net with the other posterior, of which all is taken that does not touch the latents.
+    related: those of a net with the other posterior, of which all is taken that does not touch the latents.
     shape: another net than the package's, for the paper's studies.
     """
     on = torch.device(device)
     torch.manual_seed(seed)
-    net = Vlae(shape or Shape(posterior="gaussian" if posterior == "gaussian" else "uniform")).to(on)
+    net = Vlae(shape or VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform")).to(on)
     if init is not None:
         net.load_state_dict(init)
-    elif kin is not None:
-        net.load_state_dict({k: v for k, v in kin.items() if not k.startswith(AT_LATENTS)}, strict=False)
+    elif related is not None:
+        net.load_state_dict({k: v for k, v in related.items() if not k.startswith(AT_LATENTS)}, strict=False)
     task = BinaryTask(net, load_binary(model, data), batch, on)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net
 
 
-def settle(net: Vlae, pictures: Tensor) -> None:
+def centre_idle_latents(net: Vlae, pictures: Tensor) -> None:
     """Refit, to the rounded weights, what a uniform posterior and its prior say of each latent alone.
 
     A latent that carries nothing has a prior so narrow that it costs nothing, as long as its noise fills just one cell.

@@ -23,7 +23,7 @@ from vlcodec.codec.ledger import archive_report as archive_rate
 from vlcodec.models.agave import data as cifar10
 from vlcodec.models.agave import training as train_small
 from vlcodec.models.agave.codec import SmallModel, golden_pictures
-from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import layers, set_quantised
 from vlcodec.models.layers.masked import gate
@@ -48,7 +48,7 @@ RoundTrip = Callable[[Steps, Ints], bytes]
 def random_ladder(seed: int = 0, **options: Any) -> LadderAgave:
     """A small net of random weights whose latents carry something."""
     torch.manual_seed(seed)
-    net, rng = LadderAgave(Shape(**SMALL | options)), torch.Generator().manual_seed(seed)
+    net, rng = LadderAgave(LadderShape(**SMALL | options)), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, layer in layers(net):
             gain = 0.3 if "params" in name else 4.0 if name.endswith(("centre", "shift")) else 0.8
@@ -258,7 +258,7 @@ def test_a_set_that_is_missing(tmp_path: Path) -> None:
 
 def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SAVE_STEPS", 3)
-    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": Shape(**SMALL)}
+    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": LadderShape(**SMALL)}
     straight = train_small.train(cifar_folder, tmp_path / "a", **options)
 
     def stop(what: str, done: int, total: int) -> None:
@@ -286,16 +286,16 @@ def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder
 
 
 def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path: Path) -> None:
-    kin = random_ladder(5, stream=1).state_dict()
-    net = LadderAgave(Shape(**SMALL))
-    train_small.start_from(net, kin)
-    near, old = net.state_dict()["pixels.net.near.0.weight"], kin["pixels.net.near.0.weight"]
+    related = random_ladder(5, stream=1).state_dict()
+    net = LadderAgave(LadderShape(**SMALL))
+    train_small.start_from(net, related)
+    near, old = net.state_dict()["pixels.net.near.0.weight"], related["pixels.net.near.0.weight"]
     assert torch.equal(near[:, : old.shape[1]], old)
     assert not near[:, old.shape[1] :].any()
-    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": Shape(**SMALL), "joint": True}
-    options["kin"] = {k: v for k, v in kin.items() if "predictor" in k}
+    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": LadderShape(**SMALL), "joint": True}
+    options["related"] = {k: v for k, v in related.items() if "predictor" in k}
     trained = train_small.train(cifar_folder, tmp_path / "k", **options)
-    assert torch.allclose(trained.pixels.predictor.weight, kin["pixels.predictor.weight"], atol=1e-6)
+    assert torch.allclose(trained.pixels.predictor.weight, related["pixels.predictor.weight"], atol=1e-6)
 
 
 # ---- the package's model -------------------------------------------------------------------------------------------

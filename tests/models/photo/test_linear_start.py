@@ -5,9 +5,9 @@ import torch
 
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.photo.linear_start import principal, start_linear
-from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.photo.net import GridAgave, GridShape
 
-SHAPE = Shape(latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
+SHAPE = GridShape(latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
 
 
 def pictures() -> torch.Tensor:

@@ -26,9 +26,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, UNIT, elu, round_through
+from vlcodec.models.layers.activations import FINE_UNIT, UNIT, elu, round_through
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
@@ -179,7 +179,7 @@ class LadderAgave(Agave):
     def __init__(self, shape: LadderShape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
         super().__init__()
         self.shape, self.kinds = shape, tuple(kinds)
-        assert (shape.blocks + 3) * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
+        prove_stream(shape.blocks + 3)  # the longest
         a, b, c = shape.widths
         self.encoder = LadderEncoder(shape)
         self.start = fine_layer(OWN, 1, c, init=0.0)

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
 
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
@@ -61,10 +62,6 @@ OWN: Taps = ((0, 0),)
 SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 
 
-class BoundError(ValueError):
-    """A layer whose sums could leave the range in which its float carrier is exact."""
-
-
 class Layer(nn.Module):
     """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
 
@@ -79,6 +76,8 @@ class Layer(nn.Module):
         fine: rounded after training, which leaves rounding and the outputs' range out (but for a range from 0: ReLU).
         precise: kept out of reduced precision in training, as outputs that make tables must be.
         carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
+
+    Raises BoundError for a gain that is no power of two: multiplying by it would round.
     """
 
     places: Tensor
@@ -115,6 +114,8 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         for name, value in (("gain", gain), ("low", low), ("high", high)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
+        if not (torch.frexp(self.gain).mantissa == 0.5).all():
+            raise BoundError(f"a gain must be a power of two, not {gain}")
         self.register_buffer("mask", mask, False)
         rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
         self.above, self.below = max(0, -min(rows)), max(0, max(rows))
@@ -280,6 +281,12 @@ def fine_layer(
         taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, unit=unit, mask=mask,
         fine=True, precise=precise, init=init, carrier=torch.float64,
     )  # fmt: skip
+
+
+def prove_stream(terms: int) -> None:
+    """Raise BoundError where a residual stream, the sum of so many fine layers' outputs, is not exact in float32."""
+    if terms * FINE_MAX >= CARRIER_LIMIT[torch.float32]:
+        raise BoundError(f"a residual stream of {terms} terms can leave the range that float32 holds exactly")
 
 
 def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, elu
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
@@ -157,8 +157,7 @@ class Vlae(nn.Module):
     def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         self.shape = shape
-        terms = 2 + 2 * shape.window + sum(shape.blocks)
-        assert terms * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
+        prove_stream(2 + 2 * shape.window + sum(shape.blocks))  # the longest
         self.pixels = BinaryPixels(shape)
         if shape.posterior == "none":
             return

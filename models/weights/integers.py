@@ -18,9 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vlcodec.codec.errors import ModelError
+from vlcodec.codec.errors import BoundError, ModelError
 from vlcodec.models.families import Model, is_whole, model_of, net_of
-from vlcodec.models.layers.exact import BoundError, layers
+from vlcodec.models.layers.exact import layers
 from vlcodec.models.zoo import Family, by_name
 
 

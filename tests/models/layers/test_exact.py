@@ -12,16 +12,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vlcodec.codec.errors import ModelError
+from vlcodec.codec.errors import BoundError, ModelError, VlcodecError
 from vlcodec.codec.interface import Ints
 from vlcodec.models import zoo
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers import exact
 from vlcodec.models.layers.activations import round_through
-from vlcodec.models.layers.exact import OWN, SQUARE, BoundError, Layer, Taps, layers, set_quantised
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, layers, set_quantised
 from vlcodec.models.layers.masked import FIRST, NEAR
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.vlae.net import Vlae, VlaeShape
 from vlcodec.models.weights.integers import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
 
 SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
@@ -190,6 +192,20 @@ def test_the_bound_is_sharp(carrier: torch.dtype, limit: int) -> None:
         layer.load_integers(weight, bias + 1, exponent)
     with pytest.raises(BoundError, match="does not hold exactly"):
         layer.load_integers(weight, -bias - 1, exponent)
+
+
+@pytest.mark.parametrize("gain", [3, 0.0, -2.0, math.inf, [1, 1, 0.3]])
+def test_a_gain_is_a_power_of_two(gain: float | list[float]) -> None:
+    with pytest.raises(BoundError, match="a gain must be a power of two"):
+        Layer(OWN, 2, 3, gain=gain)
+
+
+def test_a_stream_that_is_too_long_is_refused() -> None:
+    exact.prove_stream(127)
+    for make in (lambda: Vlae(VlaeShape(window=70)), lambda: LadderAgave(LadderShape(blocks=126))):
+        with pytest.raises(BoundError, match="a residual stream of") as caught:
+            make()
+        assert isinstance(caught.value, VlcodecError)
 
 
 def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:

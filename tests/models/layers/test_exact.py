@@ -1,9 +1,8 @@
 """Integer layers: the same bits whatever the walk, batch, size, thread count, library and carrier."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +108,9 @@ def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
         expected = reference(layer, x, beside)
         assert len(np.unique(expected)) > min(expected.size, 6) // 2
         for carrier in (None, torch.float64):
+            frozen(layer, carrier)
             with exact_inference():
-                dense = frozen(layer, carrier)(x, beside)
+                dense = layer(x, beside)
                 step = layer.step(torch.from_numpy(gathered(layer, x, beside)).float())
             assert np.array_equal(dense.numpy(), expected)
             assert np.array_equal(step.numpy().reshape(expected.shape), expected)
@@ -215,80 +215,6 @@ def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], Gri
     with pytest.raises(BoundError, match=r"layer pixels\.net\.near\.1: a sum can reach"):
         export(net, "tiny", tmp_path / "tiny.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-# ---- the caller's settings -----------------------------------------------------------------------------------------
-
-
-PRODUCTS = ("cuda.matmul", "mkldnn.matmul")
-NEWER = hasattr(torch.backends, "fp32_precision")  # flags by backend, beside the older ones
-
-
-def flags() -> dict[str, object]:
-    """All that a caller can have set about the precision of products; "none", the default, means "ieee"."""
-    newer = {name: attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER}
-    older = {"torch": torch.get_float32_matmul_precision(), "cudnn": torch.backends.cudnn.allow_tf32}
-    return older | {name: "ieee" if value == "none" else value for name, value in newer.items()}
-
-
-def products() -> tuple[Tensor, Tensor]:
-    """A product as it is computed now, and as it is: every partial sum below 2^24."""
-    a, b = torch.randint(-500, 501, (2, 64, 64), generator=torch.Generator().manual_seed(0)).float()
-    return a @ b, (a.double() @ b.double()).float()
-
-
-@pytest.fixture
-def _plain_precision() -> Iterator[None]:
-    """Whatever the test leaves behind, the flags are as at the start of the process."""
-    yield
-    torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.usefixtures("_plain_precision")
-@pytest.mark.parametrize("wanted", ["highest", "high", "medium"])
-def test_reduced_precision_is_off_inside_and_back_outside(wanted: str) -> None:
-    torch.set_float32_matmul_precision(wanted)
-    before = flags()
-    for _ in range(2):
-        with exact_inference():
-            assert torch.equal(*products())
-            inside = [attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER]
-            assert set(inside) <= {"ieee"}
-            assert NEWER or not torch.backends.cuda.matmul.allow_tf32
-        assert flags() == before
-
-
-@pytest.mark.usefixtures("_plain_precision")
-@pytest.mark.skipif(not NEWER, reason="this torch has the older flags alone")
-@pytest.mark.parametrize(
-    ("where", "value"), [("cuda.matmul", "tf32"), ("mkldnn.matmul", "bf16"), ("cudnn.conv", "ieee")]
-)
-def test_the_newer_flags_too(where: str, value: str) -> None:
-    backend = attrgetter(where)(torch.backends)
-    before, backend.fp32_precision = backend.fp32_precision, value
-    try:
-        for _ in range(2):
-            with exact_inference():
-                assert torch.equal(*products())
-            assert backend.fp32_precision == value
-    finally:
-        backend.fp32_precision = before
-
-
-def test_autocast_and_gradients_are_off_inside_and_back_outside() -> None:
-    a = torch.full((8, 8), 1023.0, requires_grad=True)
-
-    def inside() -> None:
-        with exact_inference():
-            assert (a @ a).dtype == torch.float32
-            assert not (a @ a).requires_grad
-            raise KeyError("an error leaves by the same door")
-
-    with torch.autocast("cpu", torch.bfloat16):
-        with pytest.raises(KeyError):
-            inside()
-        assert (a @ a).dtype == torch.bfloat16
-        assert (a @ a).requires_grad
 
 
 # ---- whole models --------------------------------------------------------------------------------------------------

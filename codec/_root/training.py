@@ -139,8 +139,8 @@ def _binary(
     weights = {} if init is None else weights_of(init, "binary")
     batch, rate = 100 if batch is None else batch, 2e-3 if rate is None else rate
     own = {k.removeprefix(f"{part}."): v for k, v in weights.items() if k.startswith(f"{part}.")}
-    starts = {"init": own or None, "related": {k.split(".", 1)[1]: v for k, v in weights.items() if not own} or None}
-    net = run(model, data, out, posterior=part, batch=batch, rate=rate, **starts, **options)
+    options["related"] = {k.split(".", 1)[1]: v for k, v in weights.items() if not own} or None
+    net = run(model, data, out, init=own or None, posterior=part, batch=batch, rate=rate, **options)
     nets = BinaryNets((part, *sorted({k.split(".", 1)[0] for k in weights} - {part})))
     nets.load_state_dict(weights | {f"{part}.{k}": v for k, v in net.state_dict().items()})
     export(nets, model, path)

@@ -133,7 +133,7 @@ class GridAgave(Agave):
         z = FINE * round_through(mu / FINE)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
         logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
-        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.training else z / FINE
+        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z / FINE
         kl = nats(logit, offset, scale, coded).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
         fz = self.decoder.render(self.decoder.body(z, split))
         mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))

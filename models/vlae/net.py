@@ -23,11 +23,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, elu
+from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
+from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, dither_like
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 
@@ -66,6 +67,7 @@ class VlaeEncoder(nn.Module):
 
     def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
+        self.elu = Elu()
         a, b = shape.widths
         self.enter = fine_layer(SQUARE, 4, a)
         self.high = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks[0])))
@@ -86,9 +88,9 @@ class VlaeEncoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (N, 28, 28, 1) in +-1024 -> [centre (N, latents)], and the scale index (N, latents) of a gaussian."""
         h = self.high(self.enter(space_to_depth(x, 2)))
-        h = self.low(self.down(space_to_depth(elu(h), 2)))
-        h = self.narrow(elu(h))
-        h = elu(self.hidden(elu(h).reshape(len(x), -1)))
+        h = self.low(self.down(space_to_depth(self.elu(h), 2)))
+        h = self.narrow(self.elu(h))
+        h = self.elu(self.hidden(self.elu(h).reshape(len(x), -1)))
         return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [2 * self.centre(h)]
 
 
@@ -101,6 +103,7 @@ class VlaeDecoder(nn.Module):
 
     def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
+        self.elu = Elu()
         a, b = shape.widths
         unit, most = (CELL_UNIT, CELLS // 2) if shape.posterior == "gaussian" else (FINE, UNIFORM_MAX + FINE)
         self.bottleneck = shape.bottleneck
@@ -114,10 +117,10 @@ class VlaeDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z (N, latents) -> (N, 28, 28, features)."""
-        h = self.hidden(elu(self.enter(z))).reshape(len(z), 7, 7, self.bottleneck)
-        h = self.low(self.widen(elu(h)))
-        h = self.high(depth_to_space(self.up(elu(h)), 2))
-        return depth_to_space(self.leave(elu(h)), 2)
+        h = self.hidden(self.elu(self.enter(z))).reshape(len(z), 7, 7, self.bottleneck)
+        h = self.low(self.widen(self.elu(h)))
+        h = self.high(depth_to_space(self.up(self.elu(h)), 2))
+        return depth_to_space(self.leave(self.elu(h)), 2)
 
 
 class BinaryPixels(nn.Module):
@@ -128,7 +131,7 @@ class BinaryPixels(nn.Module):
         c, s = shape.pixel_channels, shape.dilation
         before, near = (tuple((s * r, s * t) for r, t in taps) for taps in (BEFORE, NEAR))
         beside = shape.features if shape.posterior != "none" else 0
-        self.window = shape.window
+        self.elu, self.window = Elu(), shape.window
         if shape.window:
             self.first = fine_layer(before, 1, c, beside=beside, input_max=FINE_MAX)
         else:
@@ -144,14 +147,14 @@ class BinaryPixels(nn.Module):
         h = look("past", self.first, past, features) if self.window else self.first(features)
         h = self.mix[0](h)
         for i, near in enumerate(self.near):
-            h = h + look(f"near{i}", near, elu(h), None)
+            h = h + look(f"near{i}", near, self.elu(h), None)
             if i % 2:
                 h = self.mix[(i + 1) // 2](h)
-        logit: Tensor = self.leave(elu(self.mix[-1](h)))
+        logit: Tensor = self.leave(self.elu(self.mix[-1](h)))
         return logit
 
 
-class Vlae(nn.Module):
+class Vlae(IntegerModule):
     """Encoder, flow prior, decoder and PixelCNN of one trained model, and the objective that trains them."""
 
     def __init__(self, shape: VlaeShape) -> None:
@@ -182,7 +185,7 @@ class Vlae(nn.Module):
         """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""
         if self.shape.posterior == "uniform":
             (centre,) = posterior
-            z = centre + dither_like(centre)
+            z = centre + dither_like(centre, self.mode)
             scale = self.spread(z.new_zeros(1, 1)).expand(z.shape)
             values = self.flow(z) / FINE
             kl = nats(torch.zeros_like(z)[..., None], torch.zeros_like(z)[..., None], scale[..., None], values)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vlcodec.codec.errors import BoundError, ModelError
 from vlcodec.models.families import Model, is_whole, model_of, net_of
 from vlcodec.models.layers.exact import layers
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.zoo import Family, by_name
 
 
@@ -55,7 +56,7 @@ def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch
             layer.load_integers(weight, bias, exponent, carrier)
         except (KeyError, RuntimeError, BoundError) as error:
             raise ModelError(f"the weights do not fit the model at layer {name}: {error}") from None
-    module.eval()
+    set_mode(module, "frozen")
 
 
 def golden_digest(model: Model) -> str:

@@ -17,8 +17,9 @@ from vlcodec.models import zoo
 from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers import exact
 from vlcodec.models.layers.activations import round_through
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, layers, set_quantised
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, frozen_copy, layers
 from vlcodec.models.layers.masked import FIRST, NEAR
+from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave
@@ -75,7 +76,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 def frozen(layer: Layer, carrier: torch.dtype | None = None) -> Layer:
     layer.load_integers(*layer.integers(), carrier)
-    return layer.eval()
+    return layer
 
 
 def gathered(layer: Layer, x: Tensor, beside: Tensor | None) -> Ints:
@@ -141,13 +142,40 @@ def test_positions_of_a_step_take_the_same_path() -> None:
 
 @every_kind
 def test_training_simulates_the_integers(kind: Kind) -> None:
-    """With `quantised` set, the training walk gives what the frozen layer gives; without, it does not."""
+    """Simulated, the training walk gives what the frozen layer gives; in training, it does not."""
     layer, (x, beside) = kind.make(), kind.inputs(3, 6, 7)
     real = layer(x, beside)
-    set_quantised(layer, True)
+    set_mode(layer, "simulated")
     simulated = layer(x, beside)
     assert not torch.equal(real, simulated)
     assert torch.equal(simulated, frozen(layer)(x, beside))
+
+
+def test_a_net_is_frozen_by_its_integers_alone(agave: Callable[[int], GridAgave]) -> None:
+    """Every mode is told by the module itself; back in training, integers are forgotten."""
+    net = agave(0)
+    with pytest.raises(RuntimeError, match="load integers first"):
+        set_mode(net, "frozen")
+    frozen_net = frozen_copy(net)
+    modules = [part for part in frozen_net.modules() if isinstance(part, IntegerModule)]
+    assert len(modules) > len(list(layers(net)))
+    assert {part.mode for part in modules} == {"frozen"}
+    assert {part.mode for part in net.modules() if isinstance(part, IntegerModule)} == {"training"}
+    z = torch.full((1, 1, 1, 4), 40.0)
+    assert not frozen_net.decoder.body(z, [(0, 1)]).requires_grad
+    set_mode(frozen_net, "simulated")
+    assert frozen_net.decoder.body(z, [(0, 1)]).requires_grad
+    with pytest.raises(RuntimeError, match="load integers first"):
+        set_mode(frozen_net, "frozen")
+
+
+@every_kind
+def test_a_frozen_layer_tells_its_integers(kind: Kind) -> None:
+    layer = kind.make()
+    weight, bias, exponent = layer.integers()
+    others = (weight // 3, bias + 3, exponent - 1)
+    layer.load_integers(*others)
+    assert all(torch.equal(one, other) for one, other in zip(layer.integers(), others, strict=True))
 
 
 def test_rounding_passes_gradients_through() -> None:
@@ -228,7 +256,7 @@ def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting:
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
     model = load_file(zoo.by_name("photo").path, "photo", CPU, torch.float64)
-    kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer._frozen or ()}
+    kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer.frozen}
     assert kinds == {torch.float64}
 
 

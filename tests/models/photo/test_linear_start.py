@@ -29,7 +29,7 @@ def test_principal_directions() -> None:
 def test_a_transform_coder_from_the_first_step() -> None:
     """The mean image is near, the better the higher the quality; a net of random weights knows nothing."""
     torch.manual_seed(0)
-    net, x = GridAgave(SHAPE).eval(), pictures()
+    net, x = GridAgave(SHAPE), pictures()
     split = [[(q, len(x))] for q in range(net.qualities)]
     with torch.no_grad():
         before = float(net.losses(x, x[:, 0, 0, 0], split[-1], False)["mse"].mean())

@@ -25,15 +25,15 @@ import torch
 from common import RESULTS, Row, keep, parser, say, show
 
 from vlcodec.models.agave.data import load_cifar10
-from vlcodec.models.agave.net import LONG, Shape
+from vlcodec.models.agave.net import LONG, LadderShape
 from vlcodec.models.agave.training import measure as figures_of
 from vlcodec.models.agave.training import train
 from vlcodec.models.weights.integers import weights_of
 
 MODEL = "agave-cifar10"
 DOCS = Path(__file__).parents[1] / "docs"
-LOCAL = Shape()
-STUDIES: dict[str, dict[str, Shape]] = {
+LOCAL = LadderShape()
+STUDIES: dict[str, dict[str, LadderShape]] = {
     "kl_weight": {f"{weight}": replace(LOCAL, kl_weight=float(weight)) for weight in (1, 2, 4, 8, 12)},
     "levels": {f"{levels}": replace(LOCAL, aux_levels=levels) for levels in (256, 64, 32, 16, 8)},
     "resolution": {f"{32 // stride} x {32 // stride}": replace(LOCAL, aux_stride=stride) for stride in (1, 2, 4)},
@@ -108,7 +108,7 @@ def measure(study: str, data: Path, steps: int, init: Path | None, found: Row, o
         start = time.monotonic()
         with TemporaryDirectory() as folder:
             joint = init is not None
-            net = train(data, Path(folder), steps=steps, shape=shape, kinds=("gaussian",), kin=weights, joint=joint)
+            net = train(data, Path(folder), steps=steps, shape=shape, kinds=("gaussian",), related=weights, joint=joint)
         minutes = (time.monotonic() - start) / 60
         rows[name] = figures_of(net, held_out, "gaussian", torch.device("cpu")) | {"minutes": minutes}
         say(f"{name}: {rows[name]}")

@@ -25,13 +25,13 @@ from torch import Tensor
 
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import zoo
-from vlcodec.models.agave.net import LadderAgave
-from vlcodec.models.agave.net import Shape as LadderShape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import set_quantised
+from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vlae.net import Shape, Vlae
-from vlcodec.models.weights.integers import freeze_from, integer_tensors, weights_of
+from vlcodec.models.vlae.net import Vlae, VlaeShape
+from vlcodec.models.weights.integers import weights_of
 
 Sampler = Callable[[Bytes, int], Tensor]  # a picture and a number of samples -> (samples,) nats
 AT_ONCE = 25  # samples: larger parts leave the cache
@@ -40,13 +40,11 @@ KEPT_EVERY = 50  # pictures
 
 def net_of(model: str, posterior: str) -> Vlae:
     """The exported net: gaussian with real weights; uniform frozen, as its prior is fitted to rounded latents."""
-    net = Vlae(Shape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
+    net = Vlae(VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
     weights = weights_of(zoo.by_name(model).path, "binary")
     own = {k.removeprefix(f"{posterior}."): v for k, v in weights.items() if k.startswith(f"{posterior}.")}
     net.load_state_dict(own)
-    if posterior == "uniform":
-        freeze_from(net, integer_tensors(net))
-    return net.requires_grad_(False).eval()
+    return frozen_copy(net) if posterior == "uniform" else net
 
 
 def sampler_of(model: str, posterior: str) -> Sampler:
@@ -54,7 +52,7 @@ def sampler_of(model: str, posterior: str) -> Sampler:
     if zoo.by_name(model).family == "small":
         ladder = LadderAgave(LadderShape())
         ladder.load_state_dict(weights_of(zoo.by_name(model).path, "small"))
-        set_quantised(ladder.requires_grad_(False).eval(), True)
+        set_mode(ladder, "simulated")
         kind = ladder.kinds[ladder.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
         return lambda picture, samples: ladder.sampled_nats(centred(picture[None]), samples, kind)[0]
     net = net_of(model, posterior)

@@ -28,19 +28,19 @@ from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vlae.codec import BinaryPixelBlock
 from vlcodec.models.vlae.data import load_binary
-from vlcodec.models.vlae.net import Shape, Vlae
+from vlcodec.models.vlae.net import Vlae, VlaeShape
 from vlcodec.models.vlae.training import train
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 MODEL = "vlae-mnist"
 VARIANTS = {
-    "VLAE": Shape(),
-    "plain gaussian prior": Shape(flow_steps=0),
-    "uniform posterior": Shape(posterior="uniform"),
-    "window of 3 layers": Shape(window=3),
-    "factorised decoder": Shape(window=0),
-    "downsampled context": Shape(dilation=4),
-    "unconditional PixelCNN": Shape(posterior="none"),
+    "VLAE": VlaeShape(),
+    "plain gaussian prior": VlaeShape(flow_steps=0),
+    "uniform posterior": VlaeShape(posterior="uniform"),
+    "window of 3 layers": VlaeShape(window=3),
+    "factorised decoder": VlaeShape(window=0),
+    "downsampled context": VlaeShape(dilation=4),
+    "unconditional PixelCNN": VlaeShape(posterior="none"),
 }
 MEASURED, SAMPLES = 500, 64
 SHOWN = 20  # pictures that are regenerated

@@ -30,6 +30,10 @@ class ModelError(VlcodecError):
     """A model that is unknown, has other weights than the file was made with, or fails its golden vector here."""
 
 
+class BoundError(VlcodecError, ValueError):
+    """A net whose integers could leave the range in which their float carrier is exact, so that bits might differ."""
+
+
 class OutputError(VlcodecError):
     """An output that cannot be written: it exists already, is not writable, or the disk is full."""
 

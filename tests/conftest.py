@@ -21,14 +21,14 @@ from vlcodec.models.agave import codec as small
 from vlcodec.models.agave import data as cifar10
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.vlae import data as binary_data
 from vlcodec.models.vlae import training as train_binary
 from vlcodec.models.vlae.data import load_binary
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip
-TINY = Shape(
+TINY = GridShape(
     latents=4,
     features=2,
     widths=(8, 8, 8),
@@ -103,7 +103,7 @@ def random_agave(seed: int) -> GridAgave:
 @pytest.fixture
 def binary_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a small grey set and a small binary one, in the real sets' places."""
-    monkeypatch.setattr(train_binary, "SETTLED_ON", 50)
+    monkeypatch.setattr(train_binary, "CENTRED_ON", 50)
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (60, 28, 28), np.uint8)
     folder = tmp_path / "sets"

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image, features
 
-from vlcodec.models.agave.net import Shape as LadderShape
-from vlcodec.models.vlae.net import Shape
+from vlcodec.models.agave.net import LadderShape
+from vlcodec.models.vlae.net import VlaeShape
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
@@ -260,7 +260,7 @@ def test_likelihood_goes_on_where_it_stopped(
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
     kinds = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
-    monkeypatch.setattr(vlae_study, "VARIANTS", {name: Shape(**small, **kind) for name, kind in kinds.items()})
+    monkeypatch.setattr(vlae_study, "VARIANTS", {name: VlaeShape(**small, **kind) for name, kind in kinds.items()})
     monkeypatch.setattr(vlae_study, "MEASURED", 5)
     vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
     study = json.loads((tmp_path / "a.json").read_text())

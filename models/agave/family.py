@@ -19,9 +19,10 @@ RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
-    from vlcodec.models.agave.net import LadderAgave, shape_of
+    from vlcodec.models.agave.net import LadderAgave, LadderShape
+    from vlcodec.models.layers.shapes import shape_of
 
-    return LadderAgave(shape_of(config["net"]), config["kinds"])
+    return LadderAgave(shape_of(LadderShape, config["net"]), config["kinds"])
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -43,6 +44,8 @@ def golden_pictures() -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError and ModelError for data and weights that do not fit."""
     from vlcodec.models.agave import training
+    from vlcodec.models.agave.net import LadderShape
+    from vlcodec.models.layers.shapes import shape_of
 
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
@@ -57,7 +60,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     made = training.train(
         wanted.data[0],
         wanted.out,
-        shape=training.shape_of(config["net"]),
+        shape=shape_of(LadderShape, config["net"]),
         kinds=tuple(config["kinds"]),
         steps=wanted.steps,
         minutes=wanted.minutes,

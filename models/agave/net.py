@@ -19,18 +19,19 @@ as a difference to its prior, so that a latent that carries nothing costs exactl
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, UNIT, elu, round_through
+from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
+from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
@@ -43,7 +44,7 @@ UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: t
 
 
 @dataclass(frozen=True)
-class Shape:
+class LadderShape:
     """Sizes. The variants of the paper's studies are values of these.
 
     kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
@@ -75,15 +76,10 @@ class Shape:
         return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape that a config's "net" tells, every field of it."""
-    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+LONG = LadderShape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
 
 
-LONG = Shape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
-
-
-class Ends(nn.Module):
+class Ends(IntegerModule):
     """The layers at one level's latents for one kind of posterior."""
 
     def __init__(self, kind: Kind, width: int, latents: int) -> None:
@@ -129,7 +125,7 @@ class Ends(nn.Module):
             kl = 0.5 * (ratio.square() + distance.square() - 1) - torch.log(ratio)
             sampled = 0.5 * ((distance + ratio * noise).square() - noise.square()) - torch.log(ratio)
             return z, kl, sampled
-        z = centre + dither_like(centre)
+        z = centre + dither_like(centre, self.mode)
         value = (z - prior[0]) / FINE
         zero = torch.zeros_like(value)[..., None]
         kl = nats(zero, zero, prior[1][..., None], value)
@@ -146,26 +142,32 @@ class Level(nn.Module):
     def __init__(self, kinds: Sequence[Kind], width: int, latents: int, blocks: int, below: int) -> None:
         super().__init__()
         self.merge = fine_layer(SQUARE, 2 * width, width)
+        self.elu = Elu()
         self.ends = nn.ModuleDict({kind: Ends(kind, width, latents) for kind in kinds})
         self.blocks = nn.Sequential(*(Block(SQUARE, width) for _ in range(blocks)))
         self.up = fine_layer(OWN, width, 4 * below)
 
+    def ends_of(self, kind: Kind) -> Ends:
+        """The layers at its latents for a kind of posterior."""
+        return cast(Ends, self.ends[kind])
+
     def merged(self, h: Tensor, seen: Tensor) -> Tensor:
         """What a posterior is made of: h from above and `seen` of the picture."""
-        return elu(self.merge(torch.cat((elu(h), elu(seen)), -1)))
+        return self.elu(self.merge(torch.cat((self.elu(h), self.elu(seen)), -1)))
 
     def descend(self, h: Tensor, z: Tensor, kind: Kind) -> Tensor:
         """h (N, s, s, width) and this level's z -> (N, 2 s, 2 s, below)."""
-        h = self.blocks(h + self.ends[kind].get_submodule("enter")(z))
-        return depth_to_space(self.up(elu(h)), 2)
+        h = self.blocks(h + self.ends_of(kind).enter(z))
+        return depth_to_space(self.up(self.elu(h)), 2)
 
 
-class Encoder(nn.Module):
+class LadderEncoder(nn.Module):
     """x -> features at 4 x 4 and 8 x 8, top first."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: LadderShape) -> None:
         super().__init__()
         a, b, c = shape.widths
+        self.elu = Elu()
         self.enter = fine_layer(SQUARE, 4 * COLOURS, a, gain=FINE_UNIT / UNIT, unit=UNIT, input_max=128)
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(SQUARE, width) for _ in range(shape.blocks))) for width in shape.widths
@@ -175,19 +177,19 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (N, 32, 32, 3) in [-128, 127]."""
         h = self.stages[0](self.enter(space_to_depth(x, 2)))
-        middle = self.stages[1](self.down[0](space_to_depth(elu(h), 2)))
-        return [self.stages[2](self.down[1](space_to_depth(elu(middle), 2))), middle]
+        middle = self.stages[1](self.down[0](space_to_depth(self.elu(h), 2)))
+        return [self.stages[2](self.down[1](space_to_depth(self.elu(middle), 2))), middle]
 
 
 class LadderAgave(Agave):
     """Encoder, levels, decoder and PixelCNN of one trained model, with the given kinds of posterior."""
 
-    def __init__(self, shape: Shape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
+    def __init__(self, shape: LadderShape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
         super().__init__()
         self.shape, self.kinds = shape, tuple(kinds)
-        assert (shape.blocks + 3) * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
+        prove_stream(shape.blocks + 3)  # the longest
         a, b, c = shape.widths
-        self.encoder = Encoder(shape)
+        self.elu, self.encoder = Elu(), LadderEncoder(shape)
         self.start = fine_layer(OWN, 1, c, init=0.0)
         self.stem = Block(SQUARE, c)
         self.levels = nn.ModuleList(
@@ -224,7 +226,7 @@ class LadderAgave(Agave):
 
     def finish(self, h: Tensor) -> Tensor:
         """(N, 16, 16, width) -> f(z) (N, 32, 32, 3 + features), the mean image in 1/4 level."""
-        fz = depth_to_space(self.leave(elu(self.last(h))), 2)
+        fz = depth_to_space(self.leave(self.elu(self.last(h))), 2)
         if self.shape.aux_stride == 1:
             return fz
         mean = round_through(_enlarged(_pooled(fz[..., :COLOURS], self.shape.aux_stride), self.shape.aux_stride))
@@ -236,11 +238,9 @@ class LadderAgave(Agave):
         """The way down: each level's (ends, prior, posterior) is answered by its z (n, s, s, latents), through `send`;
         returns f(z). seen: the encoder's features, None where there are none to make posteriors of."""
         h = self.top(n, like)
-        for i, level in enumerate(self.levels):
-            assert isinstance(level, Level)
-            ends = level.ends[kind]
-            assert isinstance(ends, Ends)
-            prior = ends.prior(elu(h))
+        for i, level in enumerate(cast(Iterable[Level], self.levels)):
+            ends = level.ends_of(kind)
+            prior = ends.prior(self.elu(h))
             posterior = None if seen is None else ends.posterior(level.merged(h, seen[i]), prior)
             z = yield ends, prior, posterior
             h = level.descend(h, z, kind)
@@ -253,8 +253,7 @@ class LadderAgave(Agave):
         try:
             ends, prior, posterior = next(walk)
             while True:
-                assert posterior is not None
-                z, exactly, once = ends.draw(prior, posterior)
+                z, exactly, once = ends.draw(prior, posterior or prior)
                 kl, sampled = kl + exactly.sum((1, 2, 3)), sampled + once.sum((1, 2, 3))
                 ends, prior, posterior = walk.send(z)
         except StopIteration as end:

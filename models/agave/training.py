@@ -7,19 +7,22 @@ Rounding of the weights is simulated at the end, so that what is exported is wha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlcodec.models.agave.data import Cifar10, load_cifar10
-from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import set_quantised
+from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.posterior import Kind
+from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.recipe import begin
 
 APART = 0.05  # share of the steps in which the two halves are trained apart
 ANNEALED_AT = 0.1  # the KL's weight rises until then
@@ -45,10 +48,10 @@ class SmallTask:
         return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
-        """Of the objective at a step. Exported weights stay rounded from the first step on."""
+        """Of the objective at a step."""
         done = step / steps
-        exact = self.exported or done >= ROUNDED_FROM
-        set_quantised(self.net, exact)
+        exact = done >= ROUNDED_FROM
+        set_mode(self.net, "simulated" if exact else "training")
         joint = self._joint or self.exported  # a checkpoint brings `exported` back
         anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
         x = self._data.batch(self._batch, rng).to(self._device)
@@ -63,8 +66,9 @@ class SmallTask:
         """Nothing: rounding was part of the training."""
 
     def measure(self) -> list[dict[str, float]]:
-        """Of each posterior, over the pictures held out."""
-        return [measure(self.net, self._data.valid, kind, self._device) for kind in self.net.kinds]
+        """Of each posterior, over the pictures held out, of what would be exported."""
+        net = frozen_copy(self.net)
+        return [measure(net, self._data.valid, kind, self._device) for kind in net.kinds]
 
 
 def _shares(kinds: tuple[Kind, ...], batch: int) -> list[tuple[Kind, int]]:
@@ -75,7 +79,7 @@ def _shares(kinds: tuple[Kind, ...], batch: int) -> list[tuple[Kind, int]]:
 def measure(net: LadderAgave, pictures: Any, kind: Kind, device: torch.device) -> dict[str, float]:
     """Means over (N, 32, 32, 3) uint8 RGB pictures, one sample of z each: bits/dim, PSNR (dB) of the mean image."""
     sums = torch.zeros(4, dtype=torch.float64)
-    with torch.no_grad():
+    with exact_inference():
         for i in range(0, len(pictures), MEASURED_AT_ONCE):
             x = centred(pictures[i : i + MEASURED_AT_ONCE]).to(device)
             terms = net.losses(x, [(kind, len(x))])
@@ -91,18 +95,6 @@ def measure(net: LadderAgave, pictures: Any, kind: Kind, device: torch.device) -
     }
 
 
-def start_from(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Take what fits of another AGAVE's weights; inputs that its layers do not have begin at 0."""
-    own = net.state_dict()
-    for name, value in weights.items():
-        if name not in own or own[name].shape[:1] != value.shape[:1]:
-            continue
-        if own[name].shape == value.shape:
-            own[name].copy_(value)
-        elif value.dim() == 2 and value.shape[1] < own[name].shape[1]:
-            own[name].zero_()[:, : value.shape[1]] = value
-
-
 def train(
     data: Path,
     out: Path,
@@ -110,12 +102,12 @@ def train(
     steps: int,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
-    kin: dict[str, Tensor] | None = None,
+    related: dict[str, Tensor] | None = None,
     seed: int = 0,
     device: str = "cpu",
     batch: int = 32,
     rate: float = 2e-3,
-    shape: Shape | None = None,
+    shape: LadderShape | None = None,
     kinds: tuple[Kind, ...] = ("gaussian", "uniform"),
     joint: bool = False,
     progress: Progress | None = None,
@@ -123,16 +115,11 @@ def train(
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
     data: the folder of cifar10.npz. out, steps, minutes: see `models.train.run`. init: real weights to start from.
-    kin: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint: not
-    apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint:
+    not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
-    torch.manual_seed(seed)
-    net = LadderAgave(shape or Shape(), kinds).to(on)
-    if init is not None:
-        net.load_state_dict(init)
-    elif kin is not None:
-        start_from(net, kin)
+    net = begin(lambda: LadderAgave(shape or LadderShape(), kinds), on, seed, init, related)
     task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlcodec.codec.coding.lookup import exp_table
+from vlcodec.models.layers.mode import IntegerModule
 
 UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation of 8-bit layers
 FINE_UNIT = 1024  # likewise of fine layers, which are rounded after training
@@ -58,9 +59,18 @@ def _elu_table() -> Tensor:
     return torch.from_numpy(falling[::-1].copy() - FINE_UNIT).float()
 
 
-def elu(x: Tensor) -> Tensor:
-    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); a table outside training."""
-    if torch.is_grad_enabled():
-        return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
-    below = _elu_table().to(x.device)[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
-    return torch.where(x > 0, x, below).clamp(max=FINE_MAX)
+class Elu(IntegerModule):
+    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); frozen, by a table."""
+
+    table: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", _elu_table(), False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape; frozen, integers up to FINE_MAX."""
+        if self.mode != "frozen":
+            return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
+        below = self.table[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
+        return torch.where(x > 0, x, below).clamp(max=FINE_MAX)

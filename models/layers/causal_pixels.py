@@ -21,6 +21,7 @@ from vlcodec.models.layers.activations import UNIT, round_through
 from vlcodec.models.layers.exact import SQUARE, Layer
 from vlcodec.models.layers.masked import FIRST, CausalNet, Group, Look
 from vlcodec.models.layers.mixture import FINE, layout
+from vlcodec.models.layers.mode import IntegerModule
 
 MEAN_UNIT = 4  # the mean image is in 1/4 level
 FEATURE_MAX = 512  # |f(z)|
@@ -37,8 +38,8 @@ def centred(pictures: Bytes) -> Tensor:
     return torch.from_numpy(pictures[..., ORDER]).float() - 128
 
 
-class Squash(nn.Module):
-    """round(127 tanh(v / width)) by a lookup table; v in 1/32 level."""
+class Squash(IntegerModule):
+    """round(127 tanh(v / width)), frozen by a table; v in 1/32 level."""
 
     table: Tensor
 
@@ -49,7 +50,7 @@ class Squash(nn.Module):
         self.register_buffer("table", torch.from_numpy(values).float(), False)
 
     def forward(self, v: Tensor) -> Tensor:
-        if self.training:
+        if self.mode != "frozen":
             return round_through(SQUASH_UNIT * torch.tanh(v / self.width))
         return self.table[v.clamp(-SQUASH_HALF, SQUASH_HALF).long() + SQUASH_HALF]
 

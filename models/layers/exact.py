@@ -6,25 +6,28 @@ while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.pro
 
 One class serves three walks:
 
-    train      conv2d on real weights; with `quantised` set, rounding is simulated with straight-through gradients
-    dense      frozen integers: gather the taps, one matrix product, in tiles of rows   (encoder, likelihood)
-    step       frozen integers: the caller gathers the taps                             (wavefront decoder)
+    train      conv2d on real weights, or simulated: rounded with straight-through gradients  (see `mode`)
+    dense      frozen integers: gather the taps, one matrix product, in tiles of rows         (encoder, likelihood)
+    step       frozen integers: the caller gathers the taps                                   (wavefront decoder)
 
 conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypedDict
+from typing import NamedTuple, TypedDict, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
+from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 BIAS_MAX = 0.98 * 2**31
@@ -62,11 +65,15 @@ OWN: Taps = ((0, 0),)
 SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 
 
-class BoundError(ValueError):
-    """A layer whose sums could leave the range in which its float carrier is exact."""
+class Frozen(NamedTuple):
+    """What a frozen layer multiplies with, in its carrier: weight (fan_in, outputs), bias and multiplier (outputs,)."""
+
+    weight: Tensor
+    bias: Tensor
+    multiplier: Tensor
 
 
-class Layer(nn.Module):
+class Layer(IntegerModule):
     """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
 
     y = clamp(round(gain * (sum w x + unit * bias)), low, high), all of x and y integers.
@@ -80,6 +87,8 @@ class Layer(nn.Module):
         fine: rounded after training, which leaves rounding and the outputs' range out (but for a range from 0: ReLU).
         precise: kept out of reduced precision in training, as outputs that make tables must be.
         carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
+
+    Raises BoundError for a gain that is no power of two: multiplying by it would round.
     """
 
     places: Tensor
@@ -116,6 +125,8 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         for name, value in (("gain", gain), ("low", low), ("high", high)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
+        if not (torch.frexp(self.gain).mantissa == 0.5).all():
+            raise BoundError(f"a gain must be a power of two, not {gain}")
         self.register_buffer("mask", mask, False)
         rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
         self.above, self.below = max(0, -min(rows)), max(0, max(rows))
@@ -125,8 +136,7 @@ class Layer(nn.Module):
         self.rectified = bool((self.low == 0).all())
         ranges = set(zip(self.low.tolist(), self.high.tolist(), strict=True))
         self.range = next(iter(ranges)) if len(ranges) == 1 else None
-        self.quantised = False
-        self._frozen: tuple[Tensor, ...] | None = None  # weight (fan_in, outputs), bias, multiplier
+        self._frozen: Frozen | None = None
 
     # ---- integers ------------------------------------------------------------------------------------------------
 
@@ -147,7 +157,13 @@ class Layer(nn.Module):
         return torch.floor(torch.log2(room)).clamp(-8, 20 if self.fine else 16)
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values."""
+        """Weights (outputs, fan_in), bias (outputs,), exponent (outputs,), all float64 with integer values.
+
+        Those that were loaded, of a frozen layer; else those that are nearest to the real weights.
+        """
+        if self._frozen is not None:
+            weight, bias, multiplier = (part.double() for part in self._frozen)
+            return weight.t(), bias, torch.log2(self.gain.double() / multiplier)
         e = self.exponent().double()
         w = (self.used().detach().double() * torch.exp2(e)[:, None]).round()
         b = (self.bias.detach().double() * self.unit * torch.exp2(e)).round()
@@ -163,7 +179,7 @@ class Layer(nn.Module):
     def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor, carrier: torch.dtype | None = None) -> None:
         """Set the real parameters from integers (float64 tensors) and freeze the layer to exactly these.
 
-        carrier: a wider float type than the layer's own, to check one against the other.
+        carrier: a wider float type than the layer's own, to check one against the other. Raises BoundError as `prove`.
         """
         self.prove(weight, bias, carrier)
         scale = torch.exp2(-exponent)
@@ -171,8 +187,27 @@ class Layer(nn.Module):
             self.weight.copy_(weight * scale[:, None])
             self.bias.copy_(bias * scale / self.unit)
         kind, device = carrier or self.carrier, self.weight.device
-        frozen = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
-        self._frozen = tuple(t.to(device, kind) for t in frozen)
+        parts = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
+        self._frozen = Frozen(*(part.to(device, kind) for part in parts))
+        self.mode = "frozen"
+
+    @property
+    def frozen(self) -> Frozen:
+        """What was loaded. Raises RuntimeError in another mode."""
+        if self._frozen is None:
+            raise RuntimeError("only integers can be walked step by step: load integers first")
+        return self._frozen
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether integers were loaded, and the mode has been frozen since."""
+        return self._frozen is not None
+
+    def change(self, mode: Mode) -> None:
+        """Take on a mode; integers are forgotten once the real weights may move away from them."""
+        super().change(mode)
+        if mode != "frozen":
+            self._frozen = None
 
     # ---- walks ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +216,7 @@ class Layer(nn.Module):
 
         beside: like x. above: the rows just above x, where they are not outside (frozen walk alone).
         """
-        if self._frozen is not None:
+        if self.mode == "frozen":
             if x.dim() == 2:  # the positions of one step
                 return self.step(x if beside is None else torch.cat((x, beside), -1))
             return self._dense(x, beside, above)
@@ -192,18 +227,14 @@ class Layer(nn.Module):
 
     def step(self, columns: Tensor) -> Tensor:
         """Gathered taps (n, fan_in) -> (n, outputs), on frozen integers."""
-        if self._frozen is None:
-            raise RuntimeError("step walks frozen layers: load integers first")
-        weight, bias, multiplier = self._frozen
+        weight, bias, multiplier = self.frozen
         y = torch.addmm(bias, columns.to(weight.dtype), weight)
         y = y.mul_(multiplier).round_().to(torch.float32)
         return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
 
     def part(self, columns: Tensor, inputs: slice, outputs: slice) -> Tensor:
         """`step` of some outputs, from some inputs (n, len(inputs)); what the other inputs would add is left out."""
-        if self._frozen is None:
-            raise RuntimeError("part walks frozen layers: load integers first")
-        weight, bias, multiplier = self._frozen
+        weight, bias, multiplier = self.frozen
         y = torch.addmm(bias[outputs], columns.to(weight.dtype), weight[inputs, outputs])
         y.mul_(multiplier[outputs]).round_()
         return torch.clamp(y.to(torch.float32), self.low[outputs], self.high[outputs])
@@ -230,12 +261,13 @@ class Layer(nn.Module):
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
         w, b = self.used(), self.bias * self.unit
-        if self.quantised:
+        simulated = self.mode == "simulated"
+        if simulated:
             e = self.exponent()
             scale = torch.exp2(e)
             w = w + ((w * scale[:, None]).round() / scale[:, None] - w).detach()
             b = b + ((b * scale).round() / scale - b).detach()
-        rounding = self.quantised and not self.fine
+        rounding = simulated and not self.fine
         if not rounding:
             w, b = w * self.gain[:, None], b * self.gain
         seen = len(self.taps) * self.inputs
@@ -283,6 +315,12 @@ def fine_layer(
     )  # fmt: skip
 
 
+def prove_stream(terms: int) -> None:
+    """Raise BoundError where a residual stream, the sum of so many fine layers' outputs, is not exact in float32."""
+    if terms * FINE_MAX >= CARRIER_LIMIT[torch.float32]:
+        raise BoundError(f"a residual stream of {terms} terms can leave the range that float32 holds exactly")
+
+
 def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:
     """Every integer layer of a model, by name, in the order of definition."""
     for name, child in module.named_modules():
@@ -290,10 +328,17 @@ def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:
             yield name, child
 
 
-def set_quantised(module: nn.Module, on: bool) -> None:
-    """Turn the simulation of rounding on or off for training."""
-    for _, layer in layers(module):
-        layer.quantised = on
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def frozen_copy(net: Net) -> Net:
+    """A net in the integers that are nearest to its weights: what its export would compute. Raises BoundError."""
+    frozen = copy.deepcopy(net)
+    for _, layer in layers(frozen):
+        weight, bias, exponent = layer.integers()
+        layer.load_integers(weight.cpu(), bias.cpu(), exponent.cpu())
+    set_mode(frozen, "frozen")
+    return frozen
 
 
 @contextmanager

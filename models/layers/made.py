@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.exact import OWN, fine_layer
+from vlcodec.models.layers.mode import IntegerModule
 
 
 class Made(nn.Module):
@@ -62,7 +63,7 @@ class OneByOne:
         self.second[:, a:b] = self.made.middle.part(self.first[:, :b], slice(0, b), slice(a, b))
 
 
-class Flow(nn.Module):
+class Flow(IntegerModule):
     """Steps of Made from latents to noise.
 
     Args:
@@ -92,7 +93,7 @@ class Flow(nn.Module):
         """Latents (n, size) -> noise. The grid's edge, far outside what is trained on, is left out of training."""
         for step in self.steps:
             z = z - step(z)
-            z = z if torch.is_grad_enabled() else self.wrap(z)
+            z = self.wrap(z) if self.mode == "frozen" else z
             z = z.flip(-1) if self.alternate else z
         return z
 

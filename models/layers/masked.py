@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from vlcodec.codec.coding.lookup import sigmoid_table, tanh_table
 from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT, relu, round_through
 from vlcodec.models.layers.exact import OWN, SIGNED, STREAM, Layer, Range, Taps
+from vlcodec.models.layers.mode import IntegerModule
 
 FIRST: Taps = (
     *((-2, c) for c in (-2, -1, 0, 1, 2)),
@@ -57,22 +57,26 @@ class Group:
     bias: Sequence[float]
 
 
-@cache
-def _gates() -> tuple[Tensor, Tensor]:
-    """tanh and sigmoid of i / UNIT at i + ACTIVATION_MAX, in units of ACTIVATION_MAX and of 1024."""
-    squash = tanh_table(Fraction(UNIT), ACTIVATION_MAX, ACTIVATION_MAX)
-    share = sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
-    return torch.from_numpy(squash).float(), torch.from_numpy(share).float()
+class Gate(IntegerModule):
+    """tanh(a) sigmoid(b) (van den Oord et al. 2016); frozen, by tables in units of ACTIVATION_MAX and of 1 / 1024."""
 
+    tanh: Tensor
+    sigmoid: Tensor
 
-def gate(y: Tensor) -> Tensor:
-    """(..., 2 C) in [-1023, 1023] -> (..., C): tanh(a) sigmoid(b) (van den Oord et al. 2016); coded, by tables."""
-    if torch.is_grad_enabled():
-        a, b = (y / UNIT).chunk(2, -1)
-        return round_through(ACTIVATION_MAX * torch.tanh(a) * torch.sigmoid(b))
-    a, b = (y + ACTIVATION_MAX).long().chunk(2, -1)
-    squash, share = (table.to(y.device) for table in _gates())
-    return (squash[a] * share[b] / 1024).round()
+    def __init__(self) -> None:
+        super().__init__()
+        tanh = tanh_table(Fraction(UNIT), ACTIVATION_MAX, ACTIVATION_MAX)
+        sigmoid = sigmoid_table(Fraction(1, UNIT), ACTIVATION_MAX, 1024)
+        self.register_buffer("tanh", torch.from_numpy(tanh).float(), False)
+        self.register_buffer("sigmoid", torch.from_numpy(sigmoid).float(), False)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(..., 2 C) in [-1023, 1023] -> (..., C)."""
+        if self.mode != "frozen":
+            a, b = (y / UNIT).chunk(2, -1)
+            return round_through(ACTIVATION_MAX * torch.tanh(a) * torch.sigmoid(b))
+        a, b = (y + ACTIVATION_MAX).long().chunk(2, -1)
+        return (self.tanh[a] * self.sigmoid[b] / 1024).round()
 
 
 class CausalNet(nn.Module):
@@ -102,7 +106,7 @@ class CausalNet(nn.Module):
         gated: bool = False,
     ) -> None:
         super().__init__()
-        self.gated = gated
+        self.gate = Gate() if gated else None
         limit: Range = SIGNED if gated else {"low": 0, "high": ACTIVATION_MAX}
         self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **STREAM)
         self.near = nn.ModuleList(
@@ -122,7 +126,7 @@ class CausalNet(nn.Module):
         h = look("past", self.first, past, own)
         for i, (near, out) in enumerate(zip(self.near, self.out, strict=True)):
             y = look(f"near{i}", near, relu(h), streams[i] if streams else None)
-            h = h + out(gate(y) if self.gated else y)
+            h = h + out(y if self.gate is None else self.gate(y))
         return relu(h)
 
     def head(self, group: int, h: Tensor, seen: Tensor | None) -> Tensor:

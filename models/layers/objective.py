@@ -21,15 +21,16 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlcodec.models.layers.activations import round_through
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
+from vlcodec.models.layers.mode import IntegerModule
 
 
-class Agave(nn.Module):
+class Agave(IntegerModule):
     """What both autoencoders share: the PixelCNN, and the objective."""
 
     pixels: PixelDecoder

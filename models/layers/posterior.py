@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT
+from vlcodec.models.layers.mode import Mode
 
 Kind = Literal["gaussian", "uniform"]
 CELL_UNIT = 128  # cells of the gaussian grid per 1.0
@@ -20,9 +21,9 @@ UNIFORM_MAX = 128 * FINE  # |z| in 1/32 step
 PRIOR_INDEX = 177  # scale index of a sigma of 1.0: 127.5 of 128 cells
 
 
-def dither_like(centre: Tensor) -> Tensor:
-    """Noise of one step's width; outside training on the coder's grid, on which a settled prior relies."""
-    if torch.is_grad_enabled():
+def dither_like(centre: Tensor, mode: Mode) -> Tensor:
+    """Noise of one step's width in 1/32 step; frozen on the coder's grid, on which centred latents rely."""
+    if mode != "frozen":
         return FINE * (torch.rand_like(centre) - 0.5)
     return 2.0 * torch.randint_like(centre, FINE // 2) + 1 - FINE // 2
 

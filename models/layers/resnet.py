@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import STREAM_MAX, clip, elu, leaky
+from vlcodec.models.layers.activations import STREAM_MAX, Elu, clip, leaky
 from vlcodec.models.layers.exact import OWN, SIGNED, SQUARE, STREAM, WIDE, Layer, Taps, fine_layer
 
 
@@ -26,11 +26,12 @@ class Block(nn.Module):
     def __init__(self, taps: Taps, channels: int, hidden: int | None = None) -> None:
         super().__init__()
         hidden = hidden or channels
+        self.elu = Elu()
         self.first = fine_layer(taps, channels, hidden)
         self.second = fine_layer(taps, hidden, channels, init=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(elu(self.first(elu(x))))
+        return x + self.second(self.elu(self.first(self.elu(x))))
 
 
 def space_to_depth(x: Tensor, s: int) -> Tensor:

@@ -18,9 +18,10 @@ MINIMUM_BATCH = 4  # one patch of each quality
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
-    from vlcodec.models.photo.net import GridAgave, shape_of
+    from vlcodec.models.layers.shapes import shape_of
+    from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(config["net"]))
+    return GridAgave(shape_of(GridShape, config["net"]))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -41,8 +42,10 @@ def golden_pictures() -> Bytes:
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
+    from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo import training
     from vlcodec.models.photo.data import find_pictures
+    from vlcodec.models.photo.net import GridShape
 
     batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
     if wanted.patch % 16 or batch < MINIMUM_BATCH:
@@ -57,7 +60,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     made = training.train(
         pictures,
         wanted.out,
-        shape=training.shape_of(config["net"]),
+        shape=shape_of(GridShape, config["net"]),
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=None if wanted.init is None else dict(wanted.init.weights),

@@ -8,10 +8,11 @@ whose steps fit each quality. Training goes on from there.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
@@ -47,20 +48,19 @@ def start_linear(net: GridAgave, x: Tensor) -> None:
         _set(second, transform)
         _set(up, transform.t())
         h = (h @ transform.t())[..., :latents]
-        _set(net.decoder.stages[0], torch.eye(second.outputs))
+        _set(cast(Layer, net.decoder.stages[0]), torch.eye(second.outputs))
         colours = F.pad(torch.eye(CELL).view(16, COLOURS, CELL), (0, 0, 0, net.shape.features))
         _set(net.decoder.leave, MEAN_UNIT * colours.flatten(0, 1))
         steps = [math.sqrt(12) * sigma for sigma in sigmas]  # of uniform quantisers with these errors
         for leave, enter, step in zip(net.encoder.leave, net.decoder.enter, steps, strict=True):
-            _set(leave, FINE / 4 / step * torch.eye(latents))
-            _set(enter, step / FINE * torch.eye(latents))
+            _set(cast(Layer, leave), FINE / 4 / step * torch.eye(latents))
+            _set(cast(Layer, enter), step / FINE * torch.eye(latents))
         scale = 0.5 * h.flatten(0, 2).std(0) / steps[1]
         _start_widths(net.prior, scale.clamp_min(0.02))
 
 
-def _set(layer: nn.Module, matrix: Tensor) -> None:
+def _set(layer: Layer, matrix: Tensor) -> None:
     """A layer's weights at the own position, in the first rows and columns; the rest is made small."""
-    assert isinstance(layer, Layer)
     matrix = matrix[: layer.outputs, : layer.inputs]
     rows, columns = matrix.shape
     place = layer.taps.index((0, 0)) * layer.inputs

@@ -41,7 +41,7 @@ STRIDE = 16
 
 
 @dataclass(frozen=True)
-class Shape:
+class GridShape:
     """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
 
     latents: int = 256
@@ -62,15 +62,10 @@ class Shape:
     kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 1.8)
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape that a config's "net" tells, every field of it."""
-    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
-
-
-class Encoder(nn.Module):
+class GridEncoder(nn.Module):
     """x -> mu, which is rounded to whole steps."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
         self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM, **LINEAR)
@@ -90,10 +85,10 @@ class Encoder(nn.Module):
         return torch.cat([self.leave[q](part) for (q, _), part in zip(split, parts, strict=True)])
 
 
-class Decoder(nn.Module):
+class GridDecoder(nn.Module):
     """z -> f(z): the mean image in 1/4 level and the features that condition the pixels."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
         self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **WIDE) for _ in shape.kl_weight)
@@ -119,11 +114,11 @@ class Decoder(nn.Module):
 class GridAgave(Agave):
     """Encoder, prior, decoder and PixelCNN of one trained model."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: GridShape) -> None:
         super().__init__()
         self.shape = shape
         self.qualities = len(shape.kl_weight)
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.encoder, self.decoder = GridEncoder(shape), GridDecoder(shape)
         self.prior = LatentPrior(
             shape.latents,
             shape.prior_groups,
@@ -149,7 +144,7 @@ class GridAgave(Agave):
         z = FINE * round_through(mu / FINE)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
         logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
-        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.training else z / FINE
+        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z / FINE
         kl = nats(logit, offset, scale, coded).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
         fz = self.decoder.render(self.decoder.body(z, split))
         mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))

@@ -1,7 +1,7 @@
 """Training of `photo`: patches of widened pictures, AGAVE's objective, and rounding simulated at the end.
 
 The autoencoder begins as a linear transform coder (`klt`); large matrices are trained by Muon. Rounding is simulated
-(`exact.set_quantised`) in the last steps, so that what is exported is what was trained.
+(see `mode`) in the last steps, so that what is exported is what was trained.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from torch import Tensor
 
 from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import Layer, layers, set_quantised
+from vlcodec.models.layers.exact import Layer, frozen_copy, layers
+from vlcodec.models.layers.mode import set_mode
+from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.photo.linear_start import start_linear
-from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.recipe import begin
 
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
 ANNEALED_AT = 0.05  # as a share of the steps
@@ -54,7 +57,7 @@ def split_batch(batch: int) -> list[tuple[int, int]]:
 def measure(model: GridAgave, pictures: Sequence[Pixels], device: torch.device) -> list[dict[str, float]]:
     """For each quality, means over pictures: bits/pixel of the latents, PSNR of the mean image, bits/dim in all."""
     rows = []
-    with torch.no_grad():
+    with exact_inference():
         for q in range(model.qualities):
             sums = torch.zeros(3, dtype=torch.float64)
             for picture in pictures:
@@ -117,7 +120,7 @@ class PhotoTask:
         """Of the objective at a step."""
         self._fill(step // POOL_STEPS)
         exact = step >= ROUNDED_FROM * steps
-        set_quantised(self.net, exact)
+        set_mode(self.net, "simulated" if exact else "training")
         x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
         warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
         return x, grey, torch.tensor(warm, device=self._device), exact
@@ -145,8 +148,8 @@ class PhotoTask:
         """Nothing: rounding was part of the training."""
 
     def measure(self) -> list[dict[str, float]]:
-        """On the pictures that are held out."""
-        return measure(self.net, self._held_out, self._device) if self._held_out else []
+        """On the pictures that are held out, of what would be exported."""
+        return measure(frozen_copy(self.net), self._held_out, self._device) if self._held_out else []
 
 
 def train(
@@ -164,7 +167,7 @@ def train(
     variants: int = 3,
     rate: float = 1.2e-3,
     part: Part = "all",
-    shape: Shape | None = None,
+    shape: GridShape | None = None,
     progress: Progress | None = None,
 ) -> GridAgave:
     """Train the photo model and return it with its averaged weights, not frozen.
@@ -176,10 +179,7 @@ def train(
     last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)
-    torch.manual_seed(seed)
-    net = GridAgave(shape or Shape()).to(on)
-    if init is not None:
-        net.load_state_dict(init)
+    net = begin(lambda: GridAgave(shape or GridShape()), on, seed, init)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}
     task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
     if init is None:

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from vlcodec.models.layers.mode import set_mode
+
 WARM_UP_STEPS, DECAY_FROM = 200, 0.7  # the latter as a share of the steps
 LOG_STEPS = 100
 SAVE_STEPS = 5000
@@ -45,13 +47,13 @@ class Task(Protocol):
         """Each of their groups has a "share" of the rate."""
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
-        """Of the objective at a step."""
+        """Of the objective at a step, in the mode of the step, which it sets where it is not training."""
 
     def finish(self) -> None:
         """Once training is over and the net has its averaged weights."""
 
     def measure(self) -> list[dict[str, float]]:
-        """Figures of the trained net on what was held out, row by row."""
+        """Figures of the trained net on what was held out, row by row: frozen, as its export will be."""
 
 
 def learning_rate(peak: float, step: int, steps: int) -> float:
@@ -102,7 +104,7 @@ def run(
         torch.backends.cudnn.benchmark = True
         objective = torch.compile(task.objective)
     started, first_step = time.monotonic(), step
-    net.train()
+    set_mode(net, "training")
     with (out / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
         if not file.tell():
@@ -136,7 +138,6 @@ def run(
         _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
         for k, v in net.named_parameters():
             v.data.copy_(average.values[k])
-        net.eval()
         task.finish()
         for means in task.measure():
             log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in means.items())])

@@ -22,7 +22,7 @@ from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, NoiseBlock
-from vlcodec.models.vlae.net import SIDE, Shape, Vlae
+from vlcodec.models.vlae.net import SIDE, Vlae, VlaeShape
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
@@ -33,7 +33,7 @@ WHITE = 255  # the value of a one in a picture
 class VlaeNets(nn.ModuleDict):
     """The nets of a model: "gaussian" and "uniform", while it is being trained perhaps one alone."""
 
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, shapes: Mapping[str, VlaeShape]) -> None:
         super().__init__({kind: Vlae(shape) for kind, shape in shapes.items()})
 
     def of(self, kind: str) -> Vlae:

@@ -19,10 +19,11 @@ KINDS = ("gaussian", "uniform")
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
+    from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.vlae.codec import VlaeNets
-    from vlcodec.models.vlae.net import shape_of
+    from vlcodec.models.vlae.net import VlaeShape
 
-    return VlaeNets({kind: shape_of(shape) for kind, shape in config["nets"].items()})
+    return VlaeNets({kind: shape_of(VlaeShape, shape) for kind, shape in config["nets"].items()})
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -45,9 +46,10 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     Raises ImageError and ModelError for data and weights that do not fit.
     """
+    from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.vlae import training
     from vlcodec.models.vlae.codec import VlaeNets
-    from vlcodec.models.vlae.net import shape_of
+    from vlcodec.models.vlae.net import VlaeShape
 
     if len(wanted.data) != 1:
         raise ImageError(f"the sets that model {wanted.name} is trained on are in one folder")
@@ -62,7 +64,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         wanted.name,
         wanted.data[0],
         wanted.out,
-        shape=shape_of(shapes[wanted.part]),
+        shape=shape_of(VlaeShape, shapes[wanted.part]),
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=own or None,
@@ -73,7 +75,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         rate=2e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
-    nets = VlaeNets({kind: shape_of(shape) for kind, shape in shapes.items()})
+    nets = VlaeNets({kind: shape_of(VlaeShape, shape) for kind, shape in shapes.items()})
     nets.load_state_dict(weights | {f"{wanted.part}.{k}": v for k, v in made.state_dict().items()})
     return nets, {"nets": shapes}
 

@@ -24,11 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, elu
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
+from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, dither_like
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 
@@ -39,7 +40,7 @@ SPREAD_GAIN = 8  # lets that scale follow the latents quickly
 
 
 @dataclass(frozen=True)
-class Shape:
+class VlaeShape:
     """Sizes and kinds. The variants of the paper are values of these.
 
     posterior: "gaussian", "uniform", or "none" for the unconditional PixelCNN. flow_steps: 0 for a plain prior.
@@ -51,7 +52,7 @@ class Shape:
     latents: int = 64
     widths: tuple[int, int] = (32, 64)  # channels at 14 x 14 and 7 x 7
     blocks: tuple[int, int] = (1, 2)
-    narrow: int = 16  # channels at 7 x 7 where maps become vectors
+    bottleneck: int = 16  # channels at 7 x 7 where maps become vectors
     hidden: int = 256
     flow_steps: int = 4
     flow_hidden: int = 640
@@ -62,23 +63,19 @@ class Shape:
     tied: bool = False
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape that a config tells of one net, every field of it."""
-    return Shape(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
-
-
-class Encoder(nn.Module):
+class VlaeEncoder(nn.Module):
     """x -> the posterior's parameters: centre and, for a gaussian, scale."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
+        self.elu = Elu()
         a, b = shape.widths
         self.enter = fine_layer(SQUARE, 4, a)
         self.high = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks[0])))
         self.down = fine_layer(OWN, 4 * a, b)
         self.low = nn.Sequential(*(Block(SQUARE, b) for _ in range(shape.blocks[1])))
-        self.narrow = fine_layer(OWN, b, shape.narrow)
-        self.hidden = fine_layer(OWN, 49 * shape.narrow, shape.hidden)
+        self.narrow = fine_layer(OWN, b, shape.bottleneck)
+        self.hidden = fine_layer(OWN, 49 * shape.bottleneck, shape.hidden)
         if shape.posterior == "gaussian":
             limit = FINE * (CELLS // 2 - 1)
             self.centre = _head(shape, FINE * CELL_UNIT / FINE_UNIT, -limit, limit)  # in 1/32 cell
@@ -92,27 +89,28 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (N, 28, 28, 1) in +-1024 -> [centre (N, latents)], and the scale index (N, latents) of a gaussian."""
         h = self.high(self.enter(space_to_depth(x, 2)))
-        h = self.low(self.down(space_to_depth(elu(h), 2)))
-        h = self.narrow(elu(h))
-        h = elu(self.hidden(elu(h).reshape(len(x), -1)))
+        h = self.low(self.down(space_to_depth(self.elu(h), 2)))
+        h = self.narrow(self.elu(h))
+        h = self.elu(self.hidden(self.elu(h).reshape(len(x), -1)))
         return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [2 * self.centre(h)]
 
 
-def _head(shape: Shape, gain: float, low: float, high: float) -> Layer:
+def _head(shape: VlaeShape, gain: float, low: float, high: float) -> Layer:
     return fine_layer(OWN, shape.hidden, shape.latents, gain=gain, low=low, high=high, init=0.1)
 
 
-class Decoder(nn.Module):
+class VlaeDecoder(nn.Module):
     """z -> f(z)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
+        self.elu = Elu()
         a, b = shape.widths
         unit, most = (CELL_UNIT, CELLS // 2) if shape.posterior == "gaussian" else (FINE, UNIFORM_MAX + FINE)
-        self.narrow_channels = shape.narrow
+        self.bottleneck = shape.bottleneck
         self.enter = fine_layer(OWN, shape.latents, shape.hidden, gain=FINE_UNIT / unit, unit=unit, input_max=most)
-        self.hidden = fine_layer(OWN, shape.hidden, 49 * shape.narrow)
-        self.widen = fine_layer(OWN, shape.narrow, b)
+        self.hidden = fine_layer(OWN, shape.hidden, 49 * shape.bottleneck)
+        self.widen = fine_layer(OWN, shape.bottleneck, b)
         self.low = nn.Sequential(*(Block(SQUARE, b) for _ in range(shape.blocks[1])))
         self.up = fine_layer(OWN, b, 4 * a)
         self.high = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks[0])))
@@ -120,21 +118,21 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z (N, latents) -> (N, 28, 28, features)."""
-        h = self.hidden(elu(self.enter(z))).reshape(len(z), 7, 7, self.narrow_channels)
-        h = self.low(self.widen(elu(h)))
-        h = self.high(depth_to_space(self.up(elu(h)), 2))
-        return depth_to_space(self.leave(elu(h)), 2)
+        h = self.hidden(self.elu(self.enter(z))).reshape(len(z), 7, 7, self.bottleneck)
+        h = self.low(self.widen(self.elu(h)))
+        h = self.high(depth_to_space(self.up(self.elu(h)), 2))
+        return depth_to_space(self.leave(self.elu(h)), 2)
 
 
 class BinaryPixels(nn.Module):
     """p(x | window, f(z)): masked layers in residual blocks, with 1x1 residual blocks between every other two."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         c, s = shape.pixel_channels, shape.dilation
         before, near = (tuple((s * r, s * t) for r, t in taps) for taps in (BEFORE, NEAR))
         beside = shape.features if shape.posterior != "none" else 0
-        self.window = shape.window
+        self.elu, self.window = Elu(), shape.window
         if shape.window:
             self.first = fine_layer(before, 1, c, beside=beside, input_max=FINE_MAX)
         else:
@@ -150,25 +148,24 @@ class BinaryPixels(nn.Module):
         h = look("past", self.first, past, features) if self.window else self.first(features)
         h = self.mix[0](h)
         for i, near in enumerate(self.near):
-            h = h + look(f"near{i}", near, elu(h), None)
+            h = h + look(f"near{i}", near, self.elu(h), None)
             if i % 2:
                 h = self.mix[(i + 1) // 2](h)
-        logit: Tensor = self.leave(elu(self.mix[-1](h)))
+        logit: Tensor = self.leave(self.elu(self.mix[-1](h)))
         return logit
 
 
-class Vlae(nn.Module):
+class Vlae(IntegerModule):
     """Encoder, flow prior, decoder and PixelCNN of one trained model, and the objective that trains them."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         self.shape = shape
-        terms = 2 + 2 * shape.window + sum(shape.blocks)
-        assert terms * FINE_MAX < 2**24  # a residual stream, at its longest, is exact in float32
+        prove_stream(2 + 2 * shape.window + sum(shape.blocks))  # the longest
         self.pixels = BinaryPixels(shape)
         if shape.posterior == "none":
             return
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.encoder, self.decoder = VlaeEncoder(shape), VlaeDecoder(shape)
         gaussian = shape.posterior == "gaussian"
         self.flow = Flow(
             shape.latents,
@@ -189,7 +186,7 @@ class Vlae(nn.Module):
         """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""
         if self.shape.posterior == "uniform":
             (centre,) = posterior
-            z = centre + dither_like(centre)
+            z = centre + dither_like(centre, self.mode)
             scale = self.spread(z.new_zeros(1, 1)).expand(z.shape)
             values = self.flow(z) / FINE
             kl = nats(torch.zeros_like(z)[..., None], torch.zeros_like(z)[..., None], scale[..., None], values)

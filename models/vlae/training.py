@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,17 @@ import torch
 from torch import Tensor
 
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.exact import layers, set_quantised
+from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_UNIT, nats
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.posterior import dither_like
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.recipe import begin
 from vlcodec.models.vlae.data import BinarySet, load_binary
-from vlcodec.models.vlae.net import SPREAD_GAIN, Shape, Vlae
+from vlcodec.models.vlae.net import SPREAD_GAIN, Vlae, VlaeShape
 
-SETTLED_ON = 10_000  # pictures
+CENTRED_ON = 10_000  # pictures
 VALID_PICTURES = 1000  # of the validation set that are measured, at most
 MEASURED_AT_ONCE = 250
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
@@ -50,18 +51,20 @@ class BinaryTask:
             return self.net.objective(x)
 
     def finish(self) -> None:
-        """Settle a uniform posterior on pictures of the training set."""
+        """Centre the idle latents of a uniform posterior on pictures of the training set."""
         if self.net.shape.posterior == "uniform":
-            settle(self.net, self._data.batch(SETTLED_ON, torch.Generator().manual_seed(0)).to(self._device))
+            pictures = self._data.batch(CENTRED_ON, torch.Generator().manual_seed(0))
+            centre_idle_latents(self.net, pictures.to(self._device))
 
     def measure(self) -> list[dict[str, float]]:
-        """Nats of the validation set, one sample of z each."""
+        """Nats of the validation set, one sample of z each, of what would be exported."""
+        net = frozen_copy(self.net)
         valid = self._data.valid[:: -(-len(self._data.valid) // VALID_PICTURES)]
         sums = torch.zeros(2, dtype=torch.float64)
-        with torch.no_grad():
+        with exact_inference():
             for i in range(0, len(valid), MEASURED_AT_ONCE):
                 x = torch.from_numpy(valid[i : i + MEASURED_AT_ONCE])[..., None].float().to(self._device)
-                terms = self.net.losses(x)
+                terms = net.losses(x)
                 sums += torch.stack([terms[k].double().sum().cpu() for k in ("kl", "pixels")])
         kl, pixels = (sums / len(valid)).tolist()
         return [{"kl": kl, "pixels": pixels, "elbo": kl + pixels}]
@@ -75,34 +78,31 @@ def train(
     steps: int,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
-    kin: dict[str, Tensor] | None = None,
+    related: dict[str, Tensor] | None = None,
     seed: int = 0,
     device: str = "cpu",
     batch: int = 100,
     rate: float = 2e-3,
     posterior: str = "gaussian",
-    shape: Shape | None = None,
+    shape: VlaeShape | None = None,
     progress: Progress | None = None,
 ) -> Vlae:
     """Train one net of a model and return it with its averaged weights, not frozen.
 
     data: the folder that holds all sets. out, steps, minutes: see `models.train.run`. init: real weights to start from.
-    kin: those of a net with the other posterior, of which all is taken that does not touch the latents.
+    related: those of a net with the other posterior, of which all is taken that does not touch the latents.
     shape: another net than the package's, for the paper's studies.
     """
     on = torch.device(device)
-    torch.manual_seed(seed)
-    net = Vlae(shape or Shape(posterior="gaussian" if posterior == "gaussian" else "uniform")).to(on)
-    if init is not None:
-        net.load_state_dict(init)
-    elif kin is not None:
-        net.load_state_dict({k: v for k, v in kin.items() if not k.startswith(AT_LATENTS)}, strict=False)
+    shape = shape or VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform")
+    shared = {k: v for k, v in (related or {}).items() if not k.startswith(AT_LATENTS)}
+    net = begin(lambda: Vlae(shape), on, seed, init, shared)
     task = BinaryTask(net, load_binary(model, data), batch, on)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net
 
 
-def settle(net: Vlae, pictures: Tensor) -> None:
+def centre_idle_latents(net: Vlae, pictures: Tensor) -> None:
     """Refit, to the rounded weights, what a uniform posterior and its prior say of each latent alone.
 
     A latent that carries nothing has a prior so narrow that it costs nothing, as long as its noise fills just one cell.
@@ -112,9 +112,9 @@ def settle(net: Vlae, pictures: Tensor) -> None:
     pictures: (N, 28, 28, 1) of 0 and 1.
     """
     past = FINE_UNIT * (2 * pictures - 1)
-    set_quantised(net, True)
+    set_mode(net, "simulated")
     with exact_inference():
-        u = dither_like(pictures.new_zeros(len(pictures), net.shape.latents))
+        u = dither_like(pictures.new_zeros(len(pictures), net.shape.latents), "frozen")
         centre = _in_parts(lambda x: net.encoder(x)[0], past).median(0).values
         net.encoder.centre.bias.add_((2 * (centre / 2).round() - centre) / FINE)
         if net.shape.flow_steps:
@@ -125,14 +125,12 @@ def settle(net: Vlae, pictures: Tensor) -> None:
         for index in range(SCALE_LAST + 1):
             costs.append(nats(zero, zero, zero + index, value).mean(0))
         net.spread.bias.copy_(torch.stack(costs).argmin(0) / (SPREAD_GAIN * SCALE_UNIT))
-    set_quantised(net, False)
+    set_mode(net, "training")
 
 
 def _rounded(net: Vlae, past: Tensor, u: Tensor, steps: int) -> Tensor:
     """(N, latents) in 1/32 step: z of the net in integers after so many steps of its flow."""
-    frozen = copy.deepcopy(net)
-    for _, layer in layers(frozen):
-        layer.load_integers(*layer.integers())
+    frozen = frozen_copy(net)
     z = _in_parts(lambda x: frozen.encoder(x)[0], past) + u
     for made in frozen.flow.mades()[:steps]:
         z = z - _in_parts(made, z)

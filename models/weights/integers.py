@@ -15,8 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from vlcodec.codec.errors import ModelError
-from vlcodec.models.layers.exact import BoundError, layers
+from vlcodec.codec.errors import BoundError, ModelError
+from vlcodec.models.layers.exact import layers
+from vlcodec.models.layers.mode import set_mode
 
 
 def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -50,7 +51,7 @@ def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch
             layer.load_integers(weight, bias, exponent, carrier)
         except (KeyError, RuntimeError, BoundError) as error:
             raise ModelError(f"the weights do not fit the model at layer {name}: {error}") from None
-    module.eval()
+    set_mode(module, "frozen")
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

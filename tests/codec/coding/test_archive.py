@@ -135,10 +135,10 @@ def test_every_layer_is_in_the_golden_vector(model: BinaryModel) -> None:
     before = golden()
     for net in (model.chained.net, model.dithered.net):
         for name, layer in layers(net):
-            weight, bias, multiplier = layer._frozen or ()
-            layer._frozen = (weight, bias + 100 * (1 / multiplier).ceil(), multiplier)
+            weight, bias, exponent = layer.integers()
+            layer.load_integers(weight, bias + (100 * torch.exp2(exponent) / layer.gain).ceil(), exponent)
             assert golden() != before, name
-            layer._frozen = (weight, bias, multiplier)
+            layer.load_integers(weight, bias, exponent)
     assert golden() == before
 
 

@@ -23,12 +23,14 @@ from vlcodec.codec.ledger import archive_report as archive_rate
 from vlcodec.models.agave import data as cifar10
 from vlcodec.models.agave import training as train_small
 from vlcodec.models.agave.codec import SmallModel, golden_pictures
-from vlcodec.models.agave.net import LadderAgave, Shape
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import layers, set_quantised
-from vlcodec.models.layers.masked import gate
+from vlcodec.models.layers.exact import layers
+from vlcodec.models.layers.masked import Gate
+from vlcodec.models.layers.mode import Mode, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
+from vlcodec.models.training.recipe import take_what_fits
 from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
@@ -48,7 +50,7 @@ RoundTrip = Callable[[Steps, Ints], bytes]
 def random_ladder(seed: int = 0, **options: Any) -> LadderAgave:
     """A small net of random weights whose latents carry something."""
     torch.manual_seed(seed)
-    net, rng = LadderAgave(Shape(**SMALL | options)), torch.Generator().manual_seed(seed)
+    net, rng = LadderAgave(LadderShape(**SMALL | options)), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, layer in layers(net):
             gain = 0.3 if "params" in name else 4.0 if name.endswith(("centre", "shift")) else 0.8
@@ -185,10 +187,10 @@ def test_every_layer_is_in_the_golden_vector() -> None:
 def test_gates_in_training_are_those_of_the_codec() -> None:
     y = torch.arange(-1023.0, 1024)
     both = torch.cat((y[:, None].expand(-1, 7), y[::341].expand(2047, 7)), -1)
-    with torch.enable_grad():
-        trained = gate(both.requires_grad_())
-    with torch.no_grad():
-        coded = gate(both)
+    gate = Gate()
+    trained = gate(both)
+    set_mode(gate, "frozen")
+    coded = gate(both)
     assert (coded - trained).abs().max() <= 1
     assert coded.min() < -1000
     assert (coded == coded.round()).all()
@@ -240,8 +242,9 @@ def test_rounding_changes_training_little() -> None:
     """The pass that training takes first folds gains into weights, and leaves all rounding out."""
     net, x = random_ladder(), centred(pictures(4))
     terms = []
-    for rounded in (False, True):
-        set_quantised(net, rounded)
+    modes: tuple[Mode, ...] = ("training", "simulated")
+    for mode in modes:
+        set_mode(net, mode)
         torch.manual_seed(0)
         terms.append(net.losses(x, [("gaussian", 2), ("uniform", 2)]))
     for name, value in terms[0].items():
@@ -258,7 +261,7 @@ def test_a_set_that_is_missing(tmp_path: Path) -> None:
 
 def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SAVE_STEPS", 3)
-    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": Shape(**SMALL)}
+    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": LadderShape(**SMALL)}
     straight = train_small.train(cifar_folder, tmp_path / "a", **options)
 
     def stop(what: str, done: int, total: int) -> None:
@@ -274,7 +277,7 @@ def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatc
 
 
 def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder: Path) -> None:
-    """A checkpoint brings back that the weights are rounded, into a task that was made without them."""
+    """A checkpoint brings back that it began with exported weights, into a task that was made without them."""
     task = train_small.SmallTask(
         random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, exported=False
     )
@@ -282,20 +285,32 @@ def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder
     assert (float(anneal) < 1, apart, exact) == (True, True, False)
     task.exported = True
     _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
-    assert (float(anneal), apart, exact) == (1.0, False, True)
+    assert (float(anneal), apart, exact) == (1.0, False, False)
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_rounding_is_simulated_at_the_end(cifar_folder: Path, exported: bool) -> None:
+    net, data = random_ladder(), cifar10.load_cifar10(cifar_folder)
+    task = train_small.SmallTask(net, data, 4, torch.device("cpu"), joint=False, exported=exported)
+    modes = []
+    for step in (0, 91, 92, 99):
+        *_, exact = task.arguments(step, 100, torch.Generator())
+        modes.append(net.mode)
+        assert exact == (net.mode == "simulated")
+    assert modes == ["training", "training", "simulated", "simulated"]
 
 
 def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path: Path) -> None:
-    kin = random_ladder(5, stream=1).state_dict()
-    net = LadderAgave(Shape(**SMALL))
-    train_small.start_from(net, kin)
-    near, old = net.state_dict()["pixels.net.near.0.weight"], kin["pixels.net.near.0.weight"]
+    related = random_ladder(5, stream=1).state_dict()
+    net = LadderAgave(LadderShape(**SMALL))
+    take_what_fits(net, related)
+    near, old = net.state_dict()["pixels.net.near.0.weight"], related["pixels.net.near.0.weight"]
     assert torch.equal(near[:, : old.shape[1]], old)
     assert not near[:, old.shape[1] :].any()
-    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": Shape(**SMALL), "joint": True}
-    options["kin"] = {k: v for k, v in kin.items() if "predictor" in k}
+    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": LadderShape(**SMALL), "joint": True}
+    options["related"] = {k: v for k, v in related.items() if "predictor" in k}
     trained = train_small.train(cifar_folder, tmp_path / "k", **options)
-    assert torch.allclose(trained.pixels.predictor.weight, kin["pixels.predictor.weight"], atol=1e-6)
+    assert torch.allclose(trained.pixels.predictor.weight, related["pixels.predictor.weight"], atol=1e-6)
 
 
 # ---- the package's model -------------------------------------------------------------------------------------------

@@ -1,9 +1,8 @@
 """Integer layers: the same bits whatever the walk, batch, size, thread count, library and carrier."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vlcodec.codec.errors import ModelError
+from vlcodec.codec.errors import BoundError, ModelError, VlcodecError
 from vlcodec.codec.interface import Ints
 from vlcodec.models import zoo
+from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers import exact
 from vlcodec.models.layers.activations import round_through
-from vlcodec.models.layers.exact import OWN, SQUARE, BoundError, Layer, Taps, layers, set_quantised
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, frozen_copy, layers
 from vlcodec.models.layers.masked import FIRST, NEAR
+from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.vlae.net import Vlae, VlaeShape
 from vlcodec.models.weights.integers import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
 
 SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
@@ -74,7 +76,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 def frozen(layer: Layer, carrier: torch.dtype | None = None) -> Layer:
     layer.load_integers(*layer.integers(), carrier)
-    return layer.eval()
+    return layer
 
 
 def gathered(layer: Layer, x: Tensor, beside: Tensor | None) -> Ints:
@@ -107,8 +109,9 @@ def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
         expected = reference(layer, x, beside)
         assert len(np.unique(expected)) > min(expected.size, 6) // 2
         for carrier in (None, torch.float64):
+            frozen(layer, carrier)
             with exact_inference():
-                dense = frozen(layer, carrier)(x, beside)
+                dense = layer(x, beside)
                 step = layer.step(torch.from_numpy(gathered(layer, x, beside)).float())
             assert np.array_equal(dense.numpy(), expected)
             assert np.array_equal(step.numpy().reshape(expected.shape), expected)
@@ -139,13 +142,40 @@ def test_positions_of_a_step_take_the_same_path() -> None:
 
 @every_kind
 def test_training_simulates_the_integers(kind: Kind) -> None:
-    """With `quantised` set, the training walk gives what the frozen layer gives; without, it does not."""
+    """Simulated, the training walk gives what the frozen layer gives; in training, it does not."""
     layer, (x, beside) = kind.make(), kind.inputs(3, 6, 7)
     real = layer(x, beside)
-    set_quantised(layer, True)
+    set_mode(layer, "simulated")
     simulated = layer(x, beside)
     assert not torch.equal(real, simulated)
     assert torch.equal(simulated, frozen(layer)(x, beside))
+
+
+def test_a_net_is_frozen_by_its_integers_alone(agave: Callable[[int], GridAgave]) -> None:
+    """Every mode is told by the module itself; back in training, integers are forgotten."""
+    net = agave(0)
+    with pytest.raises(RuntimeError, match="load integers first"):
+        set_mode(net, "frozen")
+    frozen_net = frozen_copy(net)
+    modules = [part for part in frozen_net.modules() if isinstance(part, IntegerModule)]
+    assert len(modules) > len(list(layers(net)))
+    assert {part.mode for part in modules} == {"frozen"}
+    assert {part.mode for part in net.modules() if isinstance(part, IntegerModule)} == {"training"}
+    z = torch.full((1, 1, 1, 4), 40.0)
+    assert not frozen_net.decoder.body(z, [(0, 1)]).requires_grad
+    set_mode(frozen_net, "simulated")
+    assert frozen_net.decoder.body(z, [(0, 1)]).requires_grad
+    with pytest.raises(RuntimeError, match="load integers first"):
+        set_mode(frozen_net, "frozen")
+
+
+@every_kind
+def test_a_frozen_layer_tells_its_integers(kind: Kind) -> None:
+    layer = kind.make()
+    weight, bias, exponent = layer.integers()
+    others = (weight // 3, bias + 3, exponent - 1)
+    layer.load_integers(*others)
+    assert all(torch.equal(one, other) for one, other in zip(layer.integers(), others, strict=True))
 
 
 def test_rounding_passes_gradients_through() -> None:
@@ -192,6 +222,20 @@ def test_the_bound_is_sharp(carrier: torch.dtype, limit: int) -> None:
         layer.load_integers(weight, -bias - 1, exponent)
 
 
+@pytest.mark.parametrize("gain", [3, 0.0, -2.0, math.inf, [1, 1, 0.3]])
+def test_a_gain_is_a_power_of_two(gain: float | list[float]) -> None:
+    with pytest.raises(BoundError, match="a gain must be a power of two"):
+        Layer(OWN, 2, 3, gain=gain)
+
+
+def test_a_stream_that_is_too_long_is_refused() -> None:
+    exact.prove_stream(127)
+    for make in (lambda: Vlae(VlaeShape(window=70)), lambda: LadderAgave(LadderShape(blocks=126))):
+        with pytest.raises(BoundError, match="a residual stream of") as caught:
+            make()
+        assert isinstance(caught.value, VlcodecError)
+
+
 def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     net = agave(0)
     with torch.no_grad():
@@ -199,80 +243,6 @@ def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], Gri
     with pytest.raises(BoundError, match=r"layer pixels\.net\.near\.1: a sum can reach"):
         export(net, "tiny", tmp_path / "tiny.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-# ---- the caller's settings -----------------------------------------------------------------------------------------
-
-
-PRODUCTS = ("cuda.matmul", "mkldnn.matmul")
-NEWER = hasattr(torch.backends, "fp32_precision")  # flags by backend, beside the older ones
-
-
-def flags() -> dict[str, object]:
-    """All that a caller can have set about the precision of products; "none", the default, means "ieee"."""
-    newer = {name: attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER}
-    older = {"torch": torch.get_float32_matmul_precision(), "cudnn": torch.backends.cudnn.allow_tf32}
-    return older | {name: "ieee" if value == "none" else value for name, value in newer.items()}
-
-
-def products() -> tuple[Tensor, Tensor]:
-    """A product as it is computed now, and as it is: every partial sum below 2^24."""
-    a, b = torch.randint(-500, 501, (2, 64, 64), generator=torch.Generator().manual_seed(0)).float()
-    return a @ b, (a.double() @ b.double()).float()
-
-
-@pytest.fixture
-def _plain_precision() -> Iterator[None]:
-    """Whatever the test leaves behind, the flags are as at the start of the process."""
-    yield
-    torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.usefixtures("_plain_precision")
-@pytest.mark.parametrize("wanted", ["highest", "high", "medium"])
-def test_reduced_precision_is_off_inside_and_back_outside(wanted: str) -> None:
-    torch.set_float32_matmul_precision(wanted)
-    before = flags()
-    for _ in range(2):
-        with exact_inference():
-            assert torch.equal(*products())
-            inside = [attrgetter(name)(torch.backends).fp32_precision for name in PRODUCTS if NEWER]
-            assert set(inside) <= {"ieee"}
-            assert NEWER or not torch.backends.cuda.matmul.allow_tf32
-        assert flags() == before
-
-
-@pytest.mark.usefixtures("_plain_precision")
-@pytest.mark.skipif(not NEWER, reason="this torch has the older flags alone")
-@pytest.mark.parametrize(
-    ("where", "value"), [("cuda.matmul", "tf32"), ("mkldnn.matmul", "bf16"), ("cudnn.conv", "ieee")]
-)
-def test_the_newer_flags_too(where: str, value: str) -> None:
-    backend = attrgetter(where)(torch.backends)
-    before, backend.fp32_precision = backend.fp32_precision, value
-    try:
-        for _ in range(2):
-            with exact_inference():
-                assert torch.equal(*products())
-            assert backend.fp32_precision == value
-    finally:
-        backend.fp32_precision = before
-
-
-def test_autocast_and_gradients_are_off_inside_and_back_outside() -> None:
-    a = torch.full((8, 8), 1023.0, requires_grad=True)
-
-    def inside() -> None:
-        with exact_inference():
-            assert (a @ a).dtype == torch.float32
-            assert not (a @ a).requires_grad
-            raise KeyError("an error leaves by the same door")
-
-    with torch.autocast("cpu", torch.bfloat16):
-        with pytest.raises(KeyError):
-            inside()
-        assert (a @ a).dtype == torch.bfloat16
-        assert (a @ a).requires_grad
 
 
 # ---- whole models --------------------------------------------------------------------------------------------------
@@ -286,7 +256,7 @@ def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting:
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
     model = load_file(zoo.by_name("photo").path, "photo", CPU, torch.float64)
-    kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer._frozen or ()}
+    kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer.frozen}
     assert kinds == {torch.float64}
 
 

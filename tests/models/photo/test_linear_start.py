@@ -5,9 +5,9 @@ import torch
 
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.photo.linear_start import principal, start_linear
-from vlcodec.models.photo.net import GridAgave, Shape
+from vlcodec.models.photo.net import GridAgave, GridShape
 
-SHAPE = Shape(latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
+SHAPE = GridShape(latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
 
 
 def pictures() -> torch.Tensor:
@@ -29,7 +29,7 @@ def test_principal_directions() -> None:
 def test_a_transform_coder_from_the_first_step() -> None:
     """The mean image is near, the better the higher the quality; a net of random weights knows nothing."""
     torch.manual_seed(0)
-    net, x = GridAgave(SHAPE).eval(), pictures()
+    net, x = GridAgave(SHAPE), pictures()
     split = [[(q, len(x))] for q in range(net.qualities)]
     with torch.no_grad():
         before = float(net.losses(x, x[:, 0, 0, 0], split[-1], False)["mse"].mean())

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from vlcodec.models import zoo
+from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo import training as module
 from vlcodec.models.photo.codec import golden_picture
 from vlcodec.models.photo.data import draw_patches, find_pictures, make_pool, read_rgb, widen
@@ -56,7 +58,7 @@ def test_a_run(pictures: list[Path], tmp_path: Path, options: dict[str, Any]) ->
     progress = lambda *args: seen.append(args)  # noqa: E731
     net = train(pictures, tmp_path / "out", validation=pictures[:1], progress=progress, **options)
     assert seen == [("train", step, STEPS) for step in range(1, STEPS + 1)]
-    assert not net.training
+    assert net.mode == "simulated"
     rows = list(csv.reader((tmp_path / "out" / "log.csv").read_text().splitlines()))
     steps = [*map(str, range(1, STEPS + 1))]
     assert [row[0] for row in rows] == ["step", *steps, f"# step {STEPS}", *["# held out"] * 4]
@@ -104,10 +106,10 @@ def test_rounding_is_simulated_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
     start: int | None,
 ) -> None:
-    seen: list[bool] = []
-    monkeypatch.setattr(module, "set_quantised", lambda model, on: seen.append(on))
+    seen: list[str] = []
+    monkeypatch.setattr(module, "set_mode", lambda model, mode: seen.append(mode))
     train(pictures, tmp_path / "out", init=None if start is None else agave(start).state_dict(), **options)
-    assert seen == [False] * 5 + [True]
+    assert seen == ["training"] * 5 + ["simulated"]
 
 
 def test_seeds(pictures: list[Path], tmp_path: Path, options: dict[str, Any]) -> None:
@@ -144,7 +146,7 @@ def test_the_weights_of_a_file() -> None:
 def test_what_is_exported_is_what_was_trained(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
     """The integer model's losses are those of the simulation that ended the training."""
     net, x = agave(8), torch.from_numpy(SCENE[None, :32, :48]).float()[..., [1, 0, 2]] - 128
-    module.set_quantised(net, True)
+    set_mode(net, "simulated")
 
     def losses() -> list[float]:
         torch.manual_seed(0)
@@ -153,12 +155,11 @@ def test_what_is_exported_is_what_was_trained(agave: Callable[[int], GridAgave],
 
     simulated = losses()
     export(net, "photo", tmp_path / "net.safetensors")
-    net.train()
     assert losses() == pytest.approx(simulated, rel=1e-3)
 
 
 def test_measure(agave: Callable[[int], GridAgave]) -> None:
-    rows = measure(agave(0).eval(), [SCENE, SCENE[:, ::-1].copy()], torch.device("cpu"))
+    rows = measure(frozen_copy(agave(0)), [SCENE, SCENE[:, ::-1].copy()], torch.device("cpu"))
     assert [row["quality"] for row in rows] == [1, 2, 3, 4]
     assert all(row["latent_bpp"] > 0 and row["bpd"] > 0 and math.isfinite(row["psnr"]) for row in rows)
 

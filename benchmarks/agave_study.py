@@ -25,14 +25,14 @@ import torch
 from common import RESULTS, Row, keep, parser, say, show
 
 from vlcodec.models.agave.data import load_cifar10
-from vlcodec.models.agave.net import LONG, LadderShape
+from vlcodec.models.agave.net import LadderShape
+from vlcodec.models.agave.training import LONG, SHAPE, train
 from vlcodec.models.agave.training import measure as figures_of
-from vlcodec.models.agave.training import train
 from vlcodec.models.weights.integers import weights_of
 
 MODEL = "agave-cifar10"
 DOCS = Path(__file__).parents[1] / "docs"
-LOCAL = LadderShape()
+LOCAL = SHAPE
 STUDIES: dict[str, dict[str, LadderShape]] = {
     "kl_weight": {f"{weight}": replace(LOCAL, kl_weight=float(weight)) for weight in (1, 2, 4, 8, 12)},
     "levels": {f"{levels}": replace(LOCAL, aux_levels=levels) for levels in (256, 64, 32, 16, 8)},

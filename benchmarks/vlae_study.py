@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,19 +29,19 @@ from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vlae.codec import BinaryPixelBlock
 from vlcodec.models.vlae.data import load_binary
-from vlcodec.models.vlae.net import Vlae, VlaeShape
-from vlcodec.models.vlae.training import train
+from vlcodec.models.vlae.net import Vlae
+from vlcodec.models.vlae.training import SHAPE, train
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 MODEL = "vlae-mnist"
 VARIANTS = {
-    "VLAE": VlaeShape(),
-    "plain gaussian prior": VlaeShape(flow_steps=0),
-    "uniform posterior": VlaeShape(posterior="uniform"),
-    "window of 3 layers": VlaeShape(window=3),
-    "factorised decoder": VlaeShape(window=0),
-    "downsampled context": VlaeShape(dilation=4),
-    "unconditional PixelCNN": VlaeShape(posterior="none"),
+    "VLAE": SHAPE,
+    "plain gaussian prior": replace(SHAPE, flow_steps=0),
+    "uniform posterior": replace(SHAPE, posterior="uniform"),
+    "window of 3 layers": replace(SHAPE, window=3),
+    "factorised decoder": replace(SHAPE, window=0),
+    "downsampled context": replace(SHAPE, dilation=4),
+    "unconditional PixelCNN": replace(SHAPE, posterior="none"),
 }
 MEASURED, SAMPLES = 500, 64
 SHOWN = 20  # pictures that are regenerated

@@ -84,7 +84,7 @@ ENTRIES = [
         "photo",
         PHOTO,
         "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)",
-        "83c57d8427988def7b58749b0c5b659cd26fcec43cbac90ba5aee2f6d4e838b7",
+        "fab37a058287d40afde659b252abfab37a49443e940eed805bdc6117a0e214ca",
         "6805",
     ),
     Entry(
@@ -92,7 +92,7 @@ ENTRIES = [
         "vlae-mnist",
         VLAE,
         "black and white digits, 28x28 (VLAE, statically binarised MNIST)",
-        "1091e8c3f540ffeabd4ec0b9aff08ec0ebee8a99d1c971e4086f856c3f73100e",
+        "ee06fbbf9156e6c89560a4647c12e97ed58a93b9fac6f5b795a3993e7bfd9d2c",
         "c77a",
     ),
     Entry(
@@ -100,7 +100,7 @@ ENTRIES = [
         "vlae-mnist-dynamic",
         VLAE,
         "black and white digits, 28x28 (VLAE, dynamic MNIST)",
-        "29e6db3335d24df78b776ee843b7708ec86658d5dd06fdad489490f18760d59d",
+        "d10b2759a477506f199932637b287113281a6bef2aa209364640d080596086a6",
         "90ab",
     ),
     Entry(
@@ -108,7 +108,7 @@ ENTRIES = [
         "vlae-omniglot",
         VLAE,
         "black and white letters, 28x28 (VLAE, a derived OMNIGLOT)",
-        "cc5f4be2e2eb20b8ffbebb8cc2a05c851b7c205ae791ed69cd15ecf204af31c3",
+        "bf9fe97ef6b578c0485ce450e2752a9c110d954fa2a710a3e5dcdd8f8fad274c",
         "c2fb",
     ),
     Entry(
@@ -116,7 +116,7 @@ ENTRIES = [
         "vlae-caltech101",
         VLAE,
         "black and white shapes, 28x28 (VLAE, Caltech-101 Silhouettes)",
-        "3c447fa61241767739528fb1393a9fd570042914563c0a681df3318a903c1163",
+        "ceaacdf4d4f47f1806b1763224f2c9fdfd7722c4bc6111dfe178e2d8c8a5ed34",
         "031b",
     ),
     Entry(
@@ -124,7 +124,7 @@ ENTRIES = [
         "agave-cifar10",
         AGAVE,
         "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)",
-        "b0032f898227fc81ba2bd2c0878e8fe0e94fd0f7c25bbdea91ef66b14275f7ce",
+        "f0c9af87294a3ba404204e09e32134bc6014a31ef2fee30fb5fe0bb00f0a3f8e",
         "af08",
     ),
 ]

@@ -94,7 +94,11 @@ def frozen(path: Path, device: torch.device, carrier: torch.dtype | None = None)
 
 def check(model: Model, path: Path, device: str) -> None:
     """Raises ModelError where the device does not reproduce the golden vector bit for bit."""
-    if golden_digest(model.golden()) != registry.metadata(path).get("golden"):
+    from vlcodec.models.layers.settings import stepwise
+
+    with stepwise():
+        found = golden_digest(model.golden())
+    if found != registry.metadata(path).get("golden"):
         raise ModelError(f"device {device} does not reproduce the golden vector of {path.name}: it is refused")
 
 
@@ -133,9 +137,11 @@ def save(net: nn.Module, config: Config, name: str, package: str, folder: Path, 
 
 def real_weights(path: Path) -> Init:
     """The real weights of an exported file, for training to start from. Raises ModelError."""
+    from vlcodec.models.layers.mode import set_mode
     from vlcodec.models.weights.integers import freeze_from, read_tensors
 
     about, config = registry.metadata(path), config_of(path)
     net = family(about["family"]).net(config)
     freeze_from(net, read_tensors(path))
+    set_mode(net, "training")
     return Init(about["name"], about["family"], config, net.state_dict())

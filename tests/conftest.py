@@ -40,6 +40,11 @@ TINY = GridShape(
     pixel_depth=2,
     pixel_hidden=8,
     mixtures=2,
+    prior_depth=4,
+    prior_hidden=96,
+    prior_mixtures=2,
+    aux_sigma=(13.0, 10.0, 7.6, 5.0),
+    kl_weight=(14.0, 7.7, 4.4, 1.8),
 )
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 import torch
 from PIL import Image, features
 
-from vlcodec.models.agave.net import LadderShape
-from vlcodec.models.vlae.net import VlaeShape
+from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.vlae import training as vlae_recipe
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
@@ -260,7 +261,7 @@ def test_likelihood_goes_on_where_it_stopped(
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
     kinds = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
-    monkeypatch.setattr(vlae_study, "VARIANTS", {name: VlaeShape(**small, **kind) for name, kind in kinds.items()})
+    monkeypatch.setattr(vlae_study, "VARIANTS", {name: replace(vlae_recipe.SHAPE, **small, **kind) for name, kind in kinds.items()})
     monkeypatch.setattr(vlae_study, "MEASURED", 5)
     vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
     study = json.loads((tmp_path / "a.json").read_text())
@@ -271,7 +272,7 @@ def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_agave_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny: dict[str, Any] = {"latents": (2, 1), "widths": (4, 6, 8), "blocks": 1, "pixel_channels": 4, "dilations": (1,)}
-    variants = {str(n): LadderShape(**tiny, aux_levels=n) for n in (256, 8)}
+    variants = {str(n): replace(agave_recipe.SHAPE, **tiny, aux_levels=n) for n in (256, 8)}
     monkeypatch.setitem(agave_study.STUDIES, "levels", variants)
     arguments = ["levels", str(cifar_folder), "--steps", "2", "--out", str(tmp_path / "a.json")]
     agave_study.main(arguments)

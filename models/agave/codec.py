@@ -28,6 +28,8 @@ from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
 
+CROP = 8  # of the golden pictures' pixels, which are walked step by step
+
 
 class _Lanes:
     """What both kinds share: a net on a device, and pictures as its inputs and outputs."""
@@ -158,8 +160,9 @@ class LadderModel:
         )
         for net, fz in lanes:
             yield to_numpy(fz)
-            block = net.pixels(fz, range(SIDE), SIDE, COLOURS, guided=net is self._dithered)
-            yield from both_walks(block, net.to_symbols(pictures))
+            part = fz[:, :CROP, :CROP].contiguous()
+            block = net.pixels(part, range(CROP), CROP, COLOURS, guided=net is self._dithered)
+            yield from both_walks(block, net.to_symbols(pictures[:, :CROP, :CROP]))
 
 
 def golden_pictures() -> Bytes:

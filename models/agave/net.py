@@ -48,22 +48,22 @@ class LadderShape:
     """Sizes. The variants of the paper's studies are values of these.
 
     kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
-    of the auxiliary picture. gated, dilations: of the PixelCNN; the defaults are the local one, `LONG` reaches far.
+    of the auxiliary picture. gated, dilations: of the PixelCNN; small ones are local.
     """
 
-    latents: tuple[int, int] = (16, 8)  # per position at 4 x 4 and 8 x 8
-    widths: tuple[int, int, int] = (48, 96, 160)  # at 16 x 16, 8 x 8 and 4 x 4
-    blocks: int = 2
-    features: int = 5
-    pixel_channels: int = 80
-    dilations: tuple[int, ...] = (1, 1, 1, 1, 1, 1)
-    pixel_hidden: int = 48
-    mixtures: int = 4
-    stream: int = 16
-    gated: bool = False
-    kl_weight: float = 8.0
-    aux_levels: int = LEVELS
-    aux_stride: int = 1
+    latents: tuple[int, int]  # per position at 4 x 4 and 8 x 8
+    widths: tuple[int, int, int]  # at 16 x 16, 8 x 8 and 4 x 4
+    blocks: int
+    features: int
+    pixel_channels: int
+    dilations: tuple[int, ...]
+    pixel_hidden: int
+    mixtures: int
+    stream: int
+    gated: bool
+    kl_weight: float
+    aux_levels: int
+    aux_stride: int
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -74,9 +74,6 @@ class LadderShape:
     def counts(self) -> list[int]:
         """Latents of each level, top first."""
         return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
-
-
-LONG = LadderShape(pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
 
 
 class Ends(IntegerModule):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,24 @@ APART = 0.05  # share of the steps in which the two halves are trained apart
 ANNEALED_AT = 0.1  # the KL's weight rises until then
 ROUNDED_FROM = 0.92
 MEASURED_AT_ONCE = 100
+SHAPE = LadderShape(
+    latents=(16, 8),
+    widths=(48, 96, 160),
+    blocks=2,
+    features=5,
+    pixel_channels=80,
+    dilations=(1, 1, 1, 1, 1, 1),
+    pixel_hidden=48,
+    mixtures=4,
+    stream=16,
+    gated=False,
+    kl_weight=8.0,
+    aux_levels=256,
+    aux_stride=1,
+)
+LONG = replace(SHAPE, pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
+KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
+CONFIG = {"net": asdict(SHAPE), "kinds": KINDS}
 
 
 class SmallTask:
@@ -107,8 +126,8 @@ def train(
     device: str = "cpu",
     batch: int = 32,
     rate: float = 2e-3,
-    shape: LadderShape | None = None,
-    kinds: tuple[Kind, ...] = ("gaussian", "uniform"),
+    shape: LadderShape = SHAPE,
+    kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,
     progress: Progress | None = None,
 ) -> LadderAgave:
@@ -119,7 +138,7 @@ def train(
     not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
-    net = begin(lambda: LadderAgave(shape or LadderShape(), kinds), on, seed, init, related)
+    net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
     task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

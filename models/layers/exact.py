@@ -19,6 +19,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple, TypedDict, TypeVar
 
 import torch
@@ -29,6 +30,7 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
+_RANDOM: ContextVar[bool] = ContextVar("_RANDOM", default=True)
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 BIAS_MAX = 0.98 * 2**31
 CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
@@ -63,6 +65,16 @@ SIGNED: Range = {"low": -ACTIVATION_MAX, "high": ACTIVATION_MAX}  # of a layer t
 Taps = tuple[tuple[int, int], ...]  # (row offset, column offset) of each neighbour that a layer sees
 OWN: Taps = ((0, 0),)
 SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
+
+
+@contextmanager
+def uninitialised() -> Iterator[None]:
+    """Layers made inside begin without random weights, which take longer than all else: a file's are about to come."""
+    token = _RANDOM.set(False)
+    try:
+        yield
+    finally:
+        _RANDOM.reset(token)
 
 
 class Frozen(NamedTuple):
@@ -121,7 +133,10 @@ class Layer(IntegerModule):
         self.fine, self.precise = fine, precise
         self.input_max, self.weight_max, self.carrier = input_max, 2 ** (bits - 1) - 1, carrier
         fan_in = len(self.taps) * inputs + beside
-        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * init * math.sqrt(2.0 / fan_in))  # tap-major
+        random = torch.randn if _RANDOM.get() else torch.empty
+        self.weight = nn.Parameter(random(outputs, fan_in))  # tap-major
+        if _RANDOM.get():
+            self.weight.data.mul_(init).mul_(math.sqrt(2.0 / fan_in))
         self.bias = nn.Parameter(torch.zeros(outputs))
         for name, value in (("gain", gain), ("low", low), ("high", high)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32).expand(outputs).clone(), False)
@@ -172,22 +187,23 @@ class Layer(IntegerModule):
     def prove(self, weight: Tensor, bias: Tensor, carrier: torch.dtype | None = None) -> None:
         """Raise BoundError where some input could drive a partial sum out of the carrier's exact range."""
         carrier = carrier or self.carrier
-        peak = float((weight.abs().sum(1) * self.input_max + bias.abs()).max())
+        sums = weight.abs().sum(1, dtype=torch.float64)
+        peak = float((sums * self.input_max + bias.double().abs()).max())
         if peak >= CARRIER_LIMIT[carrier]:
             raise BoundError(f"a sum can reach {peak:.4g}, which {carrier} does not hold exactly")
 
     def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor, carrier: torch.dtype | None = None) -> None:
-        """Set the real parameters from integers (float64 tensors) and freeze the layer to exactly these.
+        """Freeze the layer to integers: weight (outputs, fan_in), bias and exponent (outputs,), of any type.
 
-        carrier: a wider float type than the layer's own, to check one against the other. Raises BoundError as `prove`.
+        carrier: a wider float type than the layer's own, to check one against the other. The real parameters follow
+        when the layer leaves its frozen mode. Raises BoundError as `prove`, RuntimeError for other shapes.
         """
+        if weight.shape != self.weight.shape or {bias.shape, exponent.shape} != {self.bias.shape}:
+            raise RuntimeError(f"weights of {tuple(self.weight.shape)} are needed, not {tuple(weight.shape)}")
         self.prove(weight, bias, carrier)
-        scale = torch.exp2(-exponent)
-        with torch.no_grad():
-            self.weight.copy_(weight * scale[:, None])
-            self.bias.copy_(bias * scale / self.unit)
         kind, device = carrier or self.carrier, self.weight.device
-        parts = (weight.t().contiguous(), bias, scale * self.gain.double().cpu())
+        multiplier = torch.exp2(-exponent.double()) * self.gain.double().cpu()
+        parts = (weight.to(kind).t().contiguous(), bias, multiplier)
         self._frozen = Frozen(*(part.to(device, kind) for part in parts))
         self.mode = "frozen"
 
@@ -204,9 +220,14 @@ class Layer(IntegerModule):
         return self._frozen is not None
 
     def change(self, mode: Mode) -> None:
-        """Take on a mode; integers are forgotten once the real weights may move away from them."""
+        """Take on a mode; loaded integers become the real weights, and are forgotten, once these may move."""
         super().change(mode)
-        if mode != "frozen":
+        if mode != "frozen" and self._frozen is not None:
+            weight, bias, exponent = self.integers()
+            scale = torch.exp2(-exponent)
+            with torch.no_grad():
+                self.weight.copy_(weight * scale[:, None])
+                self.bias.copy_(bias * scale / self.unit)
             self._frozen = None
 
     # ---- walks ---------------------------------------------------------------------------------------------------
@@ -339,9 +360,3 @@ def frozen_copy(net: Net) -> Net:
         layer.load_integers(weight.cpu(), bias.cpu(), exponent.cpu())
     set_mode(frozen, "frozen")
     return frozen
-
-
-@contextmanager
-def uninitialised() -> Iterator[None]:
-    """Layers made inside begin without random weights: those of a file are about to come."""
-    yield

@@ -20,9 +20,7 @@ All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,22 +42,22 @@ STRIDE = 16
 class GridShape:
     """Sizes of the nets. aux_sigma (levels) and kl_weight (lambda of eq. 7) set the rate of each quality."""
 
-    latents: int = 256
-    features: int = 5
-    widths: tuple[int, int, int] = (64, 128, 256)  # at 1/4, 1/8, 1/16
-    encoder_blocks: tuple[int, int, int] = (1, 2, 1)
-    decoder_blocks: tuple[int, int, int] = (2, 2, 1)
-    prior_channels: int = 128
-    prior_groups: int = 8
-    pixel_channels: int = 80
-    pixel_depth: int = 5
-    pixel_hidden: int = 48
-    mixtures: int = 4
-    prior_depth: int = 4
-    prior_hidden: int = 96
-    prior_mixtures: int = 2
-    aux_sigma: tuple[float, ...] = (13.0, 10.0, 7.6, 5.0)
-    kl_weight: tuple[float, ...] = (14.0, 7.7, 4.4, 1.8)
+    latents: int
+    features: int
+    widths: tuple[int, int, int]  # at 1/4, 1/8, 1/16
+    encoder_blocks: tuple[int, int, int]
+    decoder_blocks: tuple[int, int, int]
+    prior_channels: int
+    prior_groups: int
+    pixel_channels: int
+    pixel_depth: int
+    pixel_hidden: int
+    mixtures: int
+    prior_depth: int
+    prior_hidden: int
+    prior_mixtures: int
+    aux_sigma: tuple[float, ...]
+    kl_weight: tuple[float, ...]
 
 
 class GridEncoder(nn.Module):

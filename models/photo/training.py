@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,25 @@ MUON_SHARE = 2.0  # of the learning rate
 HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
+SHAPE = GridShape(
+    latents=256,
+    features=5,
+    widths=(64, 128, 256),
+    encoder_blocks=(1, 2, 1),
+    decoder_blocks=(2, 2, 1),
+    prior_channels=128,
+    prior_groups=8,
+    pixel_channels=80,
+    pixel_depth=5,
+    pixel_hidden=48,
+    mixtures=4,
+    prior_depth=4,
+    prior_hidden=96,
+    prior_mixtures=2,
+    aux_sigma=(13.0, 10.0, 7.6, 5.0),
+    kl_weight=(14.0, 7.7, 4.4, 1.8),
+)
+CONFIG = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115)}
 Part = Literal["all", "autoencoder", "pixels"]
 
 
@@ -167,7 +187,7 @@ def train(
     variants: int = 3,
     rate: float = 1.2e-3,
     part: Part = "all",
-    shape: GridShape | None = None,
+    shape: GridShape = SHAPE,
     progress: Progress | None = None,
 ) -> GridAgave:
     """Train the photo model and return it with its averaged weights, not frozen.
@@ -179,7 +199,7 @@ def train(
     last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)
-    net = begin(lambda: GridAgave(shape or GridShape()), on, seed, init)
+    net = begin(lambda: GridAgave(shape), on, seed, init)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}
     task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
     if init is None:

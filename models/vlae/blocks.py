@@ -16,27 +16,27 @@ from vlcodec.models.layers.made import OneByOne
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX
 from vlcodec.models.layers.settings import exact_inference, stepwise
-from vlcodec.models.vlae.net import SIDE, Vlae
+from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Skewed, fronts, steps_of
 
 
 class BinaryPixelBlock(NetWalk):
-    """The pixels of pictures side by side, each a bit: block (28, 28, 1, N). features: (N, 28, 28, F)."""
-
-    count = steps_of(SIDE, SIDE)
+    """The pixels of pictures side by side, each a bit: block (rows, W, 1, N). features: (N, rows, W, F)."""
 
     def __init__(self, net: Vlae, features: Tensor) -> None:
         self.net, self.features = net, features
-        self.shape = (SIDE, SIDE, 1, len(features))
+        lanes, rows, width, _ = features.shape
+        self.shape = (rows, width, 1, lanes)
+        self.count = steps_of(rows, width)
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        lanes, _, _, channels = self.features.shape
-        flat = self.features.permute(1, 2, 0, 3).reshape(SIDE * SIDE, lanes, channels)
-        skewed = Skewed(SIDE, self.features.device, lanes)
-        for at in fronts(SIDE, SIDE):
+        lanes, rows, width, channels = self.features.shape
+        flat = self.features.permute(1, 2, 0, 3).reshape(rows * width, lanes, channels)
+        skewed = Skewed(rows, self.features.device, lanes)
+        for at in fronts(rows, width):
             skewed.advance(at)
             here = flat[torch.from_numpy(at.index).to(flat.device)].reshape(len(at.index) * lanes, channels)
             logit = to_numpy(self.net.pixels.trunk(skewed.look, None, here))[:, 0]
@@ -49,8 +49,8 @@ class BinaryPixelBlock(NetWalk):
         with exact_inference():
             x = torch.from_numpy(FINE_UNIT * (2 * symbols - 1)).to(self.features.device, torch.float32)
             logit = self.net.pixels.trunk(look_whole, x.permute(3, 0, 1, 2).contiguous(), self.features)
-            flat = to_numpy(logit[..., 0].permute(1, 2, 0).reshape(SIDE * SIDE, -1))
-        for at in fronts(SIDE, SIDE, reverse=True):
+            flat = to_numpy(logit[..., 0].permute(1, 2, 0).reshape(-1, self.shape[3]))
+        for at in fronts(*self.shape[:2], reverse=True):
             yield self._step(flat[at.index].reshape(-1), at.index)
 
     def _step(self, logit: Ints, index: Ints) -> Step:

@@ -28,6 +28,7 @@ from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 
 WHITE = 255  # the value of a one in a picture
+CROP = 12  # of the golden pictures' pixels, which are walked step by step
 
 
 class VlaeNets(nn.ModuleDict):
@@ -154,9 +155,11 @@ class VlaeModel:
         centres = dithered.centres(pictures)
         k = centres // FINE + CENTRE
         yield centres
-        yield from both_walks(BinaryPixelBlock(chained.net, chained.features(z, u)), chained.to_symbols(pictures))
-        yield from both_walks(BinaryPixelBlock(dithered.net, dithered.features(k, u)), dithered.to_symbols(pictures))
         yield from both_walks(dithered.prior(u), k)
+        pixels = chained.to_symbols(pictures[:, :CROP, :CROP])
+        for net, fz in ((chained.net, chained.features(z, u)), (dithered.net, dithered.features(k, u))):
+            yield to_numpy(fz)
+            yield from both_walks(BinaryPixelBlock(net, fz[:, :CROP, :CROP].contiguous()), pixels)
 
 
 def golden_pictures() -> Bytes:

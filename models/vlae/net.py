@@ -16,9 +16,8 @@ bits-back; with a uniform one they are in 1/32 step and dither pays it, which se
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -48,19 +47,19 @@ class VlaeShape:
     masked layers after the first share their weights.
     """
 
-    posterior: Literal["gaussian", "uniform", "none"] = "gaussian"
-    latents: int = 64
-    widths: tuple[int, int] = (32, 64)  # channels at 14 x 14 and 7 x 7
-    blocks: tuple[int, int] = (1, 2)
-    bottleneck: int = 16  # channels at 7 x 7 where maps become vectors
-    hidden: int = 256
-    flow_steps: int = 4
-    flow_hidden: int = 640
-    features: int = 4
-    pixel_channels: int = 12
-    window: int = 6
-    dilation: int = 1
-    tied: bool = False
+    posterior: Literal["gaussian", "uniform", "none"]
+    latents: int
+    widths: tuple[int, int]  # channels at 14 x 14 and 7 x 7
+    blocks: tuple[int, int]
+    bottleneck: int  # channels at 7 x 7 where maps become vectors
+    hidden: int
+    flow_steps: int
+    flow_hidden: int
+    features: int
+    pixel_channels: int
+    window: int
+    dilation: int
+    tied: bool
 
 
 class VlaeEncoder(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,23 @@ from vlcodec.models.vlae.net import SPREAD_GAIN, Vlae, VlaeShape
 CENTRED_ON = 10_000  # pictures
 VALID_PICTURES = 1000  # of the validation set that are measured, at most
 MEASURED_AT_ONCE = 250
+SHAPE = VlaeShape(
+    posterior="gaussian",
+    latents=64,
+    widths=(32, 64),
+    blocks=(1, 2),
+    bottleneck=16,
+    hidden=256,
+    flow_steps=4,
+    flow_hidden=640,
+    features=4,
+    pixel_channels=12,
+    window=6,
+    dilation=1,
+    tied=False,
+)
+SHAPES = {"gaussian": SHAPE, "uniform": replace(SHAPE, posterior="uniform")}
+CONFIG = {"nets": {kind: asdict(shape) for kind, shape in SHAPES.items()}}
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
 
 
@@ -83,8 +101,7 @@ def train(
     device: str = "cpu",
     batch: int = 100,
     rate: float = 2e-3,
-    posterior: str = "gaussian",
-    shape: VlaeShape | None = None,
+    shape: VlaeShape = SHAPE,
     progress: Progress | None = None,
 ) -> Vlae:
     """Train one net of a model and return it with its averaged weights, not frozen.
@@ -94,7 +111,6 @@ def train(
     shape: another net than the package's, for the paper's studies.
     """
     on = torch.device(device)
-    shape = shape or VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform")
     shared = {k: v for k, v in (related or {}).items() if not k.startswith(AT_LATENTS)}
     net = begin(lambda: Vlae(shape), on, seed, init, shared)
     task = BinaryTask(net, load_binary(model, data), batch, on)

@@ -38,16 +38,14 @@ def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch.dtype | None = None) -> None:
-    """Set real weights and frozen integers of every layer. Raises ModelError where a tensor is missing or misshapen."""
+    """Load every layer's integers. Raises ModelError where a tensor is missing or misshapen."""
     for name, layer in layers(module):
         try:
-            weight, bias, exponent = (tensors[f"{name}.{part}"].double() for part in ("weight", "bias", "exponent"))
+            weight, bias, exponent = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "exponent"))
             if layer.mask is not None:
                 if weight.numel() != int(layer.mask.sum()):
                     raise RuntimeError("as many weights as the mask leaves are needed")
-                weight = torch.zeros(layer.mask.shape, dtype=torch.float64).masked_scatter_(
-                    layer.mask.cpu() > 0, weight
-                )
+                weight = weight.new_zeros(layer.mask.shape).masked_scatter_(layer.mask.cpu() > 0, weight)
             layer.load_integers(weight, bias, exponent, carrier)
         except (KeyError, RuntimeError, BoundError) as error:
             raise ModelError(f"the weights do not fit the model at layer {name}: {error}") from None

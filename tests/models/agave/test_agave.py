@@ -4,6 +4,7 @@ import copy
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Bytes, Ints, Steps
 from vlcodec.codec.ledger import archive_report as archive_rate
 from vlcodec.models.agave import data as cifar10
+from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave import training as train_small
 from vlcodec.models.agave.codec import SmallModel, golden_pictures
-from vlcodec.models.agave.net import LadderAgave, LadderShape
+from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.layers.masked import Gate
@@ -50,7 +52,7 @@ RoundTrip = Callable[[Steps, Ints], bytes]
 def random_ladder(seed: int = 0, **options: Any) -> LadderAgave:
     """A small net of random weights whose latents carry something."""
     torch.manual_seed(seed)
-    net, rng = LadderAgave(LadderShape(**SMALL | options)), torch.Generator().manual_seed(seed)
+    net, rng = LadderAgave(replace(agave_recipe.SHAPE, **SMALL | options)), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, layer in layers(net):
             gain = 0.3 if "params" in name else 4.0 if name.endswith(("centre", "shift")) else 0.8
@@ -261,7 +263,7 @@ def test_a_set_that_is_missing(tmp_path: Path) -> None:
 
 def test_training_resumes_exactly(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SAVE_STEPS", 3)
-    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": LadderShape(**SMALL)}
+    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": replace(agave_recipe.SHAPE, **SMALL)}
     straight = train_small.train(cifar_folder, tmp_path / "a", **options)
 
     def stop(what: str, done: int, total: int) -> None:
@@ -302,12 +304,12 @@ def test_rounding_is_simulated_at_the_end(cifar_folder: Path, exported: bool) ->
 
 def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path: Path) -> None:
     related = random_ladder(5, stream=1).state_dict()
-    net = LadderAgave(LadderShape(**SMALL))
+    net = LadderAgave(replace(agave_recipe.SHAPE, **SMALL))
     take_what_fits(net, related)
     near, old = net.state_dict()["pixels.net.near.0.weight"], related["pixels.net.near.0.weight"]
     assert torch.equal(near[:, : old.shape[1]], old)
     assert not near[:, old.shape[1] :].any()
-    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": LadderShape(**SMALL), "joint": True}
+    options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 1e-9, "shape": replace(agave_recipe.SHAPE, **SMALL), "joint": True}
     options["related"] = {k: v for k, v in related.items() if "predictor" in k}
     trained = train_small.train(cifar_folder, tmp_path / "k", **options)
     assert torch.allclose(trained.pixels.predictor.weight, related["pixels.predictor.weight"], atol=1e-6)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from vlcodec.codec.errors import BoundError, ModelError, VlcodecError
 from vlcodec.codec.interface import Ints
 from vlcodec.models import zoo
-from vlcodec.models.agave.net import LadderAgave, LadderShape
+from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers import exact
 from vlcodec.models.layers.activations import round_through
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, frozen_copy, layers
@@ -23,7 +24,8 @@ from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.vlae.net import Vlae, VlaeShape
+from vlcodec.models.vlae import training as vlae_recipe
+from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.weights.integers import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
 
 SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
@@ -230,7 +232,7 @@ def test_a_gain_is_a_power_of_two(gain: float | list[float]) -> None:
 
 def test_a_stream_that_is_too_long_is_refused() -> None:
     exact.prove_stream(127)
-    for make in (lambda: Vlae(VlaeShape(window=70)), lambda: LadderAgave(LadderShape(blocks=126))):
+    for make in (lambda: Vlae(replace(vlae_recipe.SHAPE, window=70)), lambda: LadderAgave(replace(agave_recipe.SHAPE, blocks=126))):
         with pytest.raises(BoundError, match="a residual stream of") as caught:
             make()
         assert isinstance(caught.value, VlcodecError)

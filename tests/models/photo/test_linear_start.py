@@ -1,13 +1,16 @@
 """The linear start: before any training, the autoencoder is the best linear transform coder of the pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from vlcodec.models.layers.mixture import FINE
+from vlcodec.models.photo import training
 from vlcodec.models.photo.linear_start import principal, start_linear
-from vlcodec.models.photo.net import GridAgave, GridShape
+from vlcodec.models.photo.net import GridAgave
 
-SHAPE = GridShape(latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
+SHAPE = replace(training.SHAPE, latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
 
 
 def pictures() -> torch.Tensor:

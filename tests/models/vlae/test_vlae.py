@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
 from vlcodec.models.vlae import data as binary_data
 from vlcodec.models.vlae import training as train_binary
+from vlcodec.models.vlae import training as vlae_recipe
 from vlcodec.models.vlae.codec import BinaryNets, BinaryPixelBlock, Dithered, FlowBlock
 from vlcodec.models.vlae.data import BinarySet, draw, load_binary
-from vlcodec.models.vlae.net import Vlae, VlaeShape
+from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.vlae.training import centre_idle_latents
 from vlcodec.models.weights.integers import export, freeze_from, integer_tensors, weights_of
 
@@ -53,7 +55,7 @@ KINDS: list[dict[str, Any]] = [
 
 
 def random_net(kind: dict[str, Any], frozen: bool) -> Vlae:
-    net, rng = Vlae(VlaeShape(**TINY | kind)), torch.Generator().manual_seed(1)
+    net, rng = Vlae(replace(vlae_recipe.SHAPE, **TINY | kind)), torch.Generator().manual_seed(1)
     with torch.no_grad():
         for _, layer in layers(net):
             layer.weight.normal_(0, 1 / math.sqrt(layer.weight.shape[1]), generator=rng)
@@ -243,8 +245,8 @@ def test_training_resumes_exactly(
     posterior: str, binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
-    options: dict[str, Any] = {"steps": 6, "batch": 5, "posterior": posterior}
-    options["shape"] = VlaeShape(**TINY | {"posterior": posterior})
+    options: dict[str, Any] = {"steps": 6, "batch": 5, }
+    options["shape"] = replace(vlae_recipe.SHAPE, **TINY | {"posterior": posterior})
     straight = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", **options)
 
     class Stopped(Exception):
@@ -293,7 +295,7 @@ def test_a_net_starts_from_a_related_one(binary_sets: Path, tmp_path: Path) -> N
     """All that does not touch the latents is taken."""
     related = random_net({}, frozen=False).state_dict()
     options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 0.0}
-    options["shape"] = VlaeShape(**TINY | {"posterior": "uniform"})
+    options["shape"] = replace(vlae_recipe.SHAPE, **TINY | {"posterior": "uniform"})
     net = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", posterior="uniform", related=related, **options)
     same = {name for name, value in net.named_parameters() if name in related and torch.equal(value, related[name])}
     assert {"encoder.enter.weight", "pixels.leave.bias", "decoder.hidden.weight"} <= same

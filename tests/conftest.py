@@ -13,10 +13,10 @@ from PIL import Image
 
 from vlcodec.codec.coding import tables
 from vlcodec.codec.coding.stack import Stack, split_digits
-from vlcodec.codec.coding.walk import decode, encode
+from vlcodec.codec.coding.walk import Walk
 from vlcodec.codec.errors import ImageError
-from vlcodec.codec.interface import Distribution, Ints, Source, Steps
-from vlcodec.models import zoo
+from vlcodec.codec.interface import Block, Distribution, Ints, Source
+from vlcodec.models import registry, zoo
 from vlcodec.models.agave import codec as small
 from vlcodec.models.agave import data as cifar10
 from vlcodec.models.layers.exact import layers
@@ -49,6 +49,14 @@ TINY = GridShape(
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Records of passed checks are the tests' own, those of the commands that they run included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
     """Small products gain nothing from more, and lose much where the machine is busy."""
     with _threads(1):
@@ -74,7 +82,9 @@ def photograph() -> Callable[[str, int, int], Image.Image]:
 @pytest.fixture(scope="session")
 def photo() -> PhotoModel:
     """The model of the package."""
-    return zoo.load("photo", "cpu")
+    found = zoo.load(registry.by_name("photo"), "cpu")
+    assert isinstance(found, PhotoModel)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +92,7 @@ def tiny() -> PhotoModel:
     """A small frozen model with random weights, and biases that show where they do not belong."""
     net = random_agave(0)
     freeze_from(net, integer_tensors(net))
-    return PhotoModel(net, torch.device("cpu"))
+    return PhotoModel(net, torch.device("cpu"), guide_width=0.5, edges=(100, 115))
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +203,10 @@ class Watched:
     def __init__(self, source: Source) -> None:
         self.source, self.steps = source, list[str]()
 
+    @property
+    def exhausted(self) -> bool:
+        return self.source.exhausted
+
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         symbols = self.source.pop(distribution, index)
         self.steps.append(_digest(distribution, index, symbols))
@@ -201,6 +215,8 @@ class Watched:
 
 class Known:
     """A source that gives back known symbols."""
+
+    exhausted = False
 
     def __init__(self, symbols: Ints) -> None:
         self.flat = symbols.reshape(-1)
@@ -216,33 +232,38 @@ def watched() -> type[Watched]:
 
 
 @pytest.fixture(scope="session")
-def check_round_trip() -> Callable[[Steps, Ints], bytes]:
-    """Both walks show the same tables bit for bit and each place once; the stack gives back the symbols AND itself.
+def check_round_trip() -> Callable[[Block, Ints], bytes]:
+    """The stack gives back the symbols AND itself; both walks of a walk show the same tables bit for bit.
 
     Returns what the symbols take on an empty stack.
     """
 
-    def check(steps: Steps, symbols: Ints) -> bytes:
-        flat = symbols.reshape(-1)
-        walk = list(steps.parallel(symbols))[::-1]
-        known = Watched(Known(symbols))
-        assert np.array_equal(decode(steps, known), symbols)
-        assert known.steps == [_digest(s.distribution, s.index, flat[s.index]) for s in walk]
-        assert len(walk) <= steps.count
-        assert np.array_equal(np.sort(np.concatenate([s.index for s in walk])), np.arange(flat.size))
-
+    def check(block: Block, symbols: Ints) -> bytes:
+        assert block.shape == symbols.shape
+        if isinstance(block, Walk):
+            _check_walks(block, symbols)
         for bottom in (b"", BOTTOM):
             stack = Stack(bottom)
-            encode(steps, symbols, stack)
+            block.push(symbols, stack)
             data = stack.to_bytes()
             back = Stack(data)
-            assert np.array_equal(decode(steps, back), symbols)
+            assert np.array_equal(block.pop(back), symbols)
             assert (back.to_bytes(), back.empty) == (bottom, not bottom)
             if not bottom:
                 alone = data
         return alone
 
     return check
+
+
+def _check_walks(block: Walk, symbols: Ints) -> None:
+    flat = symbols.reshape(-1)
+    walk = list(block.parallel(symbols))[::-1]
+    known = Watched(Known(symbols))
+    assert np.array_equal(block.pop(known), symbols)
+    assert known.steps == [_digest(s.distribution, s.index, flat[s.index]) for s in walk]
+    assert len(walk) <= block.count
+    assert np.array_equal(np.sort(np.concatenate([s.index for s in walk])), np.arange(flat.size))
 
 
 # ---- settings of the machine ---------------------------------------------------------------------------------------

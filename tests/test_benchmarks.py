@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image, features
 
+from vlcodec.models import registry
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.vlae import training as vlae_recipe
 
@@ -131,7 +132,8 @@ def test_results_name_machine_and_model(tmp_path: Path) -> None:
     common.keep(tmp_path / "new" / "a.json", {"value": 1 / 3})
     kept = json.loads((tmp_path / "new" / "a.json").read_text())
     assert kept["value"] == 0.333333
-    assert len(kept["model"]["digest"]) == 64
+    entry = registry.by_name("photo")
+    assert kept["model"] == {"name": "photo", "number": entry.number, "sha256": entry.sha256}
     assert {"cpu", "cores", "torch", "threads"} <= kept["hardware"].keys()
 
 
@@ -261,7 +263,8 @@ def test_likelihood_goes_on_where_it_stopped(
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
     kinds = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
-    monkeypatch.setattr(vlae_study, "VARIANTS", {name: replace(vlae_recipe.SHAPE, **small, **kind) for name, kind in kinds.items()})
+    variants = {name: replace(vlae_recipe.SHAPE, **small, **kind) for name, kind in kinds.items()}
+    monkeypatch.setattr(vlae_study, "VARIANTS", variants)
     monkeypatch.setattr(vlae_study, "MEASURED", 5)
     vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
     study = json.loads((tmp_path / "a.json").read_text())

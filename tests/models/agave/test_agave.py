@@ -2,7 +2,6 @@
 
 import copy
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
+from vlcodec.models.agave import codec
 from vlcodec.models.agave import data as cifar10
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave.codec import LadderModel, golden_pictures
@@ -167,8 +167,8 @@ def test_a_latent_that_carries_nothing_costs_nothing() -> None:
     assert cost / (4 * model.single(1).latents) < 2e-4
 
 
-def test_every_layer_is_in_the_golden_vector() -> None:
-    """A tenth more in any one layer's outputs, and the golden integers are others; one layer of each place."""
+def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth more in any one layer's outputs, and the golden integers are others; a few of the pixels show it."""
     net = random_ladder(1, dilations=(1,))
 
     def golden(changed: str | None) -> Iterator[Ints]:
@@ -178,12 +178,15 @@ def test_every_layer_is_in_the_golden_vector() -> None:
                 layer.bias.data += 0.1 + 0.1 * layer.bias.data.abs()
         return frozen(other).golden()
 
+    def same(changed: str | None) -> bool:
+        return all(np.array_equal(*both) for both in zip(plain, golden(changed), strict=True))
+
+    monkeypatch.setattr(codec, "CROP", 4)
     plain = list(golden(None))
-    assert all(np.array_equal(*both) for both in zip(plain, golden(None), strict=True))
-    places = {re.sub(r"\.\d+", "", name): name for name, _ in layers(net)}
-    assert len(places) > 25
-    for name in places.values():
-        assert any(not np.array_equal(*both) for both in zip(plain, golden(name), strict=True)), name
+    assert same(None)
+    names = [name for name, _ in layers(net)]
+    assert len(names) > 50
+    assert [name for name in names if same(name)] == []
 
 
 def test_gates_in_training_are_those_of_the_codec() -> None:

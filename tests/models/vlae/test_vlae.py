@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vlcodec.codec.coding.latents import choose, dither
 from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.codec.interface import Ints
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
 from vlcodec.models.layers.exact import layers
@@ -22,6 +23,7 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
+from vlcodec.models.vlae import codec
 from vlcodec.models.vlae import data as binary_data
 from vlcodec.models.vlae import training as vlae_recipe
 from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, NoiseBlock
@@ -315,26 +317,30 @@ def test_a_file_may_hold_one_net(tmp_path: Path) -> None:
 # ---- a whole model -------------------------------------------------------------------------------------------------
 
 
-def test_every_layer_is_in_the_golden_vector() -> None:
-    """A tenth more in any one layer's outputs, and the golden integers are others; one layer of each place."""
+def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth more in any one layer's outputs, and the golden integers are others; a few of the pixels show it."""
     shapes = {kind: replace(vlae_recipe.SHAPE, **TINY | {"posterior": kind}) for kind in ("gaussian", "uniform")}
     nets = VlaeNets(shapes)
     for kind in shapes:
         nets.of(kind).load_state_dict(random_net({"posterior": kind}, frozen=False).state_dict())
 
-    def golden(changed: str | None) -> str:
+    def golden(changed: str | None) -> Iterator[Ints]:
         other = copy.deepcopy(nets)
         for name, layer in layers(other):
             if name == changed:
                 layer.bias.data += 0.1 + 0.1 * layer.bias.data.abs()
         freeze_from(other, integer_tensors(other))
-        return zoo.golden_digest(VlaeModel(other, torch.device("cpu")).golden())
+        return VlaeModel(other, torch.device("cpu")).golden()
 
-    plain = golden(None)
-    assert plain == golden(None)
+    def same(changed: str | None) -> bool:
+        return all(np.array_equal(*both) for both in zip(plain, golden(changed), strict=True))
+
+    monkeypatch.setattr(codec, "CROP", 4)
+    plain = list(golden(None))
+    assert same(None)
     names = [name for name, _ in layers(nets)]
     assert len(names) > 60
-    assert [name for name in names if golden(name) == plain] == []
+    assert [name for name in names if same(name)] == []
 
 
 def test_latents_of_bits_back_are_noise_that_flows() -> None:

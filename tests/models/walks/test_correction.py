@@ -175,7 +175,7 @@ def test_both_walks_are_corrected_alike(
 
 def test_a_textured_photograph_is_corrected(photo: PhotoModel, photograph: Photograph) -> None:
     """The numbers are sent, told to the decoder, counted in -ELBO, and save more than they cost."""
-    image = photograph("cat", 260, 300)
+    image = photograph("cat", 160, 200)
     data = vlcodec.compress(image, lossless=True)
     assert vlcodec.decompress(data).tobytes() == image.tobytes()
     report = vlcodec.rate(image)

@@ -51,7 +51,7 @@ def ways() -> list[Way]:
 def made(picture: Image.Image, way: Way, model: Model) -> list[str]:
     """SHA-256 of everything in WHAT, computed in this way."""
     torch.set_num_threads(way.threads)
-    torch.backends.mkldnn.enabled = way.onednn
+    torch.backends.mkldnn.set_flags(way.onednn)
     with patch.object(zoo, "load", lambda entry, device: model):
         lossless = vlcodec.compress(picture, lossless=True, device=way.device)
         lossy = vlcodec.compress(picture, device=way.device)

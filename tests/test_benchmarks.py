@@ -27,7 +27,8 @@ JPEG = peers.lossy()["JPEG"]
 
 
 def picture(width: int = 192, height: int = 176, mode: str = "RGB") -> Image.Image:
-    return memory.photo_like(width, height).convert(mode)
+    made: Image.Image = memory.photo_like(width, height).convert(mode)
+    return made
 
 
 def noisy(image: Image.Image, sigma: float) -> Image.Image:
@@ -250,7 +251,8 @@ def test_likelihood_goes_on_where_it_stopped(
         if seed == 7 and not done:
             done.append(seed)
             raise KeyboardInterrupt
-        return straight(net, picture, samples, seed)
+        found: tuple[float, float] = straight(net, picture, samples, seed)
+        return found
 
     monkeypatch.setattr(likelihood, "nats_of", stop)
     monkeypatch.setattr(likelihood, "KEPT_EVERY", 5)
@@ -263,8 +265,8 @@ def test_likelihood_goes_on_where_it_stopped(
 
 
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
-    kinds = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
+    small: dict[str, Any] = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
+    kinds: dict[str, dict[str, Any]] = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
     variants = {name: replace(vlae_recipe.SHAPE, **small, **kind) for name, kind in kinds.items()}
     monkeypatch.setattr(vlae_study, "VARIANTS", variants)
     monkeypatch.setattr(vlae_study, "MEASURED", 5)

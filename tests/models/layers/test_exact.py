@@ -45,7 +45,7 @@ class Kind:
 
     def make(self, seed: int = 0) -> Layer:
         gain, low, high = [1, 0.5, 8, 32, 1, 0.25], [0, -8191, -8191, -512, 0, -255], [1023, 8191, 8191, 512, 1023, 255]
-        options = {"beside": self.beside, "carrier": self.carrier, "bits": self.bits}
+        options: dict[str, Any] = {"beside": self.beside, "carrier": self.carrier, "bits": self.bits}
         layer, rng = (
             Layer(self.taps, 5, 6, gain=gain, low=low, high=high, **options),
             torch.Generator().manual_seed(seed),

@@ -272,11 +272,11 @@ def test_idle_latents_cost_less_once_they_are_centred() -> None:
     """A prior that is off by more than 1/32 step pays for noise over the edge of a cell; centred, next to nothing."""
     net, pictures = random_net({"posterior": "uniform"}, frozen=False), bits(200)
     with torch.no_grad():
-        net.encoder.centre.weight *= 1e-4
+        net.encoder.centre.weight.mul_(1e-4)
         for made in net.flow.mades():
-            made.leave.weight *= 1e-3
+            made.leave.weight.mul_(1e-3)
         off = net.flow(net.encoder(1024 * (2 * pictures - 1))[0]).median(0).values / 32
-        net.flow.mades()[-1].leave.bias += off + 0.05
+        net.flow.mades()[-1].leave.bias.add_(off + 0.05)
         net.spread.bias.fill_(0.01)
 
     def cost() -> float:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,10 @@ def by_name(name: str) -> Entry:
 
     Raises ModelError for a name that no model has.
     """
-    for entries in (ENTRIES, list(outside())):
-        found = [e for e in entries if e.name == name and not e.retired]
-        found += [e for e in entries if f"{e.name}-{e.number}" == name]
+    for entries in (ENTRIES, outside()):  # the search path is looked into only where the package has none
+        here = list(entries)
+        found = [e for e in here if e.name == name and not e.retired]
+        found += [e for e in here if f"{e.name}-{e.number}" == name]
         if found:
             return max(found, key=lambda entry: entry.number)
     raise ModelError(f"unknown model {name!r}: known are {', '.join(dict.fromkeys(e.name for e in known()))}")
@@ -199,7 +201,7 @@ def by_name(name: str) -> Entry:
 
 def by_number(number: int) -> Entry:
     """Raises ModelError for a number that no model has."""
-    for entry in known():
+    for entry in chain(ENTRIES, outside()):
         if entry.number == number:
             return entry
     places = ", ".join(["the package", *map(str, folders())])

@@ -50,7 +50,7 @@ def _of_config(path: Path) -> Iterator[None]:
     """What asks a config for more than it says, or is told more than it knows, is a ModelError."""
     try:
         yield
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ModelError(f"the config of {path.name} does not fit its family: {error}") from None
 
 

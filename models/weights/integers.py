@@ -7,6 +7,7 @@ w = weight 2^-exponent; of a masked layer, the weights that the mask leaves, row
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,10 +62,20 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """All of a file or nothing."""
+    """All of a file or nothing; the same bytes for the same tensors and metadata."""
     partial = path.with_suffix(".partial")
-    partial.write_bytes(save(dict(tensors), dict(metadata)))
+    partial.write_bytes(_in_order(save(dict(tensors), dict(metadata))))
     partial.replace(path)
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata in the order of names: safetensors leaves it to chance, and so a digest."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

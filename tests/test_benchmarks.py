@@ -265,10 +265,13 @@ def test_likelihood_goes_on_where_it_stopped(
 
 
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small: dict[str, Any] = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8, "flow_hidden": 9, "pixel_channels": 4}
-    kinds: dict[str, dict[str, Any]] = {"uniform posterior": {"posterior": "uniform"}, "unconditional PixelCNN": {"posterior": "none"}}
-    variants = {name: replace(vlae_recipe.SHAPE, **small, **kind) for name, kind in kinds.items()}
-    monkeypatch.setattr(vlae_study, "VARIANTS", variants)
+    sizes: dict[str, Any] = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8}
+    small = replace(vlae_recipe.SHAPE, **sizes, flow_hidden=9, pixel_channels=4)
+    kinds = {
+        "uniform posterior": replace(small, posterior="uniform"),
+        "unconditional PixelCNN": replace(small, posterior="none"),
+    }
+    monkeypatch.setattr(vlae_study, "VARIANTS", kinds)
     monkeypatch.setattr(vlae_study, "MEASURED", 5)
     vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
     study = json.loads((tmp_path / "a.json").read_text())

@@ -14,7 +14,7 @@ import click
 from vlcodec import facade
 from vlcodec.cli import files
 from vlcodec.codec.errors import ArchiveDamage, OutputError, VlcodecError
-from vlcodec.codec.files.names import check_file_names
+from vlcodec.codec.files.file_names import check_file_names
 
 if TYPE_CHECKING:
     from vlcodec.facade import Progress

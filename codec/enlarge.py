@@ -13,7 +13,7 @@ _BLOCK: Final = 128  # rows at a time, which bounds the memory
 
 
 def resized(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """(H, W, C) uint8 -> (height, width, C) uint8: first every row, then every column. A side that stays is let alone."""
+    """(H, W, C) uint8 -> (height, width, C) uint8: every row, then every column; a side that stays is let alone."""
     if width != pixels.shape[1]:
         pixels = _rows(pixels, width)
     if height != pixels.shape[0]:

@@ -19,6 +19,7 @@ __all__ = [
     "Band",
     "File",
     "Header",
+    "expected_size",
     "pack",
     "preview",
     "read_header",
@@ -56,6 +57,14 @@ def read_header(data: bytes) -> Header:
     if version_of(data, SMALLEST) == 1:
         return picture_v1.read_header(data)
     return picture_v2.read_header(data)
+
+
+def expected_size(data: bytes) -> int | None:
+    """Bytes of the whole file, from its front; None of a version 1 file, which tells only where it ends.
+
+    Raises FormatError as read_header does.
+    """
+    return None if version_of(data, SMALLEST) == 1 else picture_v2.expected_size(data)
 
 
 def preview(data: bytes) -> File:

@@ -54,6 +54,12 @@ def read_header(data: bytes) -> Header:
     return header
 
 
+def expected_size(data: bytes) -> int:
+    """Bytes of the whole file. Raises FormatError as `read_header` does."""
+    _, table = _read_start(data)
+    return table.total
+
+
 def preview(data: bytes) -> File:
     """The lossy file of the groups that have arrived. Raises FormatError for damage, or where none has."""
     header, table = _read_start(data)

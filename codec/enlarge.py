@@ -49,8 +49,13 @@ def _rows(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     for top in range(0, len(out), _BLOCK):
         block = pixels[top : top + _BLOCK]
         total = np.full((len(block), *out.shape[1:]), 1 << PRECISION - 1, np.int32)  # sums are below 2^31
-        for tap in range(weight.shape[1]):
-            taken = block[:, np.minimum(first + tap, pixels.shape[1] - 1)]
-            total += taken * weight[:, tap, None]
+        if weight.shape[1] <= width:  # whichever loop is the shorter one
+            for tap in range(weight.shape[1]):
+                taken = block[:, np.minimum(first + tap, pixels.shape[1] - 1)]
+                total += taken * weight[:, tap, None]
+        else:
+            for place in range(width):
+                taken = block[:, first[place] : first[place] + weight.shape[1]]
+                total[:, place] += np.einsum("rtc,t->rc", taken, weight[place, : taken.shape[1]], dtype=np.int32)
         out[top : top + _BLOCK] = np.clip(total >> PRECISION, 0, 255)
     return out

@@ -46,7 +46,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     config = {"net": {"side": 8, "scale": 136, "chained": wanted.name == "toy-chained"}}
     made = ToyNet(ToyShape(**config["net"]))
-    levels = [np.asarray(Image.open(path)).reshape(-1) for folder in wanted.data for path in sorted(folder.glob("*.png"))]
+    paths = [path for folder in wanted.data for path in sorted(folder.glob("*.png"))]
+    levels = [np.asarray(Image.open(path)).reshape(-1) for path in paths]
     counts = 1.0 + np.bincount(np.concatenate(levels) // (256 // VALUES), minlength=VALUES)
     with torch.no_grad():
         made.prior.bias.copy_(torch.from_numpy(np.log(counts / counts.sum()) * 32 / made.prior.unit))

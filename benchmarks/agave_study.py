@@ -1,6 +1,6 @@
 """The AGAVE paper's studies, small: lambda, the auxiliary picture's colour levels and resolution, the PixelCNN's size.
 
-    python benchmarks/agave_study.py kl_weight DATA --init models/weights/agave-cifar10.safetensors --steps 500
+    python benchmarks/agave_study.py kl_weight DATA --init models/weights/agave-cifar10-6.safetensors --steps 500
     python benchmarks/agave_study.py levels DATA --init ...
     python benchmarks/agave_study.py resolution DATA --init ...
     python benchmarks/agave_study.py size DATA --steps 500
@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 import torch
 from common import RESULTS, Row, keep, parser, say, show
 
+from vlcodec.models import zoo
 from vlcodec.models.agave.data import load_cifar10
 from vlcodec.models.agave.net import LadderShape
 from vlcodec.models.agave.training import LONG, SHAPE, train
 from vlcodec.models.agave.training import measure as figures_of
-from vlcodec.models.weights.integers import weights_of
 
 MODEL = "agave-cifar10"
 DOCS = Path(__file__).parents[1] / "docs"
@@ -101,7 +101,7 @@ def measure(study: str, data: Path, steps: int, init: Path | None, found: Row, o
     """Train and measure the variants that the JSON file lacks."""
     about: Row = {"study": study, "steps": steps, "batch": 32, "from": init.name if init else "scratch"}
     rows: dict[str, Row] = found["variants"] if found and all(found.get(k) == v for k, v in about.items()) else {}
-    weights, held_out = weights_of(init, "small") if init else None, load_cifar10(data).valid
+    weights, held_out = dict(zoo.real_weights(init).weights) if init else None, load_cifar10(data).valid
     for name, shape in STUDIES[study].items():
         if name in rows:
             continue

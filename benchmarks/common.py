@@ -22,7 +22,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.codec import image as images
 from vlcodec.codec.interface import Bytes
-from vlcodec.models import zoo
+from vlcodec.models import registry
 from vlcodec.models.agave.data import load_cifar10
 from vlcodec.models.vlae.data import load_binary
 
@@ -61,7 +61,7 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
 
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
-    if zoo.by_name(model).family == "small":
+    if registry.by_name(model).family == registry.AGAVE:
         return load_cifar10(data).test
     return 255 * load_binary(model, data).test
 
@@ -94,7 +94,9 @@ def hardware() -> Row:
 
 def keep(out: Path, results: Row, model: str = "photo") -> None:
     """Write the results, with machine and model, as JSON. Floats keep six decimals."""
-    about = {"hardware": hardware(), "model": {"name": model, "digest": zoo.digest(model).hex()}}
+    entry = registry.by_name(model)
+    weights = {"name": entry.name, "number": entry.number, "sha256": entry.sha256}
+    about = {"hardware": hardware(), "model": weights}
     text = json.dumps({"vlcodec": vlcodec.__version__} | about | results)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(json.loads(text, parse_float=lambda digits: round(float(digits), 6)), indent=1) + "\n")

@@ -21,41 +21,46 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import RESULTS, Row, keep, parser, say, show, strided, test_set
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlcodec.codec.interface import Bytes
-from vlcodec.models import zoo
-from vlcodec.models.agave.net import LadderAgave, LadderShape
+from vlcodec.models import registry, zoo
+from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vlae.net import Vlae, VlaeShape
-from vlcodec.models.weights.integers import weights_of
+from vlcodec.models.vlae.codec import VlaeNets
+from vlcodec.models.vlae.net import Vlae
 
 Sampler = Callable[[Bytes, int], Tensor]  # a picture and a number of samples -> (samples,) nats
 AT_ONCE = 25  # samples: larger parts leave the cache
 KEPT_EVERY = 50  # pictures
 
 
-def net_of(model: str, posterior: str) -> Vlae:
-    """The exported net: gaussian with real weights; uniform frozen, as its prior is fitted to rounded latents."""
-    net = Vlae(VlaeShape(posterior="gaussian" if posterior == "gaussian" else "uniform"))
-    weights = weights_of(zoo.by_name(model).path, "binary")
-    own = {k.removeprefix(f"{posterior}."): v for k, v in weights.items() if k.startswith(f"{posterior}.")}
-    net.load_state_dict(own)
+def nets_of(model: str) -> nn.Module:
+    """The exported nets, with real weights."""
+    start = zoo.real_weights(registry.by_name(model).path)
+    nets = zoo.family(start.family).net(start.config)
+    nets.load_state_dict(start.weights)
+    return nets
+
+
+def net_of(nets: VlaeNets, posterior: str) -> Vlae:
+    """Of a VLAE: gaussian with real weights; uniform frozen, as its prior is fitted to rounded latents."""
+    net = nets.of(posterior)
     return frozen_copy(net) if posterior == "uniform" else net
 
 
 def sampler_of(model: str, posterior: str) -> Sampler:
     """What draws from a model's posterior and prices it."""
-    if zoo.by_name(model).family == "small":
-        ladder = LadderAgave(LadderShape())
-        ladder.load_state_dict(weights_of(zoo.by_name(model).path, "small"))
-        set_mode(ladder, "simulated")
-        kind = ladder.kinds[ladder.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
-        return lambda picture, samples: ladder.sampled_nats(centred(picture[None]), samples, kind)[0]
-    net = net_of(model, posterior)
+    nets = nets_of(model)
+    if isinstance(nets, LadderAgave):
+        set_mode(nets, "simulated")
+        kind = nets.kinds[nets.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
+        return lambda picture, samples: nets.sampled_nats(centred(picture[None]), samples, kind)[0]
+    assert isinstance(nets, VlaeNets)
+    net = net_of(nets, posterior)
 
     def draw(picture: Bytes, samples: int) -> Tensor:
         with exact_inference() if posterior == "uniform" else nullcontext():
@@ -89,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unit, scale = ("bits/dim", test[0].size * math.log(2)) if test.ndim == 4 else ("nats", 1.0)
     about: Row = {
         "set": chosen.model,
-        "digest": zoo.digest(chosen.model).hex(),
+        "sha256": registry.by_name(chosen.model).sha256,
         "posterior": chosen.posterior,
         "samples": chosen.samples,
         "pictures": len(test),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -30,14 +31,19 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, made
 
 
+def pixels_of(decode: Callable[[bytes], Image.Image], data: bytes) -> bytes:
+    """What a file gives back."""
+    return decode(data).tobytes()
+
+
 def measure(picture: Image.Image) -> dict[str, Row]:
     """Each codec's rate and times on one picture."""
     codecs = {name: (encode, peers.decoded) for name, encode in peers.lossless().items()}
     codecs["vlcodec"] = (lambda image: vlcodec.compress(image, lossless=True), vlcodec.decompress)
     result: dict[str, Row] = {}
     for name, (encode, decode) in codecs.items():
-        encode_seconds, data = timed(lambda encode=encode: encode(picture))
-        decode_seconds, back = timed(lambda decode=decode, data=data: decode(data).tobytes())
+        encode_seconds, data = timed(partial(encode, picture))
+        decode_seconds, back = timed(partial(pixels_of, decode, data))
         if back != picture.tobytes():
             raise SystemExit(f"{name} does not give the picture back")
         rate = 8 * len(data) / (picture.width * picture.height * len(picture.getbands()))

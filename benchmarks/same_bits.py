@@ -22,9 +22,8 @@ from common import Row, keep, load, parser, say, show
 from PIL import Image
 
 import vlcodec
-from vlcodec.models import zoo
-from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.weights.integers import load_file
+from vlcodec.codec.interface import Model
+from vlcodec.models import registry, zoo
 
 WHAT = ("lossless file", "its pixels", "lossy file", "mean image", "sample")
 
@@ -49,11 +48,11 @@ def ways() -> list[Way]:
     return [Way(*way) for way in product((1, 2), (True, False), carriers)] + on_cuda
 
 
-def made(picture: Image.Image, way: Way, model: PhotoModel) -> list[str]:
+def made(picture: Image.Image, way: Way, model: Model) -> list[str]:
     """SHA-256 of everything in WHAT, computed in this way."""
     torch.set_num_threads(way.threads)
-    torch.backends.mkldnn.enabled = way.onednn
-    with patch.object(zoo, "load", lambda name, device: model):
+    torch.backends.mkldnn.set_flags(way.onednn)
+    with patch.object(zoo, "load", lambda entry, device: model):
         lossless = vlcodec.compress(picture, lossless=True, device=way.device)
         lossy = vlcodec.compress(picture, device=way.device)
         back = vlcodec.decompress(lossless, device=way.device)
@@ -69,9 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
     chosen = options.parse_args(arguments)
 
-    found, weights = {path.name: load(path) for path in chosen.pictures}, zoo.by_name("photo").path
+    found, weights = {path.name: load(path) for path in chosen.pictures}, registry.by_name("photo").path
     digests: dict[Way, dict[str, list[str]]] = {}
-    model = cache(lambda device, carrier: load_file(weights, "photo", torch.device(device), carrier))
+
+    @cache
+    def model(device: str, carrier: torch.dtype | None) -> Model:
+        made = zoo.frozen(weights, torch.device(device), carrier)
+        zoo.check(made, weights, device)
+        return made
+
     for way in ways():
         digests[way] = {name: made(picture, way, model(way.device, way.carrier)) for name, picture in found.items()}
         say(f"{way}: done")

@@ -24,19 +24,21 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec import image as images
-from vlcodec.codec.coding import pixels
 from vlcodec.codec.coding.latents import dither_of, read_latents
+from vlcodec.codec.coding.pixels import bands
 from vlcodec.codec.coding.stack import split_digits
-from vlcodec.codec.coding.walk import decode
+from vlcodec.codec.coding.walk import Walk
 from vlcodec.codec.files.picture_file import unpack
-from vlcodec.codec.interface import Distribution, Ints, Steps
-from vlcodec.models import zoo
+from vlcodec.codec.interface import Distribution, Ints
+from vlcodec.models import registry, zoo
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.walks.pixel_block import PixelBlock
 
 
 class Known:
     """A source that knows the answers: the decoder's walk with neither tables nor coder."""
+
+    exhausted = False
 
     def __init__(self, symbols: Ints) -> None:
         self._flat = symbols.reshape(-1)
@@ -46,55 +48,55 @@ class Known:
         return self._flat[index]
 
 
-def first_step(steps: Steps, symbols: Ints) -> None:
+def first_step(walk: Walk, symbols: Ints) -> None:
     """The network for all symbols: it is done when the encoder's walk gives its first step."""
-    next(iter(steps.parallel(symbols)))
+    next(iter(walk.parallel(symbols)))
 
 
-def all_tables(steps: Steps, symbols: Ints) -> None:
+def all_tables(walk: Walk, symbols: Ints) -> None:
     """The encoder's work without the coder: network, and the table of every digit of every symbol."""
     flat = symbols.reshape(-1)
-    for step in steps.parallel(symbols):
+    for step in walk.parallel(symbols):
         digits = split_digits(flat[step.index], step.distribution.radix)
         for place in range(len(digits)):
             step.distribution.counts(digits[:place])
 
 
-def measure(net: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tuple[Any, ...]]:
+def measure(model: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tuple[Any, ...]]:
     """Seconds of each part on one device, and what it made: files and pictures."""
-    source = images.load(picture)
-    height, width, _ = source.pixels.shape
+    pixels = images.load(picture).pixels[None, ..., : len(picture.getbands())]
+    height, width, colours = pixels.shape[1:]
     lossless = vlcodec.compress(picture, lossless=True, device=device)
     lossy = vlcodec.compress(picture, device=device)
     file = unpack(lossless)
-    quality = file.header.quality
-    u = dither_of(net, 0, height, width)
-    z = read_latents(net, file.latents, u, quality)
-    fz = net.decode(z, quality)
-    bands = [
-        (net.to_symbols(source.pixels[first : first + rows], source.grey), first, rows)
-        for _, first, rows in pixels.bands(height)
+    net = model.single(file.header.quality)
+    u = dither_of(net, 0, 0, 1, height, width)
+    symbols = read_latents(net, file.latents, u)
+    fz = net.features(symbols, u)
+    parts_of = [
+        (net.to_symbols(pixels[:, place.rows.start : place.rows.stop]), place.rows)
+        for place in bands(height, width, colours)
     ]
 
     def body() -> None:
-        net.decode(z, quality)
+        net.features(symbols, u)
         if device == "cuda":
             torch.cuda.synchronize()
 
-    def over_bands(walk: Callable[[Steps, Ints], Any]) -> None:
+    def over_bands(work: Callable[[Walk, Ints], Any]) -> None:
         """Without the band's correction, whose fit is no part of a pass."""
-        for symbols, first, rows in bands:
-            walk(PixelBlock(net.net.pixels, net.render(fz, first, rows, width)[None], source.grey), symbols)
+        for known, rows in parts_of:
+            work(PixelBlock(model.net.pixels, net.render(fz, rows, width)[None], colours == 1), known)
 
     parts: dict[str, Callable[[], Any]] = {
         "compress --lossless": lambda: vlcodec.compress(picture, lossless=True, device=device),
         "one pass, network alone": lambda: over_bands(first_step),
         "one pass, network and tables": lambda: over_bands(all_tables),
         "decompress, lossless": lambda: vlcodec.decompress(lossless, device=device),
-        "of it, latents": lambda: read_latents(net, file.latents, u, quality),
+        "of it, latents": lambda: read_latents(net, file.latents, u),
         "of it, f(z) at a quarter of the resolution": body,
         "of it, f(z) in full and network, wavefront by wavefront": lambda: over_bands(
-            lambda steps, symbols: decode(steps, Known(symbols))
+            lambda walk, known: walk.pop(Known(known))
         ),
         "compress": lambda: vlcodec.compress(picture, device=device),
         "decompress --decode sample": lambda: vlcodec.decompress(lossy, device=device),
@@ -112,6 +114,13 @@ def measure(net: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, tu
     return times, (lossless, lossy, sample.tobytes(), mean.tobytes())
 
 
+def photo_on(device: str) -> PhotoModel:
+    """The package's model."""
+    model = zoo.load(registry.by_name("photo"), device)
+    assert isinstance(model, PhotoModel)
+    return model
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, keep, show; 1 where two devices disagree."""
     options = parser(__doc__, "speed")
@@ -124,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     picture = load(chosen.picture)
     with_cuda = chosen.device == "cuda" or (chosen.device == "auto" and torch.cuda.is_available())
     devices = ["cpu", "cuda"] if with_cuda else ["cpu"]
-    measured = {device: measure(zoo.load("photo", device), picture, device) for device in devices}
+    measured = {device: measure(photo_on(device), picture, device) for device in devices}
     same = all(made == measured["cpu"][1] for _, made in measured.values())
 
     times = {device: parts for device, (parts, _) in measured.items()}

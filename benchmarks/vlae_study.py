@@ -22,12 +22,11 @@ import numpy as np
 import torch
 from common import Row, keep, parser, say, show
 
-from vlcodec.codec.coding.stack import Noise
-from vlcodec.codec.coding.walk import decode
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
+from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vlae.codec import BinaryPixelBlock
+from vlcodec.models.vlae.blocks import BinaryPixelBlock
 from vlcodec.models.vlae.data import load_binary
 from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.vlae.training import SHAPE, train
@@ -47,7 +46,7 @@ MEASURED, SAMPLES = 500, 64
 SHOWN = 20  # pictures that are regenerated
 
 
-def measured(net: Vlae, test: np.ndarray) -> Row:
+def measured(net: Vlae, test: Bytes) -> Row:
     """Nats and bits of test pictures; of a uniform posterior frozen, as its prior is fitted to rounded latents."""
     net.requires_grad_(False)
     torch.manual_seed(0)
@@ -58,7 +57,7 @@ def measured(net: Vlae, test: np.ndarray) -> Row:
     return figures(net, test)
 
 
-def figures(net: Vlae, test: np.ndarray) -> Row:
+def figures(net: Vlae, test: Bytes) -> Row:
     """See measured."""
     x = torch.from_numpy(test)[..., None].float()
     parts = [net.losses(x[i : i + 100]) for i in range(0, len(x), 100)]
@@ -70,7 +69,7 @@ def figures(net: Vlae, test: np.ndarray) -> Row:
     return row | {"likelihood_nats": float((math.log(SAMPLES) - torch.logsumexp(-nats, 1)).mean())}
 
 
-def regenerated(net: Vlae, pictures: np.ndarray) -> Ints:
+def regenerated(net: Vlae, pictures: Bytes) -> Ints:
     """(N, 28, 28) bits drawn from p(x | z), z from q(z | x); of an unconditional net, from p(x)."""
     freeze_from(net, integer_tensors(net))
     torch.manual_seed(0)
@@ -81,8 +80,8 @@ def regenerated(net: Vlae, pictures: np.ndarray) -> Ints:
         else:
             z, _ = net.draw(net.encoder(FINE_UNIT * (2 * x - 1)))
             features = net.decoder(z.round())
-    steps = BinaryPixelBlock(net, features)
-    return decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape))))[:, :, 0].transpose(2, 0, 1)
+    block = BinaryPixelBlock(net, features)
+    return block.pop(Noise(0, PIXEL_PURPOSE, 0, math.prod(block.shape)))[:, :, 0].transpose(2, 0, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -117,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def packed(bits: np.ndarray) -> str:
+def packed(bits: Ints | Bytes) -> str:
     """(N, 28, 28) bits, in hexadecimal."""
     return np.packbits(bits.astype(np.uint8)).tobytes().hex()
 

@@ -36,7 +36,7 @@ for command in (compress, decompress, rate, info, models, selftest, train):
     commands.add_command(command)
 
 
-def _warn(message: Warning | str, *_: object) -> None:
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
     click.echo(f"vlcodec: warning: {message}", err=True)
 
 

@@ -22,12 +22,19 @@ max_pixels = click.option(
     show_default=True,
     help="A file that asks for more is refused.",
 )
+
+
+def _search_in(context: click.Context, option: click.Parameter, folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        facade.search_weights_in(folder)
+
+
 weights = click.option(
     "--weights",
     multiple=True,
     type=click.Path(exists=True, file_okay=False),
     expose_value=False,
-    callback=lambda context, option, folders: [facade.search_weights_in(folder) for folder in folders],
+    callback=_search_in,
     help="A folder of weights, looked into before those of VLCODEC_WEIGHTS.",
 )
 force = click.option("--force", is_flag=True, help="Overwrite what exists.")

@@ -181,7 +181,7 @@ def _entry(path: Path, modified: int) -> Entry:
         raise ModelError(f"{path.name} must be named by what it holds: {about.get('name')}-{about.get('number')}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     description = "weights in the making" if int(number) in PROVISIONAL else "weights of your own"
-    return Entry(int(number), name, about["family"], description, digest, folder=path.parent)
+    return Entry(int(number), name, about.get("family", ""), description, digest, folder=path.parent)
 
 
 def by_name(name: str) -> Entry:
@@ -211,9 +211,18 @@ def by_number(number: int) -> Entry:
     )
 
 
-@cache
 def metadata(path: Path) -> dict[str, Any]:
     """The metadata of a weights file. Raises ModelError where it is not one."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise ModelError(f"not a file of exported weights: {error.strerror}") from None
+    return _metadata(path, (about.st_mtime_ns, about.st_ino, about.st_size))
+
+
+@cache
+def _metadata(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
+    """version: what tells one state of the file from another."""
     try:
         with path.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -44,14 +45,25 @@ def config_of(path: Path) -> Config:
         raise ModelError(f"the weights {path.name} have no config: {error}") from None
 
 
+@contextmanager
+def _of_config(path: Path) -> Iterator[None]:
+    """What asks a config for more than it says, or is told more than it knows, is a ModelError."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"the config of {path.name} does not fit its family: {error}") from None
+
+
 def takes(entry: Entry) -> Takes:
     """What pictures a model takes."""
-    return family(entry.family).takes(config_of(entry.path))
+    with _of_config(entry.path):
+        return family(entry.family).takes(config_of(entry.path))
 
 
 def qualities(entry: Entry) -> int:
     """How many qualities a model has, counted from 1."""
-    return family(entry.family).qualities(config_of(entry.path))
+    with _of_config(entry.path):
+        return family(entry.family).qualities(config_of(entry.path))
 
 
 @cache
@@ -82,14 +94,15 @@ def frozen(path: Path, device: torch.device, carrier: torch.dtype | None = None)
     from vlcodec.models.layers.exact import uninitialised
     from vlcodec.models.weights.integers import freeze_from, read_tensors
 
-    about, config, tensors = registry.metadata(path), config_of(path), read_tensors(path)
-    kind = family(about["family"])
-    if not kind.whole(config):
+    config, tensors = config_of(path), read_tensors(path)
+    kind = family(registry.metadata(path).get("family", ""))
+    with _of_config(path), uninitialised():
+        whole, net = kind.whole(config), kind.net(config).to(device)
+    if not whole:
         raise ModelError(f"{path.name} holds a part of a model: it can be trained on, and not used")
-    with uninitialised():
-        net = kind.net(config).to(device)
     freeze_from(net, tensors, carrier)
-    return kind.freeze(net, config, device)
+    with _of_config(path):
+        return kind.freeze(net, config, device)
 
 
 def check(model: Model, path: Path, device: str) -> None:
@@ -141,7 +154,9 @@ def real_weights(path: Path) -> Init:
     from vlcodec.models.weights.integers import freeze_from, read_tensors
 
     about, config = registry.metadata(path), config_of(path)
-    net = family(about["family"]).net(config)
+    package = about.get("family", "")
+    with _of_config(path):
+        net = family(package).net(config)
     freeze_from(net, read_tensors(path))
     set_mode(net, "training")
-    return Init(about["name"], about["family"], config, net.state_dict())
+    return Init(about.get("name", ""), package, config, net.state_dict())

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from vlcodec.codec.interface import Ints, LatentNet
 
 FOLDER = Path(__file__).parent
 STUDY = FOLDER.parent / "benchmarks" / "results" / "vlae_study.json"
@@ -29,6 +32,7 @@ SETS = {
     "vlae-caltech101": "Caltech-101 Silhouettes",
 }
 SIDE, SCALE, GAP = 28, 2, 3
+LATENTS_PURPOSE = 3  # noise of its own, beside that of dither and pixels
 ACROSS, PAIRS = 10, 3  # pictures a line, lines of originals
 MARGIN, CAPTION, LABEL = 16, 30, 250
 INK, FAINT, PAPER = 28, 112, 255
@@ -67,7 +71,7 @@ def models_figure(data: Path) -> Image.Image:
     return figure
 
 
-def windows_figure(study: dict) -> Image.Image:
+def windows_figure(study: dict[str, Any]) -> Image.Image:
     """A line of originals, and a line of what each variant of the study regenerates from its latents."""
     lines = [("originals", "", unpacked(study["originals"]))]
     for name, row in study["variants"].items():
@@ -106,34 +110,17 @@ def regenerated(originals: Pictures) -> tuple[float, Pictures, Pictures]:
     import vlcodec
 
     files = [vlcodec.compress(Image.fromarray(p), model="agave-cifar10") for p in originals]
-    kinds = [[np.asarray(vlcodec.decompress(f, decode=kind)) for f in files] for kind in ("mean", "sample")]
+    ways: tuple[Literal["mean", "sample"], ...] = ("mean", "sample")
+    kinds = [[np.asarray(vlcodec.decompress(f, decode=way)) for f in files] for way in ways]
     bits = 8 * float(np.mean([vlcodec.info(file)["bytes"]["latents"] for file in files]))
     return bits, np.stack(kinds[0]), np.stack(kinds[1])
 
 
 def imagined(count: int) -> tuple[Pictures, Pictures]:
     """Mean images and samples of z from the gaussian p(z)."""
-    from vlcodec.codec.coding.stack import Noise
-    from vlcodec.codec.coding.walk import decode
-    from vlcodec.models import zoo
-    from vlcodec.models.agave.codec import LadderBlock, SmallModel
-    from vlcodec.models.layers.posterior import CELLS
-
-    model = zoo.load("agave-cifar10", "cpu")
-    assert isinstance(model, SmallModel)
-    rng, z = np.random.default_rng(0), np.zeros((count, model.latents), np.int64)
-    walk = LadderBlock(model.net, "gaussian", count).levels()
-    part, centre, scale = next(walk)
-    try:
-        while True:
-            sigma = 0.002 * np.exp(scale / 16)  # cells
-            z[:, part] = np.rint(centre / 32 + sigma * rng.standard_normal(centre.shape))
-            part, centre, scale = walk.send(z[:, part])
-    except StopIteration as end:
-        fz = end.value
-    steps = model.chained.pixels(z + CELLS // 2)
-    sample = model.chained.to_pictures(decode(steps, Noise(0, 2, 0, int(np.prod(steps.shape)))))
-    return model.mean_images(fz), sample
+    net, symbols, u = drawn_latents("agave-cifar10", count, 32)
+    fz = net.features(symbols, u)
+    return net.mean_images(fz, 32, 32), drawn_pictures(net, fz, 32, 3)
 
 
 def interleaved(*kinds: Pictures) -> Pictures:
@@ -162,18 +149,29 @@ def decompressed(model: str, originals: Pictures) -> tuple[float, Pictures]:
 
 
 def samples(model: str, count: int) -> Pictures:
-    """Drawn from p(z) and p(x | z) of the net with the gaussian posterior: the decoder fed with random bits."""
-    from vlcodec.codec.coding.stack import Noise, Stack
-    from vlcodec.codec.coding.walk import decode
-    from vlcodec.models import zoo
-    from vlcodec.models.vlae.codec import BinaryModel
+    """Drawn from p(z) and p(x | z) of the net with the gaussian posterior: the decoder fed with noise."""
+    net, symbols, u = drawn_latents(model, count, SIDE)
+    return drawn_pictures(net, net.features(symbols, u), SIDE, 1)[..., 0]
 
-    net = zoo.load(model, torch.device("cpu"))
-    assert isinstance(net, BinaryModel)
-    size = count * net.latents
-    random_bits = Stack(np.random.default_rng(0).bytes(4 * size))
-    steps = net.chained.pixels(net.chained.from_noise(decode(net.chained.prior(count), random_bits)))
-    return net.chained.to_pictures(decode(steps, Noise(0, 1, 0, count * SIDE * SIDE)))
+
+def drawn_latents(model: str, count: int, side: int) -> tuple[LatentNet, Ints, Ints]:
+    """The net with the gaussian posterior, latents of so many pictures drawn from its prior, and their dither."""
+    from vlcodec.codec.coding.latents import dither_of
+    from vlcodec.codec.coding.noise import Noise
+    from vlcodec.models import registry, zoo
+
+    net = zoo.load(registry.by_name(model), "cpu").chained()
+    assert net is not None
+    u = dither_of(net, 0, 0, count, side, side)
+    return net, net.prior(u).pop(Noise(0, LATENTS_PURPOSE, 0, u.size)), u
+
+
+def drawn_pictures(net: LatentNet, fz: Any, side: int, colours: int) -> Pictures:
+    """(N, side, side, colours) of p(x | z)."""
+    from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
+
+    block = net.pixels(fz, range(side), side, colours)
+    return net.to_pictures(block.pop(Noise(0, PIXEL_PURPOSE, 0, math.prod(block.shape))))
 
 
 def tiles(pictures: Pictures, across: int = ACROSS) -> Image.Image:

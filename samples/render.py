@@ -44,7 +44,7 @@ def cast(
 def normals(surface: Callable[[Array, Array], Array], x: Array, z: Array, reach: Array) -> Array:
     across = (surface(x + reach, z) - surface(x - reach, z)) / (2 * reach)
     along = (surface(x, z + reach) - surface(x, z - reach)) / (2 * reach)
-    return np.stack([-across, np.ones_like(x), -along]) / np.sqrt(across**2 + along**2 + 1)
+    return np.asarray(np.stack([-across, np.ones_like(x), -along]) / np.sqrt(across**2 + along**2 + 1))
 
 
 def shadow(surface: Callable[[Array, Array], Array], x: Array, z: Array, sun: Array, reaches: Sequence[float]) -> Array:
@@ -167,7 +167,7 @@ def smoothstep(start: float | Array, stop: float | Array, x: Array) -> Array:
 
 def mix(a: Array | Sequence[float], b: Array | Sequence[float], part: Array) -> Array:
     """From colour a to colour b."""
-    return np.asarray(a) + (np.asarray(b) - np.asarray(a)) * part[..., None]
+    return np.asarray(np.asarray(a) + (np.asarray(b) - np.asarray(a)) * part[..., None])
 
 
 def unit(vector: Array | Sequence[float]) -> Array:

@@ -60,7 +60,7 @@ def landscape() -> Image.Image:
 
     def surface(x: Array, z: Array) -> Array:
         base = ground(x, z)
-        return np.maximum(base + forest(x, z, base)[0] + grass(x, z, base)[0], 0)
+        return np.asarray(np.maximum(base + forest(x, z, base)[0] + grass(x, z, base)[0], 0))
 
     def sky(u: Array, v: Array) -> Array:
         up = np.maximum(v, 0.012)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,9 +128,11 @@ def binary_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if source.key:
             key = "_images" if model == "vlae-mnist-dynamic" else ""
-            np.savez(path, **{f"train{key}": grey[:50], f"test{key}": grey[50:]})
+            arrays: dict[str, Any] = {f"train{key}": grey[:50], f"test{key}": grey[50:]}
         else:
-            np.savez(path, **{k: np.packbits(grey[:20].reshape(20, -1) > 128, 1) for k in ("train", "valid", "test")})
+            packed = np.packbits(grey[:20].reshape(20, -1) > 128, 1)
+            arrays = dict.fromkeys(("train", "valid", "test"), packed)
+        np.savez(path, **arrays)
     sources = {k: binary_data._Source(s.file, "", min(s.valid, 10), s.key) for k, s in binary_data.SOURCES.items()}
     for name in sources:
         monkeypatch.setattr(binary_data, "SOURCES", sources)

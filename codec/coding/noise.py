@@ -33,21 +33,26 @@ class Noise:
     exhausted = False
 
     def __init__(self, seed: int, purpose: int, block: int, size: int) -> None:
-        self._words = [philox_words(seed, purpose, block, size)]
-        self._more = lambda pair: philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size)
+        self._address = (seed, purpose, block, size)
+        self._pairs = list[NDArray[np.uint64]]()
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
-            if pair == len(self._words):
-                self._words.append(self._more(pair))
-            words = self._words[pair][index] >> np.uint64(TABLE_BITS * second)
+            words = self._words(pair)[index] >> np.uint64(TABLE_BITS * second)
             upper = (distribution.counts(digits) + 1).cumsum(1)  # (n, A) in (0, 2^24]
             draw = (words & np.uint64(_MASK)).astype(np.int64)  # (n,) in [0, 2^24)
             digits.append((upper <= draw[:, None]).sum(1))
         return join_digits(digits, distribution.radix)
+
+    def _words(self, pair: int) -> NDArray[np.uint64]:
+        """(size,) of a pair of digits, drawn when they are first needed."""
+        if pair == len(self._pairs):
+            seed, purpose, block, size = self._address
+            self._pairs.append(philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size))
+        return self._pairs[pair]
 
 
 class Likeliest:

@@ -50,7 +50,7 @@ def push_band(
 def read_band(net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | None = None) -> Bytes:
     """(rows, W, C) uint8. Raises FormatError where the stack or the pixels' checksum does not end as it should."""
     stack = Stack(band.stack)
-    part = net.to_pictures(net.pixels(fz, place.rows, place.width, place.colours).pop(stack, tick))[0]
+    part: Bytes = net.to_pictures(net.pixels(fz, place.rows, place.width, place.colours).pop(stack, tick))[0]
     which = f"rows {place.rows.start} to {place.rows.stop - 1}"
     if not stack.empty:
         raise FormatError(f"the stack of {which} must be empty at its end; it is not")
@@ -62,4 +62,6 @@ def read_band(net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | No
 def sample_band(net: LatentNet, fz: Any, seed: int, place: Place, tick: Tick | None = None) -> Bytes:
     """(rows, W, C) uint8 drawn from p(x | z), guided; the same for the same seed, on every machine."""
     block = net.pixels(fz, place.rows, place.width, place.colours, guided=True)
-    return net.to_pictures(block.pop(Noise(seed, PIXEL_PURPOSE, place.number, prod(block.shape)), tick))[0]
+    drawn = block.pop(Noise(seed, PIXEL_PURPOSE, place.number, prod(block.shape)), tick)
+    part: Bytes = net.to_pictures(drawn)[0]
+    return part

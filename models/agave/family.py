@@ -49,7 +49,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
-    config, init, related = training.CONFIG, None, None
+    config: Config = training.CONFIG
+    init = related = None
     if wanted.init is not None and wanted.init.family == __package__:
         config, init = wanted.init.config, dict(wanted.init.weights)
     elif wanted.init is not None:

@@ -46,7 +46,7 @@ SHAPE = LadderShape(
 )
 LONG = replace(SHAPE, pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
-CONFIG = {"net": asdict(SHAPE), "kinds": KINDS}
+CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "kinds": KINDS}
 
 
 class SmallTask:

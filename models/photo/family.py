@@ -56,7 +56,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     if not pictures:
         raise ImageError("there is no picture to train on")
     held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
-    config = training.CONFIG if wanted.init is None else wanted.init.config
+    config: Config = training.CONFIG if wanted.init is None else wanted.init.config
     made = training.train(
         pictures,
         wanted.out,

@@ -50,7 +50,8 @@ class BinaryPixelBlock(NetWalk):
             x = torch.from_numpy(FINE_UNIT * (2 * symbols - 1)).to(self.features.device, torch.float32)
             logit = self.net.pixels.trunk(look_whole, x.permute(3, 0, 1, 2).contiguous(), self.features)
             flat = to_numpy(logit[..., 0].permute(1, 2, 0).reshape(-1, self.shape[3]))
-        for at in fronts(*self.shape[:2], reverse=True):
+        rows, width = self.shape[:2]
+        for at in fronts(rows, width, reverse=True):
             yield self._step(flat[at.index].reshape(-1), at.index)
 
     def _step(self, logit: Ints, index: Ints) -> Step:

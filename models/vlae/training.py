@@ -40,7 +40,7 @@ SHAPE = VlaeShape(
     tied=False,
 )
 SHAPES = {"gaussian": SHAPE, "uniform": replace(SHAPE, posterior="uniform")}
-CONFIG = {"nets": {kind: asdict(shape) for kind, shape in SHAPES.items()}}
+CONFIG: dict[str, Any] = {"nets": {kind: asdict(shape) for kind, shape in SHAPES.items()}}
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
 
 

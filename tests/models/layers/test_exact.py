@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError, ModelError, VlcodecError
 from vlcodec.codec.interface import Ints
-from vlcodec.models import zoo
+from vlcodec.models import registry, zoo
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers import exact
@@ -26,10 +26,11 @@ from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.vlae import training as vlae_recipe
 from vlcodec.models.vlae.net import Vlae
-from vlcodec.models.weights.integers import export, freeze_from, golden_digest, integer_tensors, load_file, read_weights
+from vlcodec.models.weights.integers import freeze_from, integer_tensors, read_tensors, write_tensors
 
 SHAPES = [(1, 1, 1), (15, 1, 7), (16, 5, 1), (17, 6, 9), (33, 3, 4)]  # N, H, W
 CPU = torch.device("cpu")
+EDGES = (100, 115)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Kind:
 
     def make(self, seed: int = 0) -> Layer:
         gain, low, high = [1, 0.5, 8, 32, 1, 0.25], [0, -8191, -8191, -512, 0, -255], [1023, 8191, 8191, 512, 1023, 255]
-        options = {"beside": self.beside, "carrier": self.carrier, "bits": self.bits}
+        options: dict[str, Any] = {"beside": self.beside, "carrier": self.carrier, "bits": self.bits}
         layer, rng = (
             Layer(self.taps, 5, 6, gain=gain, low=low, high=high, **options),
             torch.Generator().manual_seed(seed),
@@ -232,7 +233,8 @@ def test_a_gain_is_a_power_of_two(gain: float | list[float]) -> None:
 
 def test_a_stream_that_is_too_long_is_refused() -> None:
     exact.prove_stream(127)
-    for make in (lambda: Vlae(replace(vlae_recipe.SHAPE, window=70)), lambda: LadderAgave(replace(agave_recipe.SHAPE, blocks=126))):
+    long = replace(vlae_recipe.SHAPE, window=70), replace(agave_recipe.SHAPE, blocks=126)
+    for make in (lambda: Vlae(long[0]), lambda: LadderAgave(long[1])):
         with pytest.raises(BoundError, match="a residual stream of") as caught:
             make()
         assert isinstance(caught.value, VlcodecError)
@@ -243,38 +245,52 @@ def test_export_names_the_layer_that_breaks_the_bound(agave: Callable[[int], Gri
     with torch.no_grad():
         net.pixels.net.near[1].weight.mul_(1e9)  # type: ignore[operator]
     with pytest.raises(BoundError, match=r"layer pixels\.net\.near\.1: a sum can reach"):
-        export(net, "tiny", tmp_path / "tiny.safetensors")
+        zoo.save(net, config_of(net), "photo", registry.PHOTO, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 # ---- whole models --------------------------------------------------------------------------------------------------
 
 
+def config_of(net: GridAgave) -> dict[str, Any]:
+    return {"net": asdict(net.shape), "guide_width": 0.5, "correction_edges": EDGES}
+
+
+def golden_of(net: GridAgave, guide_width: float = 0.5, edges: tuple[int, ...] = EDGES) -> str:
+    return zoo.golden_digest(PhotoModel(net, CPU, guide_width, edges).golden())
+
+
 def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting: str) -> None:
     """Every output that a table is made of, at every quality."""
-    golden = read_weights(zoo.by_name("photo").path)[1]["golden"]
-    assert golden_digest(photo) == golden
+    golden = registry.metadata(registry.by_name("photo").path)["golden"]
+    assert zoo.golden_digest(photo.golden()) == golden
 
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
-    model = load_file(zoo.by_name("photo").path, "photo", CPU, torch.float64)
+    path = registry.by_name("photo").path
+    model = zoo.frozen(path, CPU, torch.float64)
+    zoo.check(model, path, "cpu")
+    assert isinstance(model, PhotoModel)
     kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer.frozen}
     assert kinds == {torch.float64}
 
 
 def test_export_and_load(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
-    net, other, path = agave(1), agave(2), tmp_path / "tiny.safetensors"
+    net, other = agave(1), agave(2)
     before = integer_tensors(net)
-    export(net, "photo", path)
-    tensors, metadata = read_weights(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
-    assert metadata["name"] == "photo"
+    path = zoo.save(net, config_of(net), "photo", registry.PHOTO, tmp_path, registry.PROVISIONAL.start)
+    tensors, metadata = read_tensors(path), registry.metadata(path)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name] == [f"photo-{metadata['number']}.safetensors"]
+    assert (metadata["name"], metadata["family"]) == ("photo", registry.PHOTO)
     assert tensors.keys() == before.keys()
     assert all(torch.equal(tensors[k], before[k]) and tensors[k].dtype == before[k].dtype for k in tensors)
     assert {t.dtype for k, t in tensors.items() if k.endswith("weight")} == {torch.int8, torch.int16}
 
     freeze_from(other, tensors)
-    assert golden_digest(PhotoModel(other, CPU)) == metadata["golden"] == golden_digest(PhotoModel(net, CPU))
+    assert golden_of(other) == metadata["golden"] == golden_of(net)
+    zoo.check(zoo.frozen(path, CPU), path, "cpu")
+    for frozen_net in (net, other):
+        set_mode(frozen_net, "training")
     for (name, mine), (_, theirs) in zip(layers(net), layers(other), strict=True):
         assert torch.equal(mine.weight, theirs.weight), name
         assert torch.equal(
@@ -283,55 +299,58 @@ def test_export_and_load(agave: Callable[[int], GridAgave], tmp_path: Path) -> N
 
 
 def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], GridAgave]) -> None:
-    """One unit more in any one layer's biases, and the digest is another; a layer that it cannot see proves nothing."""
+    """One unit more in any one layer's biases, and the vector is another; a layer that it cannot see proves nothing."""
     net = agave(3)
     tensors = integer_tensors(net)
     freeze_from(net, tensors)
-    model = PhotoModel(net, CPU)
-    golden = golden_digest(model)
+    model = PhotoModel(net, CPU, 0.5, EDGES)
+    golden = list(model.golden())
+
+    def same() -> bool:
+        return all(np.array_equal(*both) for both in zip(golden, model.golden(), strict=True))
+
     unseen = []
     for name, layer in layers(net):
         bias = tensors[f"{name}.bias"].double()
         nudge = 3 * torch.exp2(tensors[f"{name}.exponent"].double()) / layer.gain.double()
         parts = (tensors[f"{name}.weight"].double(), bias + nudge.ceil(), tensors[f"{name}.exponent"].double())
         layer.load_integers(*parts)
-        unseen += [name] * (golden_digest(model) == golden)
+        unseen += [name] * same()
         layer.load_integers(parts[0], bias, parts[2])
     assert unseen == []
-    assert golden_digest(model) == golden
+    assert same()
+
+
+def test_the_guide_and_the_corrections_edges_are_in_the_golden_vector(photo: PhotoModel) -> None:
+    """What the config says beside the net: how wide a sample's guide is, and where each class of pixels begins."""
+    edges: list[tuple[int, ...]] = [EDGES, (99, 115), (101, 115), (100, 114), (100, 116), (100,), ()]
+    models = [PhotoModel(photo.net, CPU, 0.5, each) for each in edges] + [PhotoModel(photo.net, CPU, 0.51, EDGES)]
+    digests = [zoo.golden_digest(model.golden()) for model in models]
+    assert digests[0] == registry.metadata(registry.by_name("photo").path)["golden"]
+    assert len(set(digests)) == len(models)
 
 
 def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
-    tensors, metadata = read_weights(zoo.by_name("photo").path)
-    path = tmp_path / "photo.safetensors"
+    whole, path = registry.by_name("photo").path, tmp_path / "photo-8.safetensors"
+    tensors, metadata = read_tensors(whole), registry.metadata(whole)
 
     def refused(rule: str) -> None:
         with pytest.raises(ModelError, match=rule):
-            load_file(path, "photo", CPU)
+            zoo.check(zoo.frozen(path, CPU), path, "cpu")
 
     refused("not a file of exported weights")
     path.write_bytes(b"no weights")
     refused("not a file of exported weights")
-    export(agave(0), "photo", path)
+    write_tensors(path, integer_tensors(agave(0)), metadata)
     refused("do not fit the model at layer encoder")
-    save_file({k: v for k, v in tensors.items() if k != "prior.net.first.bias"}, path, metadata)
+    write_tensors(path, {k: v for k, v in tensors.items() if k != "prior.net.first.bias"}, metadata)
     refused(r"do not fit the model at layer prior\.net\.first")
-    save_file(tensors, path, metadata | {"golden": "0" * 64})
-    refused("does not reproduce the golden vector of photo.safetensors: it is refused")
+    write_tensors(path, tensors, metadata | {"golden": "0" * 64})
+    refused(r"does not reproduce the golden vector of photo-8\.safetensors: it is refused")
     tensors["pixels.predictor.bias"] = tensors["pixels.predictor.bias"] + 1
     tensors["pixels.predictor.weight"][0, 10] += 100
-    save_file(tensors, path, metadata)
+    write_tensors(path, tensors, metadata)
     refused("does not reproduce the golden vector")
-
-
-def test_names_and_numbers() -> None:
-    for entry in zoo.ENTRIES:
-        assert zoo.by_name(entry.name) is zoo.by_id(entry.id) is entry
-    assert len({e.id for e in zoo.ENTRIES}) == len(zoo.ENTRIES)
-    with pytest.raises(ModelError, match="unknown model 'phot': known are photo"):
-        zoo.by_name("phot")
-    with pytest.raises(ModelError, match="needs model number 77, which this vlcodec does not have"):
-        zoo.by_id(77)
 
 
 def test_tanh_is_a_table_once_frozen(tiny: PhotoModel) -> None:

@@ -27,8 +27,8 @@ def places() -> Iterator[tuple[int, int]]:
 def causal_net() -> CausalNet:
     """Two groups, random weights, in the training walk."""
     torch.manual_seed(0)
-    wide = {"gain": [1.0] * 2, "low": [-9999.0] * 2, "high": [9999.0] * 2, "bias": [0.1, -0.2]}
-    net = CausalNet(PAST, OWN, 8, (1, 1), 8, [Group(0, **wide), Group(SEEN, **wide)], 512)  # type: ignore[arg-type]
+    wide: dict[str, list[float]] = {"gain": [1.0] * 2, "low": [-9999.0] * 2, "high": [9999.0] * 2, "bias": [0.1, -0.2]}
+    net = CausalNet(PAST, OWN, 8, (1, 1), 8, [Group(0, **wide), Group(SEEN, **wide)], 512)
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, Layer):

@@ -10,7 +10,15 @@ from vlcodec.models.photo import training
 from vlcodec.models.photo.linear_start import principal, start_linear
 from vlcodec.models.photo.net import GridAgave
 
-SHAPE = replace(training.SHAPE, latents=96, widths=(64, 96, 96), prior_groups=2, prior_channels=8, pixel_channels=8, pixel_depth=1)
+SHAPE = replace(
+    training.SHAPE,
+    latents=96,
+    widths=(64, 96, 96),
+    prior_groups=2,
+    prior_channels=8,
+    pixel_channels=8,
+    pixel_depth=1,
+)
 
 
 def pictures() -> torch.Tensor:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlcodec.codec.coding.dither import CENTRE, quantise
 from vlcodec.codec.coding.latents import write_latents
+from vlcodec.codec.coding.likelihood import bits_of
 from vlcodec.codec.coding.tables import CDF_BITS, FINE, LogisticMixture
 from vlcodec.codec.interface import Ints, Step
-from vlcodec.codec.ledger.report import bits_of
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.rounding import NAT_UNIT, economical, log_mass
+from vlcodec.models.photo.rounding import NAT_UNIT, log_mass, rate_distortion_rounded
+from vlcodec.models.walks.dither import CENTRE, quantise
 
 
 class Independent:
@@ -30,7 +30,7 @@ class Independent:
 
 def chosen(sigma: float, centres: Ints) -> Ints:
     block: Any = Independent(sigma)
-    return economical(block, centres) - CENTRE
+    return rate_distortion_rounded(block, centres) - CENTRE
 
 
 def test_logarithms() -> None:
@@ -62,12 +62,12 @@ def test_choices_of_a_photograph(
     photo: PhotoModel, photograph: Callable[[str, int, int], Image.Image], quality: int
 ) -> None:
     """Each by the rule, told from the float64 likelihood; together they shorten the file."""
-    pixels = np.asarray(photograph("astronaut", 96, 128))
-    mu = photo._centres(pixels, quality)
+    net, pictures = photo.single(quality), np.asarray(photograph("astronaut", 96, 128))[None]
+    mu = net.centres(pictures)
     u = np.zeros_like(mu)
-    plain, found = quantise(mu, u), photo.encode(pixels, quality, u)
+    plain, found = quantise(mu, u), net.posterior(pictures, u).symbols
     sure = 0
-    for step in photo.prior(u, quality).parallel(plain):
+    for step in net.prior(u).parallel(plain):
         symbol, centre, now = (x.reshape(-1)[step.index] for x in (plain, mu, found))
         k = symbol - CENTRE
         nearer = k - np.sign(k)
@@ -77,5 +77,5 @@ def test_choices_of_a_photograph(
         assert np.array_equal((now != symbol)[clear], (saved > added)[clear])
         sure += int((clear & (k != 0)).sum())
     assert sure > 50
-    sizes = [len(write_latents(photo, symbols, u, quality)) for symbols in (plain, found)]
+    sizes = [len(write_latents(net, symbols, u)) for symbols in (plain, found)]
     assert sizes[1] < 0.98 * sizes[0]

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,20 +13,30 @@ import pytest
 import torch
 from PIL import Image
 
-from vlcodec.models import zoo
+from vlcodec.codec.interface import Bytes
+from vlcodec.models import registry, zoo
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo import training as module
-from vlcodec.models.photo.codec import golden_picture
 from vlcodec.models.photo.data import draw_patches, find_pictures, make_pool, read_rgb, widen
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.photo.training import measure, split_batch, train
 from vlcodec.models.training import loop
 from vlcodec.models.training.loop import learning_rate
-from vlcodec.models.weights.integers import export, freeze_from, read_weights, weights_of
+from vlcodec.models.weights.integers import read_tensors
 
 STEPS = 6
-SCENE = golden_picture()  # (40, 56, 3)
+
+
+def scene() -> Bytes:
+    """(40, 56, 3) uint8: gradients, edges and pseudo-random texture, from integers alone."""
+    r, c, k = np.indices((40, 56, 3), dtype=np.int64)
+    texture = (((r * 57 + c * 131 + k * 17) * 2654435761) >> 13) % 61
+    smooth, block = 3 * r + 2 * c + 40 * k, 90 * ((r // 10 + c // 14) % 2)
+    return np.asarray((smooth + np.where(c > 28, texture, 0) + np.where(r > 20, block, 0)) % 256, np.uint8)
+
+
+SCENE = scene()
 OPTIONS: dict[str, Any] = {"batch": 4, "patch": 32, "variants": 1}
 
 
@@ -44,6 +55,11 @@ def options(agave: Callable[[int], GridAgave], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "ROUNDED_FROM", 0.8)
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
     return OPTIONS | {"shape": agave(0).shape, "steps": STEPS}
+
+
+def exported(net: GridAgave, folder: Path) -> Path:
+    config = {"net": asdict(net.shape), "guide_width": 0.5, "correction_edges": (100, 115)}
+    return zoo.save(net, config, "photo", registry.PHOTO, folder)
 
 
 def weights(net: GridAgave) -> dict[str, list[float]]:
@@ -122,10 +138,11 @@ def test_a_start_from_exported_weights(
     pictures: list[Path], tmp_path: Path, options: dict[str, Any], agave: Callable[[int], GridAgave]
 ) -> None:
     """At a rate of zero the weights are those of the file; at another they have moved from there."""
-    net, start, path = agave(7), agave(8), tmp_path / "net.safetensors"
-    export(net, "photo", path)
-    freeze_from(start, read_weights(path)[0])
-    options |= {"init": start.state_dict(), "steps": 1}
+    net = agave(7)
+    start = zoo.real_weights(exported(net, tmp_path))
+    set_mode(net, "training")
+    assert start.family == registry.PHOTO
+    options |= {"init": start.weights, "steps": 1}
     still = train(pictures, tmp_path / "still", rate=0.0, **options)
     moved = train(pictures, tmp_path / "moved", rate=1e-3, **options)
     assert weights(still) == weights(net) != weights(moved)
@@ -134,8 +151,8 @@ def test_a_start_from_exported_weights(
 
 
 def test_the_weights_of_a_file() -> None:
-    path = zoo.by_name("photo").path
-    integers, real = read_weights(path)[0], weights_of(path, "photo")
+    path = registry.by_name("photo").path
+    integers, real = read_tensors(path), zoo.real_weights(path).weights
     assert len(integers) == 3 * len(real) / 2
     for name in (name.removesuffix(".weight") for name in real if name.endswith(".weight")):
         scale = torch.exp2(integers[f"{name}.exponent"].double())
@@ -154,7 +171,7 @@ def test_what_is_exported_is_what_was_trained(agave: Callable[[int], GridAgave],
             return [float(v) for v in net.losses(x, torch.zeros(1), [(2, 1)]).values()]
 
     simulated = losses()
-    export(net, "photo", tmp_path / "net.safetensors")
+    exported(net, tmp_path)
     assert losses() == pytest.approx(simulated, rel=1e-3)
 
 

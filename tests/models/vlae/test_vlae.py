@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlcodec.codec.coding.dither import quantise
-from vlcodec.codec.coding.latents import dither
+from vlcodec.codec.coding.latents import choose, dither
 from vlcodec.codec.errors import ImageError, ModelError
-from vlcodec.codec.ledger import report as rate
+from vlcodec.codec.interface import Ints
+from vlcodec.models import registry, zoo
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.layers.made import Flow, Made, OneByOne
@@ -23,14 +23,15 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
+from vlcodec.models.vlae import codec
 from vlcodec.models.vlae import data as binary_data
-from vlcodec.models.vlae import training as train_binary
 from vlcodec.models.vlae import training as vlae_recipe
-from vlcodec.models.vlae.codec import BinaryNets, BinaryPixelBlock, Dithered, FlowBlock
+from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, NoiseBlock
+from vlcodec.models.vlae.codec import Dithered, VlaeModel, VlaeNets
 from vlcodec.models.vlae.data import BinarySet, draw, load_binary
 from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.vlae.training import centre_idle_latents
-from vlcodec.models.weights.integers import export, freeze_from, integer_tensors, weights_of
+from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 TINY: dict[str, Any] = {
     "latents": 6,
@@ -245,9 +246,9 @@ def test_training_resumes_exactly(
     posterior: str, binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
-    options: dict[str, Any] = {"steps": 6, "batch": 5, }
+    options: dict[str, Any] = {"steps": 6, "batch": 5}
     options["shape"] = replace(vlae_recipe.SHAPE, **TINY | {"posterior": posterior})
-    straight = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", **options)
+    straight = vlae_recipe.train("vlae-mnist", binary_sets, tmp_path / "a", **options)
 
     class Stopped(Exception):
         pass
@@ -258,8 +259,8 @@ def test_training_resumes_exactly(
 
     monkeypatch.setattr(loop, "SAVE_STEPS", 2)
     with pytest.raises(Stopped):
-        train_binary.train("vlae-mnist", binary_sets, tmp_path / "b", progress=stop, **options)
-    resumed = train_binary.train("vlae-mnist", binary_sets, tmp_path / "b", **options)
+        vlae_recipe.train("vlae-mnist", binary_sets, tmp_path / "b", progress=stop, **options)
+    resumed = vlae_recipe.train("vlae-mnist", binary_sets, tmp_path / "b", **options)
     for (name, one), (_, two) in zip(straight.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(one, two), name
     rows = (tmp_path / "a" / "log.csv").read_text().splitlines()
@@ -271,19 +272,19 @@ def test_idle_latents_cost_less_once_they_are_centred() -> None:
     """A prior that is off by more than 1/32 step pays for noise over the edge of a cell; centred, next to nothing."""
     net, pictures = random_net({"posterior": "uniform"}, frozen=False), bits(200)
     with torch.no_grad():
-        net.encoder.centre.weight *= 1e-4
+        net.encoder.centre.weight.mul_(1e-4)
         for made in net.flow.mades():
-            made.leave.weight *= 1e-3
+            made.leave.weight.mul_(1e-3)
         off = net.flow(net.encoder(1024 * (2 * pictures - 1))[0]).median(0).values / 32
-        net.flow.mades()[-1].leave.bias += off + 0.05
+        net.flow.mades()[-1].leave.bias.add_(off + 0.05)
         net.spread.bias.fill_(0.01)
 
     def cost() -> float:
         frozen = copy.deepcopy(net)
         freeze_from(frozen, integer_tensors(frozen))
         model, u = Dithered(frozen, torch.device("cpu")), dither(0, (len(pictures), 6))
-        symbols = quantise(model.centres((255 * pictures[..., 0]).numpy().astype(np.uint8)), u)
-        return rate.bits(model.prior(u), symbols) / len(pictures)
+        symbols = choose(model, (255 * pictures).numpy().astype(np.uint8), u)
+        return model.prior(u).bits(symbols) / len(pictures)
 
     before = cost()
     centre_idle_latents(net, pictures)
@@ -296,7 +297,7 @@ def test_a_net_starts_from_a_related_one(binary_sets: Path, tmp_path: Path) -> N
     related = random_net({}, frozen=False).state_dict()
     options: dict[str, Any] = {"steps": 1, "batch": 2, "rate": 0.0}
     options["shape"] = replace(vlae_recipe.SHAPE, **TINY | {"posterior": "uniform"})
-    net = train_binary.train("vlae-mnist", binary_sets, tmp_path / "a", posterior="uniform", related=related, **options)
+    net = vlae_recipe.train("vlae-mnist", binary_sets, tmp_path / "a", related=related, **options)
     same = {name for name, value in net.named_parameters() if name in related and torch.equal(value, related[name])}
     assert {"encoder.enter.weight", "pixels.leave.bias", "decoder.hidden.weight"} <= same
     assert not {name for name in same if name.startswith(("flow.", "encoder.centre.weight", "decoder.enter.weight"))}
@@ -304,11 +305,52 @@ def test_a_net_starts_from_a_related_one(binary_sets: Path, tmp_path: Path) -> N
 
 def test_a_file_may_hold_one_net(tmp_path: Path) -> None:
     """While a model is in training; it can be started from, but not used."""
-    nets, path = BinaryNets(["gaussian"]), tmp_path / "vlae-mnist.safetensors"
-    export(nets, "vlae-mnist", path)
-    weights = weights_of(path, "binary")
-    assert {name.split(".")[0] for name in weights} == {"gaussian"}
-    from vlcodec.models.weights.integers import load_file
+    shape = replace(vlae_recipe.SHAPE, **TINY)
+    config = {"nets": {"gaussian": asdict(shape)}}
+    path = zoo.save(VlaeNets({"gaussian": shape}), config, "vlae-mnist", registry.VLAE, tmp_path)
+    assert registry.metadata(path)["golden"] == ""
+    assert {name.split(".")[0] for name in zoo.real_weights(path).weights} == {"gaussian"}
+    with pytest.raises(ModelError, match=r"^\S+ holds a part of a model: it can be trained on, and not used$"):
+        zoo.frozen(path, torch.device("cpu"))
 
-    with pytest.raises(ModelError, match=r"do not fit the model at layer uniform\."):
-        load_file(path, "binary", torch.device("cpu"))
+
+# ---- a whole model -------------------------------------------------------------------------------------------------
+
+
+def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth more in any one layer's outputs, and the golden integers are others; a few of the pixels show it."""
+    shapes = {kind: replace(vlae_recipe.SHAPE, **TINY | {"posterior": kind}) for kind in ("gaussian", "uniform")}
+    nets = VlaeNets(shapes)
+    for kind in shapes:
+        nets.of(kind).load_state_dict(random_net({"posterior": kind}, frozen=False).state_dict())
+
+    def golden(changed: str | None) -> Iterator[Ints]:
+        other = copy.deepcopy(nets)
+        for name, layer in layers(other):
+            if name == changed:
+                layer.bias.data += 0.1 + 0.1 * layer.bias.data.abs()
+        freeze_from(other, integer_tensors(other))
+        return VlaeModel(other, torch.device("cpu")).golden()
+
+    def same(changed: str | None) -> bool:
+        return all(np.array_equal(*both) for both in zip(plain, golden(changed), strict=True))
+
+    monkeypatch.setattr(codec, "CROP", 4)
+    plain = list(golden(None))
+    assert same(None)
+    names = [name for name, _ in layers(nets)]
+    assert len(names) > 60
+    assert [name for name in names if same(name)] == []
+
+
+def test_latents_of_bits_back_are_noise_that_flows() -> None:
+    """What is coded is the noise: a standard gaussian's, whatever the flow makes of it."""
+    net, rng = random_net({}, frozen=True), np.random.default_rng(0)
+    block = NoiseBlock(net, 4, torch.device("cpu"))
+    symbols = rng.integers(0, 4096, block.shape)
+    noise = block.to_noise(symbols)
+    assert not np.array_equal(noise, symbols)
+    assert np.array_equal(block.from_noise(noise), symbols)
+    x = (noise - 2048) / 128
+    bits = (x**2 / 2 + math.log(128 * math.sqrt(2 * math.pi))) / math.log(2)
+    assert block.bits(symbols) == pytest.approx(bits.sum(), rel=0.01)

@@ -7,16 +7,32 @@ import pytest
 from PIL import Image
 
 import vlcodec
-from vlcodec.codec.coding import pixels
+from vlcodec.codec.coding.latents import SIDE_INFORMATION
+from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import LogisticMixture, mixture_mean
-from vlcodec.codec.interface import Adaptive, Ints, Steps
+from vlcodec.codec.interface import Block, Ints
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.walks import correction
-from vlcodec.models.walks.correction import TAPS, Correction, Errors, count, error, fit, kinds, solve, strips, widest
+from vlcodec.models.walks import corrected_block, correction
+from vlcodec.models.walks.corrected_block import CorrectedBlock
+from vlcodec.models.walks.correction import (
+    TAPS,
+    Correction,
+    Edges,
+    Errors,
+    classes_of,
+    count,
+    error,
+    fit_correction,
+    likeliest_scale,
+    solve,
+    strips,
+)
+from vlcodec.models.walks.dither import CENTRE
 
-RoundTrip = Callable[[Steps, Ints], bytes]
+RoundTrip = Callable[[Block, Ints], bytes]
 Photograph = Callable[[str, int, int], Image.Image]
+EDGES: Edges = (100, 115)
 WIDE = 110  # a scale index of the middle class, sigma 3.5 levels
 
 
@@ -56,22 +72,26 @@ def test_a_mixtures_mean_and_width() -> None:
     assert np.array_equal(mixture.mean(), mixture_mean(logit, centre))
     assert np.abs(mixture.mean() - expected).max() < 2
     assert np.array_equal(LogisticMixture(logit, centre + 77, scale).mean(), mixture.mean() + 77)
-    assert widest(logit, scale).tolist() == [row[k] for row, k in zip(scale.tolist(), logit.argmax(1), strict=True)]
-    assert kinds(np.array([0, 99, 100, 114, 115, 191])).tolist() == [0, 0, 1, 1, 2, 2]
+    likeliest = [row[k] for row, k in zip(scale.tolist(), logit.argmax(1), strict=True)]
+    assert likeliest_scale(logit, scale).tolist() == likeliest
+    scales = np.array([0, 99, 100, 114, 115, 191])
+    assert classes_of(scales, EDGES).tolist() == [0, 0, 1, 1, 2, 2]
+    assert classes_of(scales, (99,)).tolist() == [0, 1, 1, 1, 1, 1]
+    assert not classes_of(scales, ()).any()
 
 
 def test_a_move_is_the_weighted_sum_of_its_class() -> None:
     rng = np.random.default_rng(2)
-    numbers = rng.integers(0, 256, count(3))
+    numbers = rng.integers(0, 256, count(3, EDGES))
     around, own = rng.integers(-255, 256, (20, 33)), rng.integers(-255, 256, (20, 3))
     scale = rng.integers(80, 130, 20)
-    made = Correction(numbers, 3)
+    made = Correction(numbers, 3, EDGES)
     sums, first = made.around(around.astype(np.int16)), 0
     for c in range(3):
         weights = numbers[first : first + 3 * (33 + c)].reshape(3, 33 + c) - 128
         first += weights.size
         seen = np.concatenate((around, own[:, :c]), 1)
-        expected = [(int(w @ s) + 32) >> 6 for w, s in zip(weights[kinds(scale)], seen, strict=True)]
+        expected = [(int(w @ s) + 32) >> 6 for w, s in zip(weights[classes_of(scale, EDGES)], seen, strict=True)]
         assert made.move(c, sums, own, scale).tolist() == expected
     assert first == len(numbers)
 
@@ -98,7 +118,7 @@ def foretold(rows: int, width: int, share: float) -> Errors:
 
 def test_fit_finds_what_foretells() -> None:
     rows, width = 150, 200
-    numbers = fit(foretold(rows, width, 0.4), np.full((rows * width, 1), WIDE, np.int16))
+    numbers = fit_correction(foretold(rows, width, 0.4), np.full((rows * width, 1), WIDE, np.int16), EDGES)
     weights = (numbers.reshape(3, len(TAPS)) - 128) / 256
     expected = np.zeros(len(TAPS))
     expected[TAPS.index((0, -1))] = 0.4
@@ -108,16 +128,17 @@ def test_fit_finds_what_foretells() -> None:
 
 def test_what_does_not_pay_is_not_sent() -> None:
     for rows, width, share in ((150, 200, 0.0), (10, 12, 0.4)):
-        assert not fit(foretold(rows, width, share), np.full((rows * width, 1), WIDE, np.int16)).size
+        scales = np.full((rows * width, 1), WIDE, np.int16)
+        assert not fit_correction(foretold(rows, width, share), scales, EDGES).size
 
 
 def test_the_fit_does_not_depend_on_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     errors, scales = foretold(90, 120, 0.4), np.full((90 * 120, 1), WIDE, np.int16)
-    numbers = fit(errors, scales)
+    numbers = fit_correction(errors, scales, EDGES)
     assert numbers.size
     monkeypatch.setattr(correction, "STRIP", 777)
     assert sum(len(part) for part in strips(90 * 120)) == 90 * 120
-    assert np.array_equal(fit(errors, scales), numbers)
+    assert np.array_equal(fit_correction(errors, scales, EDGES), numbers)
 
 
 def test_the_largest_sums_are_exact() -> None:
@@ -128,45 +149,65 @@ def test_the_largest_sums_are_exact() -> None:
     assert correction.ERROR_MAX * 128 * (3 * len(TAPS) + 2) < 2**24  # a move's sum in float32
 
 
+def band_of(model: PhotoModel, rows: int, width: int, grey: bool = False) -> CorrectedBlock:
+    """A band of pixels given random latents."""
+    net = model.single(2)
+    z = np.random.default_rng(5).integers(-400, 400, net.shape(1, rows, width))
+    fz, colours = net.features(CENTRE + z // 32, z % 32), 1 if grey else 3
+    assert not isinstance(net.pixels(fz, range(rows), width, colours, guided=True), CorrectedBlock)
+    block = net.pixels(fz, range(rows), width, colours)
+    assert isinstance(block, CorrectedBlock)
+    return block
+
+
+@pytest.mark.parametrize("edges", [EDGES, (), (90, 105, 120)], ids=str)
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
-def test_both_walks_are_corrected_alike(tiny: PhotoModel, check_round_trip: RoundTrip, grey: bool) -> None:
-    rng = np.random.default_rng(5)
-    fz = tiny.decode(rng.integers(-400, 400, (1, 2, 4)), 1)
-    symbols = rng.integers(0, 256, (9, 21, 1 if grey else 3, 1))
-    block = tiny.pixels(fz, 0, 9, 21, grey)
-    assert isinstance(block, Adaptive)
-    plain = check_round_trip(block, symbols)
-    block.use(rng.integers(0, 256, block.numbers))
-    assert check_round_trip(block, symbols) != plain
-    assert not isinstance(tiny.pixels(fz, 0, 9, 21, grey, guided=True), Adaptive)
+def test_both_walks_are_corrected_alike(
+    tiny: PhotoModel, check_round_trip: RoundTrip, grey: bool, edges: Edges
+) -> None:
+    band, rng = band_of(tiny, 9, 21, grey).band, np.random.default_rng(5)
+    symbols = rng.integers(0, 256, band.shape)
+    numbers = rng.integers(0, 256, count(band.colours, edges))
+    plain = check_round_trip(band, symbols)
+    assert check_round_trip(band.corrected(Correction(numbers, band.colours, edges)), symbols) != plain
+    assert check_round_trip(band, symbols) == plain
 
 
 def test_a_textured_photograph_is_corrected(photo: PhotoModel, photograph: Photograph) -> None:
     """The numbers are sent, told to the decoder, counted in -ELBO, and save more than they cost."""
-    image = photograph("cat", 260, 300)
+    image = photograph("cat", 160, 200)
     data = vlcodec.compress(image, lossless=True)
     assert vlcodec.decompress(data).tobytes() == image.tobytes()
     report = vlcodec.rate(image)
     assert report.lossless_bytes == len(data)
+    assert report.side_information == 8 * count(3, photo.single(1).edges) + 1
     assert report.lossless_bytes <= 1.001 * report.elbo / 8 + 32
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correction, "LEAST_RETURN", 1e9)
         plain = vlcodec.compress(image, lossless=True)
-    assert vlcodec.decompress(plain).tobytes() == image.tobytes()
     assert len(data) < 0.997 * len(plain)
 
 
-def test_what_is_told_comes_back(tiny: PhotoModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numbers from the encoder reach the decoder through the stack, and nothing else stays on it."""
-    rng = np.random.default_rng(6)
-    fz, used = tiny.decode(rng.integers(-400, 400, (1, 1, 4)), 1), list[Ints]()
-    for numbers in (rng.integers(0, 256, count(3)), np.zeros(0, np.int64)):
-        block, stack = tiny.pixels(fz, 0, 4, 5, False), Stack()
-        monkeypatch.setattr(type(block), "adapt", lambda self, symbols, numbers=numbers: numbers)
-        monkeypatch.setattr(type(block), "use", lambda self, numbers: used.append(numbers))
-        for distribution, symbols in reversed(pixels.told(block, np.zeros(block.shape, np.int64))):
-            stack.push(distribution, symbols)
-        pixels.be_told(block, stack)
-        assert stack.empty
-        assert [n.tolist() for n in used] == ([numbers.tolist()] if numbers.size else [])
-        used.clear()
+@pytest.mark.parametrize("pays", [True, False])
+def test_what_is_told_comes_back(
+    tiny: PhotoModel, check_round_trip: RoundTrip, monkeypatch: pytest.MonkeyPatch, pays: bool
+) -> None:
+    """Numbers from the encoder reach the decoder through the stack, before the pixels, and the ledger counts them."""
+    block, rng, used = band_of(tiny, 4, 5), np.random.default_rng(6), list[list[int]]()
+    assert block.edges == EDGES
+    numbers = rng.integers(0, 256, count(3, EDGES) if pays else 0)
+
+    def noted(numbers: Ints, colours: int, edges: Edges) -> Correction:
+        used.append(numbers.tolist())
+        return Correction(numbers, colours, edges)
+
+    monkeypatch.setattr(corrected_block, "fit_correction", lambda *_: numbers)
+    monkeypatch.setattr(corrected_block, "Correction", noted)
+    symbols, stack, meter = rng.integers(0, 256, block.shape), Stack(), Meter()
+    block.push(symbols, stack)
+    assert np.array_equal(block.pop(stack), symbols)
+    assert stack.empty
+    assert used == [numbers.tolist()] * (2 if pays else 0)
+    block.push(symbols, meter)
+    assert meter.promised[SIDE_INFORMATION] == 8 * numbers.size + 1
+    check_round_trip(block, symbols)

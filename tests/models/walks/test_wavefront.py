@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from vlcodec.codec.coding.latents import dither
-from vlcodec.codec.interface import Ints, Steps
+from vlcodec.codec.interface import Block, Ints
 from vlcodec.models.layers import exact
 from vlcodec.models.layers.masked import FIRST, NEAR
-from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel
 from vlcodec.models.walks import pixel_block
+from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.walks.wavefront import fronts, steps_of
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (9, 2), (2, 9)]
-RoundTrip = Callable[[Steps, Ints], bytes]
+RoundTrip = Callable[[Block, Ints], bytes]
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -44,12 +45,16 @@ def test_backwards(height: int, width: int) -> None:
     assert [(at.step, at.index.tolist()) for at in fronts(height, width, reverse=True)] == forward[::-1]
 
 
+def features_of(net: PhotoLatents, z: Ints) -> Features:
+    """f(z) of latents in 1/32 step."""
+    return net.features(CENTRE + z // 32, z % 32)
+
+
 def block_of(model: PhotoModel, height: int, width: int, grey: bool) -> tuple[PixelBlock, Ints]:
-    rng = np.random.default_rng(height * width)
-    grid = (-(-height // 16), -(-width // 16), 4)
-    fz = model.decode(rng.integers(-400, 400, grid), 1)
+    rng, net = np.random.default_rng(height * width), model.single(2)
+    fz = features_of(net, rng.integers(-400, 400, net.shape(1, height, width)))
     symbols = rng.integers(0, 256, (height, width, 1 if grey else 3))
-    return PixelBlock(model.net.pixels, model.render(fz, 0, height, width)[None], grey), symbols[..., None]
+    return PixelBlock(model.net.pixels, net.render(fz, range(height), width)[None], grey), symbols[..., None]
 
 
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
@@ -99,19 +104,21 @@ def test_strips_do_not_fall_together_with_anything(
 @pytest.mark.parametrize(("first", "rows"), [(0, 5), (4, 9), (12, 20), (28, 4)])
 def test_features_of_a_part(tiny: PhotoModel, first: int, rows: int) -> None:
     """f(z) of some rows is a part of f(z) of all; the mean image is its rounding."""
-    fz = tiny.decode(np.random.default_rng(2).integers(-400, 400, (2, 2, 4)), 1)
-    whole = tiny.render(fz, 0, 32, 19)
+    net = tiny.single(2)
+    fz = features_of(net, np.random.default_rng(2).integers(-400, 400, (2, 2, 4)))
+    whole = net.render(fz, range(32), 19)
     assert whole.shape == (32, 19, 5)
-    assert np.array_equal(tiny.render(fz, first, rows, 19), whole[first : first + rows])
+    assert np.array_equal(net.render(fz, range(first, first + rows), 19), whole[first : first + rows])
     levels = np.floor(whole[..., [1, 0, 2]].numpy() / 4 + 0.5) + 128
-    assert np.array_equal(tiny.mean_image(fz, 32, 19), levels.clip(0, 255))
+    assert np.array_equal(net.mean_images(fz, 32, 19)[0], levels.clip(0, 255))
 
 
 def test_long_mean_images_have_no_seams(tiny: PhotoModel, monkeypatch: pytest.MonkeyPatch) -> None:
     from vlcodec.models.photo import codec as module
 
-    fz = tiny.decode(np.random.default_rng(3).integers(-400, 400, (6, 1, 4)), 1)
-    whole = tiny.mean_image(fz, 90, 11)
+    net = tiny.single(2)
+    fz = features_of(net, np.random.default_rng(3).integers(-400, 400, (6, 1, 4)))
+    whole = net.mean_images(fz, 90, 11)
     for strip in (4, 20, 128):
         monkeypatch.setattr(module, "STRIP_ROWS", strip)
-        assert np.array_equal(tiny.mean_image(fz, 90, 11), whole)
+        assert np.array_equal(net.mean_images(fz, 90, 11), whole)

@@ -14,7 +14,6 @@ import click
 from vlcodec import facade
 from vlcodec.cli import files
 from vlcodec.codec.errors import ArchiveDamage, OutputError, VlcodecError
-from vlcodec.codec.files.names import check_file_names
 
 if TYPE_CHECKING:
     from vlcodec.facade import Progress
@@ -116,7 +115,7 @@ def _write_folder(folder: Path, pictures: Any, names: tuple[str, ...], force: bo
 
     stems = names or tuple(f"{number:05}.png" for number in range(len(pictures)))
     stems = tuple(stem if stem.lower().endswith(".png") else stem + ".png" for stem in stems)
-    check_file_names(stems)
+    facade.check_file_names(stems)
     part = folder.with_name(f".vlcodec-{os.urandom(4).hex()}.part")
     try:
         part.mkdir()

@@ -51,7 +51,7 @@ class Picture:
     grey: bool  # the picture had one channel
 
 
-def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
+def load(source: str | Path | bytes | BinaryIO | Image.Image, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture from a path, a file's bytes, a binary stream (to its end) or a Pillow image.
 
     Taken are 8-bit RGB, grey (mode L), bilevel (mode 1, as grey) and opaque palette pictures; a palette becomes the RGB
@@ -68,6 +68,8 @@ def load(source: str | Path | bytes | BinaryIO | Image.Image) -> Picture:
     if not data:
         raise ImageError("no bytes: an empty file is not a picture")
     with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > max_pixels:
+            raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _picture(image)
 
 
@@ -160,8 +162,14 @@ def threshold(picture: Picture, level: int) -> Picture:
 
 
 def resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """(height, width, 3) uint8, by Pillow's bicubic filter, which computes in integers."""
-    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    """(height, width, 3) uint8, by Pillow's bicubic filter, which computes in integers.
+
+    Rows first: some versions of Pillow take columns first where that is quicker, which rounds otherwise.
+    """
+    image = Image.fromarray(pixels)
+    for size in ((width, image.height), (width, height)):
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    return np.array(image)
 
 
 def png_bytes(image: Image.Image) -> bytes:

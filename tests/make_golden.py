@@ -1,9 +1,13 @@
-"""Make the golden files: python tests/make_golden.py
+"""Add golden files: python tests/make_golden.py NUMBER...
 
-Writes tests/golden/: the pictures (PNG, rendered by integers), a .vlz file of each case, and golden.json with what they
-decode to. They are made once for each set of weights, and decode to the same pixels for ever after.
+tests/golden/NUMBER/ holds .vlz files of every kind that a model writes, and manifest.json: what each file tests, its
+SHA-256, and what it decodes to. They are frozen: nothing is ever written over. Where the encoder writes other bytes
+than the newest file of a case, a file is added beside it (`rgb-q1.vlz`, then `rgb-q1.2.vlz`).
 """
 
+from __future__ import annotations
+
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -14,74 +18,54 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec.files.wire import is_archive
-from vlcodec.models import zoo
-from vlcodec.models.agave import codec as small
-from vlcodec.models.photo.codec import golden_picture
-from vlcodec.models.vlae import codec as binary
+from vlcodec.models import registry, zoo
+from vlcodec.models.family import Takes
+from vlcodec.models.registry import Entry
 
-OF_ONE_SIZE = [entry.name for entry in zoo.ENTRIES if entry.side is not None]
 FOLDER = Path(__file__).with_name("golden")
+PICTURES = FOLDER / "pictures"
+SEEDS = (1, 77, 2**64 - 1)  # of sampled pixels, beside the file's own
+Case = tuple[str, dict[str, Any], str]  # picture, options, what the file tests
+Row = dict[str, Any]
 
 
-def pictures() -> dict[str, Image.Image]:
-    """Colour, grey, two bands, grain whose band is corrected, and the smallest; black and white and small, one and many
-    of them in a column.
-    """
-    scene = golden_picture()  # (40, 56, 3)
-    r, c = np.indices((530, 3))
-    tall = ((r * 7 + c * 50) % 251 + (r * r * 31 + c * 17) % 5).astype(np.uint8)
-    return {
-        "rgb": Image.fromarray(scene),
-        "grey": Image.fromarray(np.ascontiguousarray(scene[:, :, 0])),
-        "tall": Image.fromarray(tall),
-        "grain": Image.fromarray(grain()),
-        "dot": Image.fromarray(scene[:1, :1]),
-        "disc": Image.fromarray(binary.golden_pictures()[0]),
-        "many": column(np.concatenate([np.roll(binary.golden_pictures(), n, 2) for n in range(10)])),
-        "small": Image.fromarray(small.golden_pictures()[0]),
-        "smalls": column(np.concatenate([np.roll(small.golden_pictures(), n, 2) for n in range(8)])),
+def cases(entry: Entry) -> dict[str, Case]:
+    """Name of the file -> picture, options and what it tests. What has an option "archive" is a column of pictures."""
+    takes = zoo.takes(entry)
+    return _of_any_size(zoo.qualities(entry)) if takes.side is None else _of_one_size(entry.name, takes)
+
+
+def _of_any_size(qualities: int) -> dict[str, Case]:
+    lossy: dict[str, Case] = {
+        f"rgb-q{q}": ("rgb", {"quality": q}, f"lossy, quality {q}") for q in range(1, qualities + 1)
+    }
+    return lossy | {
+        "rgb-q0": ("rgb", {"quality": 0}, "a placeholder"),
+        "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}, "the longest seed"),
+        "rgb-lossless": ("rgb", {"lossless": True}, "lossless, in colour"),
+        "rgb-lossless-q4": ("rgb", {"lossless": True, "quality": 4, "seed": 1}, "lossless over finer latents"),
+        "grey-q3": ("grey", {"quality": 3}, "lossy, grey"),
+        "grey-lossless": ("grey", {"lossless": True}, "lossless, grey"),
+        "tall-lossless": ("tall", {"lossless": True}, "two bands"),
+        "grain-lossless": ("grain", {"lossless": True}, "a band with a correction"),
+        "dot-q1": ("dot", {"quality": 1}, "one pixel, lossy"),
+        "dot-lossless": ("dot", {"lossless": True}, "one pixel, lossless"),
+        "black-q3": ("black", {"quality": 3}, "all black, lossy"),
+        "black-lossless": ("black", {"lossless": True}, "all black, lossless"),
     }
 
 
-def grain() -> Any:
-    """(64, 64, 3) uint8: noise in which each pixel follows the one two to its left."""
-    r, c, k = np.indices((64, 64, 3))
-    noise = (((r * 57 + c * 131 + k * 17 + 1) * 2654435761) >> 13) % 64
-    noise = ((noise * 2246822519 + r * 97 + c * 61) >> 7) % 64
-    for j in range(2, 64):
-        noise[:, j] = (noise[:, j] + 3 * noise[:, j - 2]) // 4 + 8
-    return (64 + noise).astype(np.uint8)
+def _of_one_size(name: str, takes: Takes) -> dict[str, Case]:
+    one, many, black = ("disc", "many", "black28") if takes.bilevel else ("small", "smalls", "black32")
+    found: dict[str, Case] = {}
+    for kind, lossless in (("lossy", False), ("lossless", True)):
+        options = {"model": name, "lossless": lossless}
+        found[f"{name}-{kind}"] = (one, options, f"one picture, {kind}")
+        found[f"{name}-archive-{kind}"] = (many, options | {"archive": True}, f"an archive, {kind}")
+    return found | {f"{name}-black": (black, {"model": name, "lossless": True}, "all black, lossless")}
 
 
-def column(pictures: Any) -> Image.Image:
-    """Pictures as one, each below the one before."""
-    return Image.fromarray(np.concatenate(list(pictures)))
-
-
-def cases() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name of the file -> picture and options. What has an option "archive" is a column of pictures."""
-    out: dict[str, tuple[str, dict[str, Any]]] = {f"rgb-q{q}": ("rgb", {"quality": q}) for q in (1, 2, 3, 4)}
-    for model in OF_ONE_SIZE:
-        one, many = ("small", "smalls") if zoo.by_name(model).family == "small" else ("disc", "many")
-        for kind, lossless in (("lossy", False), ("lossless", True)):
-            options = {"model": model, "lossless": lossless}
-            out[f"{model}-{kind}"] = (one, options)
-            out[f"{model}-archive-{kind}"] = (many, options | {"archive": True})
-    return out | {
-        "rgb-q0": ("rgb", {"quality": 0}),
-        "rgb-seed": ("rgb", {"quality": 3, "seed": 2**64 - 1}),
-        "rgb-lossless": ("rgb", {"lossless": True}),
-        "rgb-lossless-q4": ("rgb", {"lossless": True, "quality": 4, "seed": 1}),
-        "grey-q3": ("grey", {"quality": 3}),
-        "grey-lossless": ("grey", {"lossless": True}),
-        "tall-lossless": ("tall", {"lossless": True}),
-        "grain-lossless": ("grain", {"lossless": True}),
-        "dot-q1": ("dot", {"quality": 1}),
-        "dot-lossless": ("dot", {"lossless": True}),
-    }
-
-
-def made(picture: Image.Image, options: dict[str, Any], device: str = "cpu") -> bytes:
+def made(picture: Image.Image, options: Row, device: str = "cpu") -> bytes:
     """A case's file."""
     options = dict(options)
     if options.pop("archive", False):
@@ -91,13 +75,25 @@ def made(picture: Image.Image, options: dict[str, Any], device: str = "cpu") -> 
     return vlcodec.compress(picture, device=device, **options)
 
 
-def digests(data: bytes, device: str = "cpu") -> dict[str, str]:
-    """Of what a file gives back."""
+def digests(data: bytes, device: str = "cpu") -> Row:
+    """Of what a file gives back: its pixels, its mean image, and samples with other seeds of what is lossy."""
+    seeds: dict[str, str] = {}
     if is_archive(data):
-        back = vlcodec.decompress_archive(data, device=device).images
-        return {"pixels": digest(column(map(np.asarray, back)))}
+        if not vlcodec.info(data)["lossless"]:
+            seeds = {str(seed): digest(_column(data, device, seed)) for seed in SEEDS}
+        return {"pixels": digest(_column(data, device, None)), "seeds": seeds}
     kinds: dict[str, Literal["mean"] | None] = {"pixels": None, "mean": "mean"}
-    return {name: digest(vlcodec.decompress(data, decode=kind, device=device)) for name, kind in kinds.items()}
+    found = {name: digest(vlcodec.decompress(data, decode=kind, device=device)) for name, kind in kinds.items()}
+    about = vlcodec.info(data)
+    if not about["lossless"] and about["quality"]:
+        seeds = {str(seed): digest(vlcodec.decompress(data, seed=seed, device=device)) for seed in SEEDS}
+    return found | {"seeds": seeds}
+
+
+def _column(data: bytes, device: str, seed: int | None) -> Image.Image:
+    """An archive's pictures, each below the one before."""
+    images = vlcodec.decompress_archive(data, seed=seed, device=device).images
+    return Image.fromarray(np.concatenate([np.asarray(image) for image in images]))
 
 
 def digest(image: Image.Image) -> str:
@@ -105,21 +101,44 @@ def digest(image: Image.Image) -> str:
     return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
 
 
+def manifest(number: int) -> dict[str, Row]:
+    """The rows of a number's golden files, by file name; none where there is no folder."""
+    path = FOLDER / str(number) / "manifest.json"
+    found: dict[str, Row] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def newest(rows: dict[str, Row], case: str) -> str | None:
+    """The file that a case's encoder has written last."""
+    found = [name for name in rows if name.split(".")[0] == case]
+    return found[-1] if found else None
+
+
+def add(folder: Path, rows: dict[str, Row], case: str, row: Row, data: bytes) -> str:
+    """Write a file of a case under a new name, and its row. Raises FileExistsError rather than write over one."""
+    count = sum(name.split(".")[0] == case for name in rows)
+    name = f"{case}.vlz" if not count else f"{case}.{count + 1}.vlz"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("xb") as stream:
+        stream.write(data)
+    rows[name] = row | {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (folder / "manifest.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return name
+
+
 def main() -> None:
-    """Write the folder anew, once all is made."""
-    images, files, record = pictures(), dict[str, bytes](), {}
-    for name, (picture, options) in cases().items():
-        data = files[name] = made(images[picture], options)
-        record[name] = {"picture": f"{picture}.png", "options": options, "bytes": len(data), **digests(data)}
-        print(f"{name:34} {len(data):6} bytes")
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
-    for picture, image in images.items():
-        image.save(FOLDER / f"{picture}.png")
-    for name, data in files.items():
-        (FOLDER / f"{name}.vlz").write_bytes(data)
-    (FOLDER / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
+    """Add what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("numbers", type=int, nargs="+", metavar="NUMBER")
+    for number in parser.parse_args().numbers:
+        entry, rows = registry.by_number(number), manifest(number)
+        for case, (picture, options, tests) in cases(entry).items():
+            with Image.open(PICTURES / f"{picture}.png") as image:
+                data = made(image, options)
+            last = newest(rows, case)
+            if last is None or rows[last]["sha256"] != hashlib.sha256(data).hexdigest():
+                row = {"tests": tests, "picture": f"{picture}.png", "options": options, **digests(data)}
+                print(number, add(FOLDER / str(number), rows, case, row, data), len(data), "bytes")
 
 
 if __name__ == "__main__":

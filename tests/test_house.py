@@ -30,6 +30,7 @@ HOMES = {
     "constriction": {"vlcodec.codec.coding.stack"},
     "PIL": {"vlcodec.codec.image", "vlcodec.models.photo.data"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
+    "platformdirs": {"vlcodec.models.checks"},
     "torch": {name for name in FILES if name.startswith("vlcodec.models.")} | {"vlcodec._shared"},
 }
 
@@ -66,6 +67,41 @@ def layer(module: str) -> int:
 def test_imports_point_one_way(module: str) -> None:
     ours = [name for name in imports(FILES[module]) if name.split(".")[0] == "vlcodec"]
     assert [name for name in ours if layer(name) > layer(module)] == []
+
+
+def test_imports_make_no_circle() -> None:
+    """Those for type checkers alone apart; those inside functions count."""
+    graph = {
+        module: {name for name in imports(path, typing_only=False) if name in FILES} for module, path in FILES.items()
+    }
+    while leaves := [module for module, below in graph.items() if not below & graph.keys()]:
+        for module in leaves:
+            del graph[module]
+    assert graph == {}
+
+
+@pytest.mark.parametrize("room", ["codec", "models", "cli", "tests", "benchmarks", "samples"])
+def test_nobody_asks_for_a_family(room: str) -> None:
+    """What families differ in stands in their own folders: no comparison of families, no question for a class."""
+    own = {ROOT / "models" / name for name in ("photo", "agave", "vlae")}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        if not own & set(path.parents):
+            assert list(asked_of_families(path)) == [], path
+
+
+def asked_of_families(path: Path) -> Iterator[str]:
+    """The places where a file tells families or models apart."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            sides = [ast.unparse(side) for side in (node.left, *node.comparators)]
+            if any(side.split(".")[-1] == "family" for side in sides):
+                yield ast.unparse(node)
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "isinstance"
+            and path.is_relative_to(ROOT / "codec")
+        ) and ast.unparse(node.args[1]).endswith(("Model", "Latents")):
+            yield ast.unparse(node)
 
 
 @pytest.mark.parametrize("module", FILES)

@@ -52,11 +52,11 @@ def installed(number: int, digest: bytes) -> Entry:
     return entry
 
 
-def check_quality(entry: Entry, quality: int, error: type[VlcodecError]) -> None:
+def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> None:
     """Raises the error for a quality that a model does not have."""
     lowest, highest = 0 if zoo.takes(entry).placeholders else 1, zoo.qualities(entry)
-    if not lowest <= quality <= highest:
-        raise error(f"model {entry.name} has qualities {lowest} to {highest}, not {quality}")
+    if not (lowest <= quality <= highest and quality == int(quality)):
+        raise error(f"model {entry.name} has qualities {lowest} to {highest}, not {quality:g}")
 
 
 def load(entry: Entry, device: str) -> Model:

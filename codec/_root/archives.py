@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vlcodec._shared import MAX_PIXELS, Progress, check_pixels, fit, installed, load, memory, planes, tick
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.files import archive_file
-from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader
+from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, Starter
 from vlcodec.codec.files.wire import sound
 from vlcodec.models import registry, zoo
 from vlcodec.models.registry import Entry
@@ -118,9 +118,12 @@ def _read(
         raise FormatError(
             f"model {entry.name} does not make archives of pictures of {header.width} x {header.height}"
         )
+    starter = entry if header.starter is None else installed(header.starter.model_id, header.starter.digest)
+    if zoo.takes(starter) != takes:
+        raise FormatError(f"model {starter.name} does not take the pictures that model {entry.name} does")
     colours = 3 if takes.archives == "colour" else 1
     with memory():
-        nets = _nets(entry, entry, device)
+        nets = _nets(entry, starter, device)
         return archive.read(nets, file, drawn, colours, tick(progress, "pictures", 0, 1))
 
 
@@ -264,11 +267,15 @@ def _write(
     from vlcodec.codec.coding import archive
 
     count, height, width = pictures.shape[:3]
-    header = ArchiveHeader(
-        entry.number, entry.in_files, width, height, count, lossless, count, 0, len(extra), seed
-    )  # refuses at once
+    numbers = (width, height, count, lossless, count, 0, len(extra), seed)
+    header = ArchiveHeader(entry.number, entry.in_files, *numbers, version=entry.version)  # refuses at once
     archive_file.check_names(names or (), count)
     coded = archive.write(nets, pictures, extra, seed, lossless, metered, tick(progress, "pictures", 0, 1))
     header = replace(header, dithered=coded.dithered, ratio=coded.ratio)
+    starter = _starter(entry)
+    if starter is not entry and coded.dithered == count:  # all pictures are the starter's
+        header = replace(header, model_id=starter.number, digest=starter.in_files)
+    elif starter is not entry and coded.dithered:
+        header = replace(header, starter=Starter(starter.number, starter.in_files))
     checks = archive.checksums(pictures) if lossless else ()
     return ArchiveFile(header, tuple(names or ()), checks, coded.stack), coded

@@ -11,6 +11,8 @@ from typing import Any
 from vlcodec._shared import MAX_PIXELS, Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
 from vlcodec.codec.files import picture_file, wire
+from vlcodec.codec.files.file_names import check_file_names
+from vlcodec.codec.files.stored_file import is_stored, unpack_stored
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
@@ -22,6 +24,7 @@ __all__ = [
     "MAX_PIXELS",
     "Archive",
     "Progress",
+    "check_file_names",
     "compress",
     "compress_archive",
     "decompress",
@@ -41,9 +44,15 @@ MAX_BYTES = wire.MAX_FILE  # of any file that is read
 
 
 def info(data: bytes) -> dict[str, Any]:
-    """What a .vlz file says of itself, without decoding it. Raises FormatError for anything else than a sound file."""
+    """What a .vlz file says of itself, without decoding it.
+
+    Raises FormatError for anything else than a sound file, ModelError for a number that is not known here.
+    """
     if is_archive(data):
         return info_archive(data)
+    if is_stored(data):
+        stored = unpack_stored(data)
+        return {"stored": stored.format, "version": 2, "bytes": {"stored": len(stored.data), "file": len(data)}}
     file = picture_file.unpack(data)
     header = file.header
     entry = registry.by_number(header.model_id)
@@ -51,12 +60,12 @@ def info(data: bytes) -> dict[str, Any]:
         "model": entry.name,
         "number": entry.number,
         "weights": header.digest.hex(),
-        "version": data[4] >> 4,
+        "version": header.version,
         "width": header.width,
         "height": header.height,
         "mode": "L" if header.grey else "RGB",
         "lossless": header.lossless,
-        "quality": header.quality,
+        "quality": header.level if header.hundredths else header.quality,
         "seed": header.seed,
         "bands": len(file.bands),
         "bytes": {**picture_file.sizes(file), "file": len(data)},

@@ -21,7 +21,7 @@ from vlcodec._shared import (
     tick,
 )
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
-from vlcodec.codec.files import picture_file
+from vlcodec.codec.files import picture_file, stored_file
 from vlcodec.codec.files.picture_file import File, Header
 from vlcodec.models import registry, zoo
 
@@ -92,11 +92,14 @@ def decompress(
 
     if decode not in (None, "sample", "mean"):
         raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+    if stored_file.is_stored(data):
+        return _stored(data, max_pixels)
     file = picture_file.unpack(data)
     header = file.header
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
     check_pixels(header.width * header.height, max_pixels)
     net = model_of(header, device)
+    check_chunks(file)
     with memory():
         if header.quality == placeholder.QUALITY:
             pixels = placeholder.read(net.single(placeholder.CODED_AS), file)
@@ -151,7 +154,8 @@ def prepare(
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
     picture = fit(picture, entry, threshold)
     height, width, _ = picture.pixels.shape
-    header = Header(entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
+    fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
+    header = Header(*fields, version=entry.version)
     _check_size(header)
     return planes(picture), load(entry, device), header
 
@@ -160,7 +164,7 @@ def model_of(header: Header, device: str) -> Model:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
     entry = installed(header.model_id, header.digest)
     takes = zoo.takes(entry)
-    check_quality(entry, header.quality, FormatError)
+    check_quality(entry, header.level, FormatError)
     if header.quality == placeholder.QUALITY and header.lossless:
         raise FormatError("a placeholder (quality 0) must be a lossy file")
     if takes.side is not None and (header.width, header.height) != (takes.side, takes.side):
@@ -169,6 +173,22 @@ def model_of(header: Header, device: str) -> Model:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)
     return load(entry, device)
+
+
+def check_chunks(file: File) -> None:
+    """Raises FormatError for chunks that no model of this vlcodec takes."""
+    if file.changes:
+        raise FormatError("the file holds changes of weights, which its model does not take")
+    if file.refinements:
+        raise FormatError(f"the file holds {len(file.groups)} groups of latents: its model has one")
+
+
+def _stored(data: bytes, max_pixels: int) -> Image:
+    """The picture of a file that holds another codec's file."""
+    from vlcodec.codec import image as images
+
+    picture = images.load(stored_file.unpack_stored(data).data, max_pixels)
+    return images.to_image(picture.pixels, picture.grey)
 
 
 @dataclass(frozen=True)
@@ -236,7 +256,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, progress: Prog
 
 def lossy_part(file: File) -> File:
     """The lossy file that a lossless one begins with."""
-    return File(replace(file.header, lossless=False), file.latents)
+    return replace(file, header=replace(file.header, lossless=False), bands=())
 
 
 def _check_size(header: Header) -> None:

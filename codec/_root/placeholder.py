@@ -51,7 +51,7 @@ def write(net: LatentNet, pixels: Bytes, header: Header) -> File:
 def read(net: LatentNet, file: File) -> Bytes:
     """(H, W, 3) uint8: the mean image, enlarged. Raises FormatError for a side that no placeholder has."""
     from vlcodec.codec.coding import latents
-    from vlcodec.codec.image import resized
+    from vlcodec.codec.enlarge import resized
 
     header, side = file.header, file.latents[0] if file.latents else 0
     if side not in SIDES:

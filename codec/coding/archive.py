@@ -95,11 +95,14 @@ def write(
     if lossless and nets.chained is not None:
         for ratio in range(nets.chained.least_ratio, LAST_RATIO + 1):
             dithered = min(count, max(0, ratio - len(extra) // CREDIT_BYTES))
-            try:
-                return _push(nets, pictures, extra, seed, True, dithered, ratio, metered, tick)
+            plan = list(links(count, dithered, ratio, len(extra)))
+            begun = plan[: 1 + sum(link.dithered for link in plan)]
+            try:  # the first chained link tells, so that the whole is encoded once
+                _push(nets, pictures, extra, seed, True, begun)
+                return _push(nets, pictures, extra, seed, True, plan, ratio, metered, tick)
             except StackLow:
                 continue
-    return _push(nets, pictures, extra, seed, lossless, count, 0, metered, tick)
+    return _push(nets, pictures, extra, seed, lossless, list(links(count, count, 0, len(extra))), 0, metered, tick)
 
 
 def _push(
@@ -108,15 +111,17 @@ def _push(
     extra: bytes,
     seed: int,
     lossless: bool,
-    dithered: int,
-    ratio: int,
-    metered: bool,
-    tick: Tick | None,
+    plan: list[Link],
+    ratio: int = 0,
+    metered: bool = False,
+    tick: Tick | None = None,
 ) -> Coded:
+    """Push the links of a plan. Raises StackLow where bits-back runs dry."""
     stack = Stack(extra + SENTINEL if extra else b"")
     meters = {by_starter: Meter(stack) for by_starter in (False, True)}
     start_bits = lanes = dithered_latents = 0
-    for link in links(len(pictures), dithered, ratio, len(extra)):
+    dithered = sum(link.count for link in plan if link.dithered)
+    for link in plan:
         part = pictures[link.first : link.first + link.count]
         net = net_of(nets, link)
         u = dither_of(net, seed, link.first, *part.shape[:3])

@@ -1,4 +1,4 @@
-"""The fields that every .vlz file is made of: magic, varints, chunks, the checksum at the end.
+"""The fields that every .vlz file is made of: magic, varints, deflated bytes, the checksum at the end.
 
 Only the standard library is imported, so that looking into a file needs neither numpy nor torch.
 """
@@ -9,7 +9,8 @@ from typing import Final
 from vlcodec.codec.errors import FormatError
 
 MAGIC: Final = b"\x96V\r\n"
-VERSION: Final = 1
+VERSION: Final = 1  # what the models up to number 8 write
+NEWEST: Final = 2  # what all later ones write
 
 MAX_SIDE: Final = 2**20 - 1  # pixels; three varint bytes
 MAX_PIXELS: Final = 2**28  # width * height
@@ -17,9 +18,9 @@ MAX_FILE: Final = 2**32  # bytes
 MAX_MODEL: Final = 2**32 - 1  # model ids; five varint bytes
 MAX_SEED: Final = 2**64 - 1  # ten varint bytes
 
-LOSSLESS: Final = 1  # flags
+LOSSLESS: Final = 1  # version 1's flags
 SEED: Final = 4
-ARCHIVE: Final = 8
+ARCHIVE: Final = 8  # in version 2 the bit of that kind
 
 CRC_BYTES: Final = 4
 DIGEST_BYTES: Final = 2
@@ -47,11 +48,7 @@ def unseal(data: bytes, smallest: int, damaged: bool = False) -> "Reader":
 
     Raises FormatError for bytes that are no file of at least `smallest` bytes with the right checksum.
     """
-    check_front(data, smallest)
-    if len(data) < smallest:
-        raise FormatError(f"cut short: the file has {len(data)} bytes, the smallest .vlz file has {smallest}")
-    if len(data) > MAX_FILE:
-        raise FormatError(f"too long: the file has {len(data)} bytes, at most {MAX_FILE} are allowed")
+    check_size(data, smallest)
     if not damaged and not sound(data):
         raise FormatError("checksum mismatch: the file is damaged, cut short or has bytes after its end")
     return Reader(memoryview(data)[:-CRC_BYTES])
@@ -63,6 +60,11 @@ class Reader:
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self._at = 0
+
+    @property
+    def seen(self) -> memoryview:
+        """All bytes before the position."""
+        return self._data[: self._at]
 
     def take(self, count: int, what: str) -> bytes:
         """The next count bytes. Raises FormatError when fewer are left."""
@@ -85,6 +87,13 @@ class Reader:
                 return value
         raise FormatError(f"the {what} is too long: it must be at most {limit}")
 
+    def seed(self, present: bool) -> int:
+        """The seed, 0 where its flag is clear. Raises FormatError for a 0 that is written."""
+        seed = self.varint(MAX_SEED, "seed") if present else 0
+        if present and not seed:
+            raise FormatError("the seed is 0: a seed of 0 must be left out")
+        return seed
+
     def chunk(self, what: str) -> bytes:
         """The next chunk, after its length. Raises FormatError when it is longer than what is left."""
         return self.take(self.varint(MAX_FILE, f"length of the {what}"), what)
@@ -94,8 +103,8 @@ class Reader:
         return self.take(len(self._data) - self._at, "rest")
 
 
-def check_front(data: bytes, smallest: int) -> None:
-    """Raises FormatError unless data begins like a file of this version."""
+def version_of(data: bytes, smallest: int) -> int:
+    """The version of the file that data begins. Raises FormatError unless it is one that can be read."""
     if not data:
         raise FormatError("empty: a .vlz file begins with the bytes 96 56 0D 0A")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
@@ -103,16 +112,32 @@ def check_front(data: bytes, smallest: int) -> None:
     if len(data) <= len(MAGIC):
         raise FormatError(f"cut short: the file has {len(data)} bytes, the smallest .vlz file has {smallest}")
     version = data[len(MAGIC)] >> 4
-    if version > VERSION:
-        raise FormatError(f"written by a newer vlcodec (format version {version}; this one reads {VERSION})")
+    if version > NEWEST:
+        raise FormatError(f"written by a newer vlcodec (format version {version}; this one reads 1 to {NEWEST})")
     if version < VERSION:
         raise FormatError(f"format version {version} does not exist: the first one is 1")
+    return version
+
+
+def check_size(data: bytes, smallest: int) -> None:
+    """Raises FormatError for fewer bytes than the smallest file of its kind has, and for more than any file has."""
+    if len(data) < smallest:
+        raise FormatError(f"cut short: the file has {len(data)} bytes, the smallest .vlz file has {smallest}")
+    if len(data) > MAX_FILE:
+        raise FormatError(f"too long: the file has {len(data)} bytes, at most {MAX_FILE} are allowed")
 
 
 def check_range(what: str, value: int, low: int, high: int) -> None:
     """Raises FormatError unless low <= value <= high."""
     if not low <= value <= high:
         raise FormatError(f"the {what} is {value}: it must be from {low} to {high}")
+
+
+def check_model(model_id: int, digest: bytes) -> None:
+    """Raises FormatError unless both are what a file can name a model by."""
+    check_range("model id", model_id, 0, MAX_MODEL)
+    if len(digest) != DIGEST_BYTES:
+        raise FormatError(f"the weights' digest is {len(digest)} bytes: it must be {DIGEST_BYTES}")
 
 
 def chunk(data: bytes, *, last: bool) -> bytes:
@@ -128,3 +153,23 @@ def varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def deflate(data: bytes) -> bytes:
+    """One raw DEFLATE stream."""
+    packer = zlib.compressobj(9, wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+def inflate(packed: bytes, limit: int, what: str) -> bytes:
+    """What `deflate` was given. Raises FormatError unless packed is one stream of at most limit bytes, and no more."""
+    unpacker = zlib.decompressobj(-15)
+    try:
+        data = unpacker.decompress(packed, limit + 1)  # one more, so that a stream of just the limit is read to its end
+    except zlib.error:
+        raise FormatError(f"the {what} cannot be read: it must be deflated bytes") from None
+    if len(data) > limit:
+        raise FormatError(f"the {what} is too long: it must be at most {limit} bytes")
+    if not unpacker.eof or unpacker.unused_data:
+        raise FormatError(f"the {what} must be one deflated stream that ends where its chunk does")
+    return data

@@ -27,6 +27,7 @@ from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
+from vlcodec.models.walks.two_nets import TwoNets
 
 CROP = 8  # of the golden pictures' pixels, which are walked step by step
 
@@ -128,40 +129,31 @@ class Dithered(_Lanes):
         return self._decoded(reconstruct(symbols, u))
 
 
-class LadderModel:
+class LadderModel(TwoNets[Chained, Dithered]):
     """See codec.interface.Model."""
 
-    qualities = 1
-
     def __init__(self, net: LadderAgave, device: torch.device) -> None:
-        self.net, self._chained, self._dithered = net, Chained(net, device), Dithered(net, device)
-
-    def single(self, quality: int) -> Dithered:
-        """See codec.interface.Model."""
-        return self._dithered
-
-    def chained(self) -> Chained:
-        """See codec.interface.Model."""
-        return self._chained
+        super().__init__(Chained(net, device), Dithered(net, device))
+        self.net = net
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables and pixels are made of, on golden pictures and of both kinds."""
         pictures = golden_pictures()
-        u = np.ones((len(pictures), self._dithered.latents), np.int64)
+        u = np.ones((len(pictures), self._single.latents), np.int64)
         posterior = self._chained.posterior(pictures, u)
-        z, k = posterior.pop(Likeliest()), self._dithered.posterior(pictures, u).symbols
+        z, k = posterior.pop(Likeliest()), self._single.posterior(pictures, u).symbols
         yield from (z, k)
         yield from both_walks(posterior, z)
         yield from both_walks(self._chained.prior(u), z)
-        yield from both_walks(self._dithered.prior(u), k)
+        yield from both_walks(self._single.prior(u), k)
         lanes: tuple[tuple[_Lanes, Tensor], ...] = (
             (self._chained, self._chained.features(z, u)),
-            (self._dithered, self._dithered.features(k, u)),
+            (self._single, self._single.features(k, u)),
         )
         for net, fz in lanes:
             yield to_numpy(fz)
             part = fz[:, :CROP, :CROP].contiguous()
-            block = net.pixels(part, range(CROP), CROP, COLOURS, guided=net is self._dithered)
+            block = net.pixels(part, range(CROP), CROP, COLOURS, guided=net is self._single)
             yield from both_walks(block, net.to_symbols(pictures[:, :CROP, :CROP]))
 
 

@@ -26,6 +26,7 @@ from vlcodec.models.vlae.net import SIDE, Vlae, VlaeShape
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
+from vlcodec.models.walks.two_nets import TwoNets
 
 WHITE = 255  # the value of a one in a picture
 CROP = 12  # of the golden pictures' pixels, which are walked step by step
@@ -125,26 +126,16 @@ class Dithered(_Lanes):
         return self._decoded(reconstruct(symbols, u))
 
 
-class VlaeModel:
+class VlaeModel(TwoNets[Chained, Dithered]):
     """See codec.interface.Model."""
 
-    qualities = 1
-
     def __init__(self, nets: VlaeNets, device: torch.device) -> None:
-        self._chained, self._dithered = Chained(nets.of("gaussian"), device), Dithered(nets.of("uniform"), device)
-
-    def single(self, quality: int) -> Dithered:
-        """See codec.interface.Model."""
-        return self._dithered
-
-    def chained(self) -> Chained:
-        """See codec.interface.Model."""
-        return self._chained
+        super().__init__(Chained(nets.of("gaussian"), device), Dithered(nets.of("uniform"), device))
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables are made of, on golden pictures: posteriors, flows, and pixel logits."""
         pictures = golden_pictures()
-        chained, dithered = self._chained, self._dithered
+        chained, dithered = self._chained, self._single
         q = chained.posterior(pictures, np.zeros(0, np.int64)).distribution
         assert isinstance(q, GaussianGrid)
         yield from (q.centre, q.scale)

@@ -146,7 +146,7 @@ def test_arbitrary_bytes_raise_nothing_but_format_errors() -> None:
         (container.MAGIC.replace(b"\r\n", b"\n"), "not a .vlz file"),
         (container.MAGIC[:2], "cut short: the file has 2 bytes"),
         (container.MAGIC, "cut short: the file has 4 bytes"),
-        (container.MAGIC + b"\x20", "written by a newer vlcodec (format version 2; this one reads 1)"),
+        (container.MAGIC + b"\x30", "written by a newer vlcodec (format version 3; this one reads 1 to 2)"),
         (container.MAGIC + b"\x00", "format version 0 does not exist"),
         (pack(LOSSY)[:14], "cut short: the file has 14 bytes, the smallest .vlz file has 15"),
         (pack(LOSSY)[:-1], "checksum mismatch: the file is damaged, cut short or has bytes after its end"),

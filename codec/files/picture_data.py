@@ -1,0 +1,93 @@
+"""What a picture's file holds, whatever its version.
+
+Headers and files check themselves when they are made, so one that exists is one that the format can hold, whether it
+was read from bytes or is about to be written.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vlcodec.codec.errors import FormatError
+from vlcodec.codec.files.front import Front, check_version
+from vlcodec.codec.files.metadata import Metadata, check_metadata
+from vlcodec.codec.files.wire import MAX_SEED, check_range
+
+BAND_ROWS: Final = 512  # rows of one independently coded band of pixels
+MAX_GROUPS: Final = 256  # chunks of latents
+MAX_QUALITY: Final = 255
+
+
+@dataclass(frozen=True)
+class Header(Front):
+    """What a file says about itself before its chunks.
+
+    Raises FormatError when a field is outside what the format can hold.
+    """
+
+    grey: bool  # one channel instead of RGB
+    lossless: bool  # band chunks follow the latents
+    quality: int  # 0 to MAX_QUALITY, its whole part; its meaning is the model's
+    seed: int  # of the decoder's noise, 0 to MAX_SEED
+    version: int = 1  # of the format
+    hundredths: int = 0  # of quality, 0 to 99; in version 1 always 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_version(self.version)
+        check_range("quality", self.quality, 0, MAX_QUALITY)
+        check_range("quality's hundredths", self.hundredths, 0, 99 if self.quality < MAX_QUALITY else 0)
+        check_range("seed", self.seed, 0, MAX_SEED)
+        if self.version == 1 and self.hundredths:
+            raise FormatError(f"quality {self.level} has decimals: version 1 holds whole qualities alone")
+
+    @property
+    def level(self) -> float:
+        """The quality with its decimals."""
+        return self.quality + self.hundredths / 100
+
+    @property
+    def bands(self) -> int:
+        """Number of bands of BAND_ROWS rows in the picture, the last perhaps shorter; a lossy file stores none."""
+        return -(-self.height // BAND_ROWS)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a lossless file. Raises FormatError when the checksum is no 32-bit number."""
+
+    stack: bytes  # the coded pixels
+    pixels_crc: int  # CRC-32 of the decoded pixels, row-major bytes: H x W grey, H x W x 3 RGB
+
+    def __post_init__(self) -> None:
+        check_range("pixel checksum", self.pixels_crc, 0, 2**32 - 1)
+
+
+@dataclass(frozen=True)
+class File:
+    """All that a .vlz file holds. Raises FormatError when its parts do not fit the header."""
+
+    header: Header
+    latents: bytes  # the first group, the only one of version 1
+    bands: tuple[Band, ...] = ()  # header.bands of them in a lossless file, none in a lossy one
+    refinements: tuple[bytes, ...] = ()  # the further groups of latents
+    changes: bytes = b""  # of the model's weights, the model knows how
+    metadata: Metadata = ()  # (type, bytes), types ascending
+
+    def __post_init__(self) -> None:
+        expected = self.header.bands if self.header.lossless else 0
+        if len(self.bands) != expected:
+            raise FormatError(f"{len(self.bands)} bands given: this picture must have {expected}")
+        check_range("number of groups of latents", len(self.groups), 1, MAX_GROUPS)
+        check_metadata(self.metadata)
+        if self.header.version == 1 and (self.refinements or self.changes or self.metadata):
+            raise FormatError("version 1 holds one group of latents and pixels alone: all else needs version 2")
+
+    @property
+    def groups(self) -> tuple[bytes, ...]:
+        """All chunks of latents, the first one first."""
+        return self.latents, *self.refinements
+
+
+def split_quality(level: float) -> tuple[int, int]:
+    """A quality with decimals -> its whole part and its hundredths, rounded to the nearest of these."""
+    return divmod(round(100 * level), 100)

@@ -141,7 +141,7 @@ def test_a_start_from_exported_weights(
     net = agave(7)
     start = zoo.real_weights(exported(net, tmp_path))
     set_mode(net, "training")
-    assert start.family == registry.PHOTO
+    assert (start.name, start.family) == ("photo", registry.PHOTO)
     options |= {"init": start.weights, "steps": 1}
     still = train(pictures, tmp_path / "still", rate=0.0, **options)
     moved = train(pictures, tmp_path / "moved", rate=1e-3, **options)

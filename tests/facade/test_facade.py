@@ -9,6 +9,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from PIL import Image
 import vlcodec
 from vlcodec import _shared, facade
 from vlcodec.codec import errors
-from vlcodec.codec.errors import FormatError, ImageError, ModelError
+from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
 from vlcodec.codec.files import picture_file as container
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, pack
 from vlcodec.codec.image import png_bytes
@@ -359,8 +360,7 @@ def test_by_default_as_many_pixels_as_pillow_takes() -> None:
     large = container.pack(container.File(replace(header, width=2**14, height=2**14), b""))
     with pytest.raises(FormatError, match="the file asks for 268,435,456 pixels: at most 178,956,970"):
         vlcodec.decompress(large)
-    assert Image.MAX_IMAGE_PIXELS is not None
-    assert abs(Image.MAX_IMAGE_PIXELS - 178_956_970) < 2
+    assert Image.MAX_IMAGE_PIXELS == 178_956_970 // 2  # from which on it warns; it refuses twice as many
 
 
 # ---- errors --------------------------------------------------------------------------------------------------------
@@ -435,7 +435,12 @@ def test_every_kind_of_file_with_empty_stacks_is_refused_or_read_at_once() -> No
         assert not np.asarray(vlcodec.decompress(data)).any()
         lossy = container.pack(container.File(replace(one, lossless=False), b""))
         assert vlcodec.decompress(lossy).size == (side, side)
-        many = ArchiveHeader(entry.number, entry.in_files, side, side, 300, True, 300, 0, 0, 0)
-        pictures = ArchiveFile(many, (), (zlib.crc32(bytes(300 * side * side * (1 if grey else 3))),), b"")
-        assert not any(image.getextrema() in (255, (0, 255)) for image in vlcodec.decompress_archive(pack(pictures)).images)
+        many = ArchiveHeader(entry.number, entry.in_files, side, side, 60, True, 60, 0, 0, 0)
+        checks = (zlib.crc32(bytes(60 * side * side * (1 if grey else 3))),)
+        back = vlcodec.decompress_archive(pack(ArchiveFile(many, (), checks, b""))).images
+        assert not any(np.asarray(image).any() for image in back)
+        vlcodec.decompress_archive(pack(ArchiveFile(replace(many, lossless=False), (), (), b"")))
+        with suppress(ArchiveDamage):  # where latents are the lowest symbols too, these go back onto an empty stack
+            chained = vlcodec.decompress_archive(pack(ArchiveFile(replace(many, dithered=0, ratio=1), (), checks, b"")))
+            assert not any(np.asarray(image).any() for image in chained.images)
     assert time.monotonic() - started < 20

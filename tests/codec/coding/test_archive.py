@@ -240,9 +240,9 @@ def sound() -> tuple[Bytes, bytes]:
 
 def test_a_flipped_bit_is_never_silent(sound: tuple[Bytes, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures before the damage come back with the error, and what comes back is right."""
-    pictures, _ = sound
+    pictures = sound[0][:12]
     for module in (archive, archive_file):
-        monkeypatch.setattr(module, "CHECKED", 8)
+        monkeypatch.setattr(module, "CHECKED", 4)
     data = vlcodec.compress_archive(pictures)
     given = set()
     for place in range(0, len(data), len(data) // 29):
@@ -254,7 +254,7 @@ def test_a_flipped_bit_is_never_silent(sound: tuple[Bytes, bytes], monkeypatch: 
             known = caught.value.pictures
             assert np.array_equal(known, pictures[: len(known)])
             given.add(len(known))
-    assert given >= {0, 8, 16}
+    assert given >= {0, 4, 8}
 
 
 def test_what_is_cut_off_is_refused(sound: tuple[Bytes, bytes]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from commands import HEAVY, failure, loaded, ok, process, run
 from PIL import Image
 
+import vlcodec
 from vlcodec.codec.coding import archive
+from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import archive_file
+from vlcodec.codec.files.names import check_file_names
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as small
 from vlcodec.models.vlae import codec as binary
@@ -117,6 +121,76 @@ def test_names_that_would_collide_are_refused_with_nothing_written(folder: Path)
     assert "would get the same file name" in failure("decompress", "a.vlz", "--force", cwd=folder)
     ok("decompress", "a.vlz", "-o", "a.npy", "--quiet", cwd=folder)
     assert np.array_equal(np.load(folder / "a.npy"), golden_pictures()[:2])
+
+
+BAD_NAMES = {
+    "a:b.png": "it must have none of",
+    "a?.png": "it must have none of",
+    "a\x1b[2J.png": "it must have no control characters",
+    "a\x7f.png": "it must have no control characters",
+    "a\u2028b.png": "it must have no control characters",
+    "a\nb.png": "it must have no control characters",
+    "con.png": "Windows keeps it for a device",
+    "Aux.tar.png": "Windows keeps it for a device",
+    "LPT1": "Windows keeps it for a device",
+    "com\u00b9.png": "Windows keeps it for a device",
+    " a.png": "it must not begin or end with a space",
+    "nul .png": "Windows keeps it for a device",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
+def test_names_that_no_system_should_have_are_refused_with_nothing_written(
+    name: str, digits: bytes, tmp_path: Path
+) -> None:
+    """One line that no terminal takes for a command; the pictures themselves are still there for the asking."""
+    (tmp_path / "a.vlz").write_bytes(renamed(digits, (name, "1", "2")))
+    (line,) = failure("decompress", "a.vlz", "-o", "out", cwd=tmp_path).splitlines()
+    assert line.startswith("vlcodec: a.vlz: ")
+    assert line.isprintable()
+    assert BAD_NAMES[name] in line
+    assert "-o NAME.npy takes all pictures" in line
+    ok("decompress", "a.vlz", "-o", "a.npy", "--quiet", cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), golden_pictures())
+
+
+@pytest.mark.parametrize(
+    "names", [("a.png", "A.png", "b"), ("stra\u00dfe", "STRASSE.png", "b"), ("x", "x.PNG", "y")], ids=ascii
+)
+def test_names_that_collide_where_case_is_not_told_apart(
+    names: tuple[str, ...], digits: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "a.vlz").write_bytes(renamed(digits, names))
+    (line,) = failure("decompress", "a.vlz", cwd=tmp_path).splitlines()
+    assert "two pictures would get the same file name; -o NAME.npy takes them all" in line
+    ok("decompress", "a.vlz", "-o", "a.npy", "--quiet", cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), golden_pictures())
+
+
+def test_a_trailing_dot_or_space_is_refused_where_no_ending_follows() -> None:
+    """On the command line `.png` follows; a file's own name that ends so is another one on Windows."""
+    for name in ("a.", "a ", "a. .", "a.png."):
+        with pytest.raises(FormatError, match="it must not begin or end with a space, or end with a dot"):
+            check_file_names([name])
+    check_file_names(["a.png", "b .png", ".hidden", "contact.png", "com10", "com0", "\u00e4\U0001f600.png", "nulls"])
+
+
+def renamed(data: bytes, names: tuple[str, ...]) -> bytes:
+    """The archive with other names, as any program may write them."""
+    return archive_file.pack(replace(archive_file.unpack(data), names=names))
+
+
+@pytest.fixture(scope="module")
+def digits() -> bytes:
+    """An archive of the golden digits."""
+    return vlcodec.compress_archive(golden_pictures())
+
+
+def test_an_archive_that_asks_for_too_much_is_one_line(digits: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.vlz").write_bytes(digits)
+    rule = "vlcodec: a.vlz: the file asks for 2,352 pixels: at most 2,351 are decoded (--max-pixels)\n"
+    assert failure("decompress", "a.vlz", "--max-pixels", "2351", cwd=tmp_path) == rule
+    ok("decompress", "a.vlz", "--max-pixels", "2352", "--quiet", cwd=tmp_path)
 
 
 def test_a_folder_is_filled_whole_or_not_at_all(folder: Path) -> None:

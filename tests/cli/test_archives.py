@@ -16,7 +16,7 @@ import vlcodec
 from vlcodec.codec.coding import archive
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import archive_file
-from vlcodec.codec.files.names import check_file_names
+from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as small
 from vlcodec.models.vlae import codec as binary

@@ -20,7 +20,6 @@ from vlcodec.codec.files.picture_file import MAX_SIDE, File, Header
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as agave
 from vlcodec.models.photo.codec import golden_pictures
-from vlcodec.models.vlae import codec as vlae
 
 PIXELS = golden_pictures()[0, 4:7, 8:13]  # 5 x 3 pixels
 PICTURE = Image.fromarray(PIXELS)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlcodec.codec.coding.stack import Likeliest, Noise, Stack, join_digits, split_digits
+from vlcodec.codec.coding.noise import Likeliest, Noise
+from vlcodec.codec.coding.stack import Stack, join_digits, split_digits
 from vlcodec.codec.coding.tables import (
     Bernoulli,
     Categorical,

@@ -22,7 +22,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.codec import image as images
 from vlcodec.codec.interface import Bytes
-from vlcodec.models import registry
+from vlcodec.models import registry, zoo
 from vlcodec.models.agave.data import load_cifar10
 from vlcodec.models.vlae.data import load_binary
 
@@ -61,7 +61,7 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
 
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
-    if registry.by_name(model).family == registry.AGAVE:
+    if zoo.takes(registry.by_name(model)).archives == "colour":
         return load_cifar10(data).test
     return 255 * load_binary(model, data).test
 

@@ -61,9 +61,8 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
 
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
-    if zoo.takes(registry.by_name(model)).archives == "colour":
-        return load_cifar10(data).test
-    return 255 * load_binary(model, data).test
+    bilevel = zoo.takes(registry.by_name(model)).bilevel
+    return 255 * load_binary(model, data).test if bilevel else load_cifar10(data).test
 
 
 def strided(pictures: Bytes, count: int) -> Bytes:

@@ -331,7 +331,7 @@ def test_the_memory_of_a_cgroup_is_all_there_is(tmp_path: Path, monkeypatch: pyt
     vlcodec.compress(PICTURE)
     places[1].write_text(f"{2**21}\n")
     for call in (lambda: vlcodec.compress(PICTURE), lambda: vlcodec.decompress(data)):
-        with pytest.raises(vlcodec.VlcodecError, match=r"28 x 24 needs about 0\.0 GiB of memory; this machine has 0\.0"):
+        with pytest.raises(vlcodec.VlcodecError, match=r"28 x 24 needs .* GiB of memory; this machine has 0\.0"):
             call()
 
 

@@ -16,7 +16,8 @@ import vlcodec
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ModelError, VlcodecError
 from vlcodec.codec.files import archive_file
 from vlcodec.codec.files import picture_file as container
-from vlcodec.codec.files.picture_file import MAX_SIDE, File, Header
+from vlcodec.codec.files.picture_file import File, Header
+from vlcodec.codec.files.wire import MAGIC, MAX_SIDE
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as agave
 from vlcodec.models.photo.codec import golden_pictures
@@ -308,7 +309,7 @@ def test_a_lossless_file_without_its_bands(made: Callable[[bool], bytes]) -> Non
         vlcodec.decompress(sealed(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(50), b"text\n", container.MAGIC])
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(50), b"text\n", MAGIC])
 def test_other_files(data: bytes) -> None:
     for call in (vlcodec.decompress, vlcodec.info):
         with pytest.raises(FormatError, match=r"empty|not a \.vlz file|cut short"):

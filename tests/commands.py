@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from vlcodec.cli.main import main
@@ -32,7 +33,7 @@ def run(*args: str, cwd: Path, stdin: bytes = b"") -> Done:
 def _own(args: tuple[str, ...], cwd: Path, stdin: bytes) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
     """What a process has of its own: arguments, folder, streams, warnings, and the search path."""
     out, err = io.BytesIO(), io.BytesIO()
-    streams = {
+    streams: dict[str, Any] = {
         "argv": ["vlcodec", *args],
         "stdin": io.TextIOWrapper(io.BytesIO(stdin), "utf-8"),
         "stdout": io.TextIOWrapper(out, "utf-8", write_through=True),

@@ -192,12 +192,12 @@ def test_ctrl_c_is_quiet_and_exits_130(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     command = [sys.executable, "-m", "vlcodec", "compress", "a.png"]
     heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell runs in the background ignores Ctrl-C
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeds, **pipes)
+    pipe = subprocess.PIPE
+    started = subprocess.Popen(command, cwd=tmp_path, preexec_fn=heeds, stdout=pipe, stderr=pipe)
     with (tmp_path / "a.png").open("wb"):  # opens once the command is at its work, reading
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60) == (b"", b"\n")
-    assert process.returncode == 130
+        started.send_signal(signal.SIGINT)
+        assert started.communicate(timeout=60) == (b"", b"\n")
+    assert started.returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 

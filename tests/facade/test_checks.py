@@ -1,6 +1,7 @@
 """Golden vectors are checked once, and the record of it is no more than a saving of time."""
 
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_the_record_is_of_these_weights_this_device_and_these_libraries(monkeypa
         (numpy, "__version__", "0.0"),
         (checks, "_processor", lambda: "another"),
         (checks, "_sources", lambda: "others"),
-        (checks.platform, "machine", lambda: "another"),
+        (platform, "machine", lambda: "another"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, value)

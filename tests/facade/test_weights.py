@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,10 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _search_path_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _search_path_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_chosen", [])
     monkeypatch.delenv(registry.VARIABLE, raising=False)
-    yield
 
 
 @pytest.fixture(params=["variable", "call"])
@@ -122,7 +121,11 @@ def test_on_the_command_line(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(77, ""), (MAKING + 1, "weights in the making, of which nothing is promised"), (MISSING, "weights of its writer's")],
+    [
+        (77, ""),
+        (MAKING + 1, "weights in the making, of which nothing is promised"),
+        (MISSING, "weights of its writer's"),
+    ],
 )
 def test_an_unknown_number_says_what_is_looked_for_and_where(searched: Path, number: int, kind: str) -> None:
     file = container.unpack(vlcodec.compress(PICTURE, model="vlae-mnist", **USE))  # type: ignore[arg-type]
@@ -234,6 +237,7 @@ def test_a_number_names_one_set_of_weights(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_newest_of_a_name_that_encodes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     old = registry.by_name("photo")
-    monkeypatch.setattr(registry, "ENTRIES", [*registry.ENTRIES, replace(old, number=9), replace(old, number=10, retired=True)])
+    later = [replace(old, number=9), replace(old, number=10, retired=True)]
+    monkeypatch.setattr(registry, "ENTRIES", [*registry.ENTRIES, *later])
     assert registry.by_name("photo").number == 9
     assert [registry.by_name(f"photo-{number}").number for number in (8, 9, 10)] == [8, 9, 10]

@@ -12,7 +12,7 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.codec.coding import archive
-from vlcodec.codec.coding.archive import CHECKED, LANES, Link, Nets, links, net_of
+from vlcodec.codec.coding.archive import LANES, Link, Nets, links, net_of
 from vlcodec.codec.coding.latents import PIXELS, POSTERIOR, PRIOR, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
@@ -328,7 +328,7 @@ def test_the_ledger(sound: tuple[Bytes, bytes]) -> None:
     assert r.lossy_kl < r.elbo
     assert r.dithered == archive_file.unpack(vlcodec.compress_archive(pictures, extra=b"abc")).header.dithered
     assert f"of it, {r.dithered} by dither" in r.table()
-    assert CHECKED == 512
+    assert archive_file.CHECKED == 512
 
 
 @pytest.mark.parametrize("kind", ["chained", "dithered"])
@@ -357,7 +357,7 @@ def test_a_single_picture(sound: tuple[Bytes, bytes], tmp_path: Path) -> None:
     assert (back.mode, back.tobytes()) == ("L", image.tobytes())
     lossy = vlcodec.compress(image, model="vlae-mnist")
     for how in ("sample", "mean"):
-        assert set(np.unique(np.asarray(vlcodec.decompress(lossy, decode=how)))) <= {0, 255}  # type: ignore[arg-type]
+        assert set(np.unique(np.asarray(vlcodec.decompress(lossy, decode=how)))) <= {0, 255}
     report = vlcodec.rate(image, model="vlae-mnist", samples=5)
     assert report.likelihood is not None
     assert report.samples == 5

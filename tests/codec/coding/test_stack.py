@@ -1,5 +1,6 @@
 """The stack and the noise: what is pushed is popped, and both read the same tables in the same way."""
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -27,7 +28,8 @@ def ideal_bits(distribution: Distribution, symbols: Ints) -> float:
 
 def mixture_rows(n: int) -> LogisticMixture:
     """n times the same two-humped mixture."""
-    return LogisticMixture(*(np.tile(row, (n, 1)) for row in ([0, 20], [-1000, 1300], [140, 120])))
+    logit, centre, scale = (np.tile(row, (n, 1)) for row in ([0, 20], [-1000, 1300], [140, 120]))
+    return LogisticMixture(logit, centre, scale)
 
 
 # ---- the stack -----------------------------------------------------------------------------------------------------
@@ -86,7 +88,7 @@ class _FirstDigit:
     def __init__(self, distribution: Distribution, row: int) -> None:
         self.radix, self._counts = distribution.radix[:1], distribution.counts([])[row : row + 1]
 
-    def counts(self, digits: list[Ints]) -> Ints:
+    def counts(self, digits: Sequence[Ints]) -> Ints:
         return self._counts
 
 
@@ -163,7 +165,7 @@ def test_seeds_purposes_and_blocks_differ(other: tuple[int, int, int]) -> None:
     assert same < 0.03
 
 
-def chi_square(observed: Ints, probability: np.ndarray) -> float:  # type: ignore[type-arg]
+def chi_square(observed: Ints, probability: np.ndarray) -> float:
     """Standard deviations by which counts are further from their expectation than they should; rare cells pooled."""
     expected = probability * observed.sum()
     rare = expected < 10

@@ -125,7 +125,8 @@ def test_bits_are_those_of_the_steps() -> None:
     Chain().push(SYMBOLS, meter)
     assert Chain().bits(SYMBOLS) == pytest.approx(meter.total)
     before = np.concatenate([np.zeros((1, LANES), np.int64), SYMBOLS[:-1]])
-    logit = np.where(np.arange(VALUES) == (before[..., None] + 1) % VALUES, 50 + np.arange(LENGTH)[:, None, None], 0) / 32
+    preferred = np.arange(VALUES) == (before[..., None] + 1) % VALUES
+    logit = np.where(preferred, 50 + np.arange(LENGTH)[:, None, None], 0) / 32
     own = np.take_along_axis(logit, SYMBOLS[..., None], 2)[..., 0]
     assert meter.total == pytest.approx((np.log(np.exp(logit).sum(2)) - own).sum() / np.log(2))
 

@@ -32,10 +32,10 @@ def mixtures(n: int, seed: int = 0) -> LogisticMixture:
     )
 
 
-def every_symbol(d: LogisticMixture) -> tuple[LogisticMixture, np.ndarray]:  # type: ignore[type-arg]
+def every_symbol(d: LogisticMixture) -> tuple[LogisticMixture, np.ndarray]:
     """Each row 256 times, and the symbols 0 .. 255 for each."""
-    rows = (np.repeat(x, 256, 0) for x in (d.logit, d.centre, d.scale))
-    return LogisticMixture(*rows), np.tile(np.arange(256), len(d.logit))
+    logit, centre, scale = (np.repeat(x, 256, 0) for x in (d.logit, d.centre, d.scale))
+    return LogisticMixture(logit, centre, scale), np.tile(np.arange(256), len(d.logit))
 
 
 def test_the_likelihood_sums_to_one() -> None:
@@ -45,8 +45,8 @@ def test_the_likelihood_sums_to_one() -> None:
 
 def test_the_likelihood_is_the_one_that_was_trained() -> None:
     d, symbols = every_symbol(mixtures(100, 1))
-    parameters = (torch.from_numpy(x).double() for x in (d.logit, d.centre, d.scale))
-    expected = nats(*parameters, torch.from_numpy(symbols).double() - 128) / math.log(2)
+    logit, centre, scale = (torch.from_numpy(x).double() for x in (d.logit, d.centre, d.scale))
+    expected = nats(logit, centre, scale, torch.from_numpy(symbols).double() - 128) / math.log(2)
     assert np.abs(mixture_bits(d, symbols) - expected.numpy()).max() < 1e-9
 
 

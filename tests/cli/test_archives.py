@@ -15,7 +15,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.codec.coding import archive
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files import archive_file
+from vlcodec.codec.files import archive_data, archive_file
 from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.agave import codec as small
@@ -296,7 +296,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(args: str, rule: str, fold
 
 def test_a_damaged_archive_gives_what_is_sound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the runs before the damage; nothing is written where there is none."""
-    for module in (archive, archive_file):
+    for module in (archive, archive_data):
         monkeypatch.setattr(module, "CHECKED", 8)
     pictures = np.tile(golden_pictures(), (4, 1, 1))
     np.save(folder / "many.npy", pictures)

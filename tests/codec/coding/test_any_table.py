@@ -83,7 +83,7 @@ class Fixed:
 
     def __init__(self, draw: int) -> None:
         self.source = Noise(0, 0, 0, 1)
-        self.source._words = np.full(1, draw, np.uint64)
+        self.source._pairs = [np.full(1, draw, np.uint64)]
 
 
 @given(distributions(), st.data())

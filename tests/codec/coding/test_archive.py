@@ -18,7 +18,8 @@ from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import GaussianGrid
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError
-from vlcodec.codec.files import archive_file
+from vlcodec.codec.files import archive_data, archive_file
+from vlcodec.codec.files.names import pack_names
 from vlcodec.codec.files.wire import seal
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
@@ -241,7 +242,7 @@ def sound() -> tuple[Bytes, bytes]:
 def test_a_flipped_bit_is_never_silent(sound: tuple[Bytes, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures before the damage come back with the error, and what comes back is right."""
     pictures = sound[0][:12]
-    for module in (archive, archive_file):
+    for module in (archive, archive_data):
         monkeypatch.setattr(module, "CHECKED", 4)
     data = vlcodec.compress_archive(pictures)
     given = set()
@@ -289,10 +290,9 @@ def test_headers_that_lie(sound: tuple[Bytes, bytes], change: dict[str, int], ru
 
 def test_names_that_cannot_be_read(sound: tuple[Bytes, bytes]) -> None:
     file = archive_file.unpack(sound[1])
-    chunk = archive_file._names_chunk(file)
     data = bytearray(archive_file.pack(file))
-    at = data.index(chunk)
-    data[at + 1 : at + 6] = b"\xff" * 5
+    at = data.index(pack_names(file.names))
+    data[at : at + 5] = b"\xff" * 5
     with pytest.raises(FormatError, match="the names"):
         archive_file.unpack(seal(data[:-4]))
 

@@ -158,7 +158,7 @@ def test_side_information_is_a_part_of_the_pixels(photograph: Callable[[str, int
     plain = vlcodec.rate(photograph("cat", 24, 24))
     assert plain.side_information == pytest.approx(1)
     assert "of it, side information" in plain.table()
-    with Image.open(Path(__file__).parents[2] / "golden" / "grain.png") as grain:
+    with Image.open(Path(__file__).parents[2] / "golden" / "pictures" / "grain.png") as grain:
         corrected = vlcodec.rate(grain)
     assert corrected.side_information == pytest.approx(1 + 8 * 306)
     assert corrected.side_information < corrected.pixels

@@ -1,8 +1,9 @@
 """Add golden files: python tests/make_golden.py NUMBER...
 
 tests/golden/NUMBER/ holds .vlz files of every kind that a model writes, and manifest.json: what each file tests, its
-SHA-256, and what it decodes to; weights.sha256 is that of the weights. All are frozen: nothing is ever written over. Where the encoder writes other bytes
-than the newest file of a case, a file is added beside it (`rgb-q1.vlz`, then `rgb-q1.2.vlz`).
+SHA-256, and what it decodes to; weights.sha256 is that of the weights. All are frozen: nothing is ever written over.
+Where the encoder writes other bytes than the newest file of a case, a file is added beside it (`rgb-q1.vlz`, then
+`rgb-q1.2.vlz`).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ MOST_PIXELS = 2**16
 LONGEST, MOST_MEMORY = 2.0, 2**30  # seconds of this process's own, and bytes, that any file may take
 ALL = tuple(range(1, 256))
 FEW = ALL[::51]
+BITS = (*(1 << bit for bit in range(8)), 0xFF)
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +191,11 @@ def test_every_byte_and_every_length(sample: Sample, check: Callable[[Sample, by
 
 @pytest.mark.slow
 @how
-def test_every_value_of_every_byte(sample: Sample, check: Callable[[Sample, bytes], None]) -> None:
-    for data in damaged(sample, range(len(sample.data) - 4 * (check is check_made_good)), ALL):
+def test_every_bit_of_every_byte(sample: Sample, check: Callable[[Sample, bytes], None]) -> None:
+    """All values of the header's bytes, every bit of all others, all bits of each at once, and every length."""
+    for data in damaged(sample, range(sample.header), ALL):
+        check(sample, data)
+    for data in damaged(sample, range(sample.header, len(sample.data) - 4 * (check is check_made_good)), BITS):
         check(sample, data)
     for data in every_length(sample):
         if len(data) > 4:

@@ -42,6 +42,20 @@ def relu(x: Tensor) -> Tensor:
     return F.hardtanh(x, 0, ACTIVATION_MAX)  # clamp, whose gradient takes five times as long
 
 
+class Rectifier(IntegerModule):
+    """ReLU from a residual stream to activations of so many bits: [0, 1023] in units of 64, or [0, 255] in units of 16."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.unit, self.most = UNIT >> (10 - bits), 2**bits - 1
+        self._shrink = self.unit / UNIT
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape; rounded half to even, in training not at all."""
+        y = F.hardtanh(x if self._shrink == 1 else x * self._shrink, 0, self.most)  # clamp's gradient takes five times as long
+        return y if self.mode == "training" or self._shrink == 1 else round_through(y)
+
+
 def leaky(x: Tensor) -> Tensor:
     """Residual stream -> activation in [-1023, 1023]: negative values count an eighth, rounded half to even."""
     return round_through(F.hardtanh(F.leaky_relu(x, 1 / 8), -ACTIVATION_MAX, ACTIVATION_MAX))

@@ -94,8 +94,6 @@ def unpack(
         pictures, names = np.stack([np.asarray(image) for image in archive.images]), archive.names
     except ArchiveDamage as error:
         damage, pictures, names = error, error.pictures, ()
-        if len(pictures) and pictures.shape[-1] == 1:
-            pictures = pictures[..., 0]
     if as_array and len(pictures):
         buffer = io.BytesIO()
         np.save(buffer, pictures)

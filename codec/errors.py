@@ -19,11 +19,14 @@ class FormatError(VlcodecError):
 
 
 class ArchiveDamage(FormatError):
-    """A damaged archive; pictures: those before the damage that their checksums vouch for, (N, H, W) uint8."""
+    """A damaged archive.
+
+    pictures: those before the damage that their checksums vouch for, uint8, (N, H, W), or (N, H, W, 3) of colour ones.
+    """
 
     def __init__(self, message: str, pictures: Any) -> None:
         super().__init__(message)
-        self.pictures = pictures
+        self.pictures = pictures[..., 0] if pictures.shape[-1] == 1 else pictures
 
 
 class ModelError(VlcodecError):

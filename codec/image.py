@@ -68,7 +68,7 @@ def load(source: str | Path | bytes | BinaryIO | Image.Image, max_pixels: int = 
     if not data:
         raise ImageError("no bytes: an empty file is not a picture")
     with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.width * image.height > max_pixels:
+        if max_pixels < image.width * image.height <= MAX_PIXELS:
             raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _picture(image)
 

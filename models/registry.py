@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -200,10 +199,16 @@ def by_name(name: str) -> Entry:
 
 
 def by_number(number: int) -> Entry:
-    """Raises ModelError for a number that no model has."""
-    for entry in chain(ENTRIES, outside()):
+    """Raises ModelError for a number that no model has, or that two sets of weights in the search path have."""
+    for entry in ENTRIES:
         if entry.number == number:
             return entry
+    found = {entry.sha256: entry for entry in outside() if entry.number == number}
+    if len(found) > 1:
+        paths = ", ".join(str(entry.path) for entry in found.values())
+        raise ModelError(f"number {number} names several weights ({paths}): a number names one set for ever")
+    if found:
+        return next(iter(found.values()))
     places = ", ".join(["the package", *map(str, folders())])
     kind = "weights in the making, of which nothing is promised" if number in PROVISIONAL else "weights of its writer's"
     which = "" if number in RELEASED else f" ({kind})"

@@ -64,7 +64,17 @@ def load(entry: Entry, device: str) -> Model:
     return zoo.load(entry, device_of(device))
 
 
-def fit(picture: Picture, entry: Entry, threshold: int | None) -> Picture:
+def encoder(name: str) -> Entry:
+    """The weights that a name encodes with. Raises ModelError for a name that no model has, and for retired weights."""
+    from vlcodec.models import registry
+
+    entry = registry.by_name(name)
+    if entry.retired:
+        raise ModelError(f"model {name} is retired: its files are read, and no more are written")
+    return entry
+
+
+def as_taken(picture: Picture, entry: Entry, threshold: int | None) -> Picture:
     """The picture as a model takes it. Raises ModelError for a size, ImageError for values, that it does not take."""
     takes = zoo.takes(entry)
     if not takes.bilevel and threshold is not None:

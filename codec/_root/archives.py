@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vlcodec._shared import MAX_PIXELS, Progress, check_pixels, fit, installed, load, memory, planes, tick
+from vlcodec._shared import MAX_PIXELS, Progress, as_taken, check_pixels, encoder, installed, load, memory, planes, tick
 from vlcodec.codec.errors import ArchiveDamage, FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.files import archive_file
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, Starter
@@ -194,7 +194,7 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
     from vlcodec.codec.image import Picture, check_array
     from vlcodec.codec.image import load as read
 
-    entry = None if model is None else registry.by_name(model)
+    entry = None if model is None else encoder(model)
     if entry is not None and not zoo.takes(entry).archives:
         raise ModelError(f"model {model} does not take archives; these do: {', '.join(e.name for e in _takers())}")
     if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
@@ -212,7 +212,7 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
         try:
             picture = image if isinstance(image, Picture) else read(image)
             entry = entry or _taker(picture)
-            picture = fit(picture, entry, threshold)
+            picture = as_taken(picture, entry, threshold)
             if picture.grey != (zoo.takes(entry).archives == "grey"):
                 kind = "colour pictures, and this one is grey" if picture.grey else "grey pictures, not colour"
                 raise ImageError(f"archives of model {entry.name} hold {kind}")

@@ -10,10 +10,11 @@ from vlcodec import placeholder
 from vlcodec._shared import (
     MAX_PIXELS,
     Progress,
+    as_taken,
     check_memory,
     check_pixels,
     check_quality,
-    fit,
+    encoder,
     installed,
     load,
     memory,
@@ -135,7 +136,7 @@ def verify(
     header = picture_file.read_header(data)
     how: Literal["mean"] | None = None if header.lossless else "mean"
     back = images.load(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
-    picture = fit(images.load(image), registry.by_number(header.model_id), threshold)
+    picture = as_taken(images.load(image), registry.by_number(header.model_id), threshold)
     if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
         raise FormatError("verification failed: the file gives a picture of another size or kind")
     if header.lossless and not np.array_equal(back.pixels, picture.pixels):
@@ -146,13 +147,13 @@ def prepare(
     picture: Any, model: str, lossless: bool, quality: int | None, seed: int, threshold: int | None, device: str
 ) -> tuple[Bytes, Model, Header]:
     """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
-    entry = registry.by_name(model)
+    entry = encoder(model)
     if quality is None:
         quality = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], zoo.qualities(entry))
     check_quality(entry, quality, ModelError)
     if quality == placeholder.QUALITY and lossless:
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
-    picture = fit(picture, entry, threshold)
+    picture = as_taken(picture, entry, threshold)
     height, width, _ = picture.pixels.shape
     fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
     header = Header(*fields, version=entry.version)

@@ -16,7 +16,7 @@ from vlcodec.placeholder import BYTES, SIDES, TRIES
 Photograph = Callable[[str, int, int], Image.Image]
 
 
-def small(image: Image.Image) -> np.ndarray:  # type: ignore[type-arg]
+def small(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float64)
 
 

@@ -90,6 +90,7 @@ def codes(path: Path, picture: Image.Image) -> bytes:
     data = vlcodec.compress(picture, model=path.stem, lossless=True, device="cpu")
     assert vlcodec.decompress(data, device="cpu").tobytes() == picture.tobytes()
     assert vlcodec.info(data)["number"] == int(path.stem.rpartition("-")[2])
+    assert vlcodec.info(data)["version"] == data[4] >> 4 == 2
     return data
 
 

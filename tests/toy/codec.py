@@ -103,4 +103,5 @@ class ToyModel:
 def golden_pictures() -> Bytes:
     """(5, 8, 8, 1) uint8: ramps with some texture."""
     n, r, c = np.indices((5, 8, 8), dtype=np.int64)
-    return ((40 * n + 9 * r + 13 * c + (r * c * 37 + n) % 11) % 256).astype(np.uint8)[..., None]
+    levels: Bytes = ((40 * n + 9 * r + 13 * c + (r * c * 37 + n) % 11) % 256).astype(np.uint8)[..., None]
+    return levels

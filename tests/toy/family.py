@@ -44,7 +44,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     from toy.net import VALUES, ToyNet, ToyShape
 
-    config = {"net": {"side": 8, "scale": 136, "chained": wanted.name == "toy-chained"}}
+    config: Config = {"net": {"side": 8, "scale": 136, "chained": wanted.name == "toy-chained"}}
     made = ToyNet(ToyShape(**config["net"]))
     paths = [path for folder in wanted.data for path in sorted(folder.glob("*.png"))]
     levels = [np.asarray(Image.open(path)).reshape(-1) for path in paths]

@@ -3,7 +3,6 @@ touched. (The contract is tests/test_contract.py's.)"""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +67,8 @@ def test_an_archive_begins_with_another_models_pictures() -> None:
 
 
 def test_what_is_all_the_starters_is_its_own_archive() -> None:
-    for options in ({"lossless": False}, {"lossless": True}):
-        data = vlcodec.compress_archive(pictures(1), model="toy-chained", **options)
+    for lossless in (False, True):
+        data = vlcodec.compress_archive(pictures(1), model="toy-chained", lossless=lossless)
         assert archive_file.unpack(data).header.model_id == toy.ENTRIES[0].number
         assert len(vlcodec.decompress_archive(data).images) == 1
 
@@ -103,7 +102,7 @@ def test_damage_is_refused() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     for number, picture in enumerate(pictures(3)):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     return tmp_path

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlcodec.codec.coding.stack import Likeliest, Noise, Stack, join_digits, split_digits
+from vlcodec.codec.coding.noise import Likeliest, Noise
+from vlcodec.codec.coding.stack import Stack, join_digits, split_digits
 from vlcodec.codec.coding.tables import (
     Bernoulli,
     Categorical,
@@ -82,7 +83,7 @@ class Fixed:
 
     def __init__(self, draw: int) -> None:
         self.source = Noise(0, 0, 0, 1)
-        self.source._words = np.full(1, draw, np.uint64)
+        self.source._pairs = [np.full(1, draw, np.uint64)]
 
 
 @given(distributions(), st.data())

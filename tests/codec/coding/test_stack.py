@@ -1,12 +1,14 @@
 """The stack and the noise: what is pushed is popped, and both read the same tables in the same way."""
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 import pytest
 
-from vlcodec.codec.coding import stack as module
-from vlcodec.codec.coding.stack import Noise, Stack, join_digits, philox_words, split_digits
+from vlcodec.codec.coding import noise as module
+from vlcodec.codec.coding.noise import PAIR_SHIFT, Likeliest, Noise, philox_words
+from vlcodec.codec.coding.stack import Stack, join_digits, split_digits
 from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
@@ -26,7 +28,8 @@ def ideal_bits(distribution: Distribution, symbols: Ints) -> float:
 
 def mixture_rows(n: int) -> LogisticMixture:
     """n times the same two-humped mixture."""
-    return LogisticMixture(*(np.tile(row, (n, 1)) for row in ([0, 20], [-1000, 1300], [140, 120])))
+    logit, centre, scale = (np.tile(row, (n, 1)) for row in ([0, 20], [-1000, 1300], [140, 120]))
+    return LogisticMixture(logit, centre, scale)
 
 
 # ---- the stack -----------------------------------------------------------------------------------------------------
@@ -85,7 +88,7 @@ class _FirstDigit:
     def __init__(self, distribution: Distribution, row: int) -> None:
         self.radix, self._counts = distribution.radix[:1], distribution.counts([])[row : row + 1]
 
-    def counts(self, digits: list[Ints]) -> Ints:
+    def counts(self, digits: Sequence[Ints]) -> Ints:
         return self._counts
 
 
@@ -162,7 +165,7 @@ def test_seeds_purposes_and_blocks_differ(other: tuple[int, int, int]) -> None:
     assert same < 0.03
 
 
-def chi_square(observed: Ints, probability: np.ndarray) -> float:  # type: ignore[type-arg]
+def chi_square(observed: Ints, probability: np.ndarray) -> float:
     """Standard deviations by which counts are further from their expectation than they should; rare cells pooled."""
     expected = probability * observed.sum()
     rare = expected < 10
@@ -178,8 +181,9 @@ def chi_square(observed: Ints, probability: np.ndarray) -> float:  # type: ignor
         lambda n: Categorical(np.tile([0, 30, -40, 10], (n, 1))),
         lambda n: Bernoulli(np.full(n, 900)),
         lambda n: Uniform(n, 10),
+        lambda n: GaussianGrid(np.full(n, 40), np.full(n, 140)),
     ],
-    ids=["mixture", "categorical", "bernoulli", "uniform"],
+    ids=["mixture", "categorical", "bernoulli", "uniform", "gaussian"],
 )
 def test_noise_follows_the_table(make) -> None:  # type: ignore[no-untyped-def]
     n, one = 40_000, make(1)
@@ -205,6 +209,35 @@ def test_symbols_that_a_distribution_does_not_have_are_refused() -> None:
         Stack().push(Categorical(np.zeros((1, 5), np.int64)), np.array([5]))
 
 
-def test_noise_refuses_symbols_of_three_digits() -> None:
-    with pytest.raises(ValueError, match="bits for 2 digits, not 3"):
-        Noise(0, 1, 0, 1).pop(GaussianGrid(np.zeros(1, np.int64), np.full(1, 90)), np.zeros(1, np.int64))
+def test_a_word_serves_two_digits() -> None:
+    """Digits 2 p and 2 p + 1 of a symbol take their bits of the words whose purpose is 2^16 p more."""
+    n = 300
+    d, places = GaussianGrid(np.arange(n) * 100 - 15_000, np.full(n, 150)), np.arange(n)[::-1]
+    words = [philox_words(7, 2 + (pair << PAIR_SHIFT), 3, n)[places] for pair in range(2)]
+    draws = [words[0] % 2**24, (words[0] >> 24) % 2**24, words[1] % 2**24]
+    digits = list[Ints]()
+    for draw in draws:
+        upper = (d.counts(digits) + 1).cumsum(1)
+        digits.append(np.array([np.searchsorted(u, v, "right") for u, v in zip(upper, draw, strict=True)]))
+    found = Noise(7, 2, 3, n).pop(d, places)
+    assert np.array_equal(found, join_digits(digits, d.radix))
+    assert len(np.unique(digits[2])) == 16
+
+
+def test_the_likeliest_symbol() -> None:
+    """Digit by digit; of equals the smallest."""
+    logit = np.array([[0, 5, 9, 9], [7, 0, 0, 0], [0, 0, 0, 0]])
+    assert Likeliest().pop(Categorical(logit), np.arange(3)).tolist() == [2, 0, 0]
+    wide = GaussianGrid(np.array([32 * 5, -32 * 900]), np.array([60, 60]))
+    assert Likeliest().pop(wide, np.arange(2)).tolist() == [2048 + 5, 2048 - 900]
+
+
+def test_what_is_exhausted() -> None:
+    """An empty stack gives the lowest symbol and stays empty; noise and likeliest symbols never end."""
+    d, stack = mixture_rows(50), Stack()
+    assert stack.exhausted
+    assert not stack.pop(d, np.arange(50)).any()
+    assert (stack.exhausted, stack.to_bytes()) == (True, b"")
+    stack.push(d, np.full(50, 9))
+    assert not stack.exhausted
+    assert (Noise(0, 0, 0, 1).exhausted, Likeliest().exhausted) == (False, False)

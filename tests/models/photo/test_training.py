@@ -139,9 +139,10 @@ def test_a_start_from_exported_weights(
 ) -> None:
     """At a rate of zero the weights are those of the file; at another they have moved from there."""
     net = agave(7)
-    start = zoo.real_weights(exported(net, tmp_path))
+    path = exported(net, tmp_path)
+    start = zoo.real_weights(path)
     set_mode(net, "training")
-    assert (start.name, start.family) == ("photo", registry.PHOTO)
+    assert (start.name, start.config) == ("photo", zoo.config_of(path))
     options |= {"init": start.weights, "steps": 1}
     still = train(pictures, tmp_path / "still", rate=0.0, **options)
     moved = train(pictures, tmp_path / "moved", rate=1e-3, **options)

@@ -198,11 +198,16 @@ def test_importance_sampling_tightens_the_bound(posterior: str) -> None:
 
 
 def test_free_bits() -> None:
-    """Below 7.84 nats of KL, the KL pulls at nothing."""
+    """Below 7.84 nats of KL, the mean over a batch, the KL pulls at nothing; above, it pulls with its whole weight."""
     net = random_net({"flow_steps": 0}, frozen=False)
-    with torch.no_grad():
-        terms = net.objective(bits(4))
-    assert float(terms["loss"]) == pytest.approx(float(terms["pixels"].mean() + terms["kl"].mean().clamp_min(7.84)))
+    for kl, pull in (((1.0, 12.0), 0.0), ((1.0, 15.0), 0.5)):
+        terms = {"kl": torch.tensor(kl, requires_grad=True), "pixels": torch.tensor([60.0, 80.0])}
+        net.losses = lambda x, terms=terms: dict(terms)  # type: ignore[method-assign]
+        loss = net.objective(bits(2))["loss"]
+        loss.backward()
+        assert loss.item() == pytest.approx(70 + (7.84 if not pull else 8.0))
+        assert terms["kl"].grad is not None
+        assert terms["kl"].grad.tolist() == [pull, pull]
 
 
 # ---- data and training ---------------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Golden vectors are checked once, and the record of it is no more than a saving of time."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from vlcodec import facade
+from vlcodec.codec.errors import ModelError
+from vlcodec.codec.interface import Model
+from vlcodec.models import checks, registry, zoo
+
+ENTRY = registry.by_name("vlae-mnist")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, empty: what vlcodec keeps there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "vlcodec"
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files whose golden vectors were computed."""
+    found, check = list[Path](), zoo.check
+
+    def counted(model: Model, path: Path, device: str) -> None:
+        found.append(path)
+        check(model, path, device)
+
+    monkeypatch.setattr(zoo, "check", counted)
+    return found
+
+
+def load() -> None:
+    """As a new process does."""
+    zoo.load.__wrapped__(ENTRY, "cpu")
+
+
+def test_the_record_spares_the_second_check(cache: Path, checked: list[Path]) -> None:
+    load()
+    assert [path.name for path in cache.iterdir()] == ["checks.json"]
+    load()
+    assert checked == [ENTRY.path]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"\xff\0 no JSON"),
+        lambda path: path.write_text('{"an": "object"}'),
+        lambda path: path.write_text("[1, null, []]"),
+        lambda path: path.write_text(""),
+        lambda path: path.unlink(),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+    ids=["bytes", "object", "numbers", "nothing", "gone", "folder"],
+)
+def test_a_damaged_record_is_ignored(cache: Path, checked: list[Path], damage: Callable[[Path], object]) -> None:
+    load()
+    damage(cache / "checks.json")
+    load()
+    assert len(checked) == 2
+
+
+def test_a_folder_that_cannot_be_written_costs_the_check_alone(
+    cache: Path, checked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_text("a file where the folder should be")
+    load()
+    load()
+    assert len(checked) == 2
+    assert cache.read_text().startswith("a file")
+
+    def fail() -> Path:
+        raise OSError
+
+    cache.unlink()
+    monkeypatch.setattr(Path, "write_text", lambda *args: fail())
+    load()
+    assert len(checked) == 3
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_record_is_of_these_weights_this_device_and_these_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks.record("weights", "cpu")
+    assert checks.passed("weights", "cpu")
+    assert not checks.passed("others", "cpu")
+    for target, name, value in (
+        (torch, "__version__", "0.0"),
+        (numpy, "__version__", "0.0"),
+        (checks, "_processor", lambda: "another"),
+        (checks, "_sources", lambda: "others"),
+        (platform, "machine", lambda: "another"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, value)
+            assert not checks.passed("weights", "cpu"), name
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+        assert not checks.passed("weights", "cuda")
+        checks.record("weights", "cuda")
+        assert checks.passed("weights", "cuda")
+        patch.setattr(torch.cuda, "get_device_name", lambda: "another card")
+        assert not checks.passed("weights", "cuda")
+    assert checks.passed("weights", "cpu")
+
+
+def test_the_record_does_not_grow_without_end(cache: Path) -> None:
+    for number in range(checks.KEPT + 5):
+        checks.record(str(number), "cpu")
+    checks.record("7", "cpu")
+    assert len(json.loads((cache / "checks.json").read_text())) == checks.KEPT
+    assert [checks.passed(str(n), "cpu") for n in (3, 7, checks.KEPT + 4)] == [False, True, True]
+
+
+def test_what_fails_is_refused_and_not_recorded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "golden_digest", lambda outputs: "another")
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"device cpu does not reproduce the golden vector of vlae-mnist-2"):
+            load()
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_selftest_always_computes_the_whole(checked: list[Path]) -> None:
+    load()
+    load()
+    for _ in range(2):
+        assert all(result["ok"] for result in facade.selftest(model="vlae-mnist", device="cpu"))
+    assert len(checked) >= 3

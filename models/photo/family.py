@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.interface import Bytes, Model
 
+UNTIL_8 = {"pixel_bits": 10}  # what the configs of numbers up to 8 do not say: there was no choice yet
 MINIMUM_BATCH = 4  # one patch of each quality
 
 
@@ -21,7 +22,7 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(GridShape, config["net"]))
+    return GridAgave(shape_of(GridShape, UNTIL_8 | config["net"]))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -60,7 +61,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     made = training.train(
         pictures,
         wanted.out,
-        shape=shape_of(GridShape, config["net"]),
+        shape=shape_of(GridShape, UNTIL_8 | config["net"]),
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=None if wanted.init is None else dict(wanted.init.weights),

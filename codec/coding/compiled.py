@@ -1,6 +1,6 @@
 """Whether loops over integers run compiled, by numba, or as numpy's functions: the same integers, sooner.
 
-numba takes half a second to load, and to compile for the first time some more. So it is loaded for large pictures, or
+numba takes half a second to load, and some more to compile for the first time. So it is loaded for large blocks, or
 used where it is loaded already. What it has compiled lies in the user's cache folder, if that can be written.
 VLCODEC_NUMBA=0 turns it off.
 """
@@ -18,21 +18,21 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-LARGE = 1 << 14  # pixels above which loading numba pays
+LARGE = 1 << 17  # symbols of a block above which loading numba pays: a photograph of 210 x 210 in colour
 SOURCES = Path(__file__).parents[2]
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 _LOCK = threading.RLock()
 
 
 class _Switch:
-    """large: whether a large picture has come by."""
+    """large: whether a large block has come by."""
 
     large = False
 
 
-def expect(pixels: int) -> None:
-    """So many pixels are about to be coded."""
-    _Switch.large = _Switch.large or pixels > LARGE
+def expect(symbols: int) -> None:
+    """A block of so many symbols is about to be coded."""
+    _Switch.large = _Switch.large or symbols > LARGE
 
 
 def runs() -> bool:
@@ -108,14 +108,16 @@ def _cached_in(folder: Path | None) -> Iterator[bool]:
 def _folder() -> Path | None:
     """Where compiled kernels lie, if it can be written.
 
-    numba looks for changes in a kernel's own file alone, and its constants and parts may stand in others: each state
-    of the sources has a folder of its own.
+    numba looks for changes in a kernel's own file alone, but a kernel holds constants of other files: each state of the
+    files of kernels and of units has a folder of its own.
     """
     from platformdirs import user_cache_path
 
     sources = sorted(path for room in ("codec", "models") for path in (SOURCES / room).rglob("*.py"))
     try:
         read = [path.read_bytes() for path in sources if path.stem in ("kernels", "units")]
+        if not read:
+            return None
         state = hashlib.sha256(b"".join(read)).hexdigest()[:16]
         folder = user_cache_path("vlcodec", appauthor=False) / "numba" / state
         folder.mkdir(parents=True, exist_ok=True)

@@ -153,6 +153,17 @@ def gaussian_counts(
     return counts
 
 
+@kernel(1, 1)
+def bernoulli_counts(logit: Ints, sigmoids: Ints) -> Ints:
+    """See `tables.Bernoulli`."""
+    counts, target = np.empty((len(logit), 2), np.int64), (1 << TABLE_BITS) - 2
+    for i in range(len(logit)):
+        one = sigmoids[min(max(logit[i], -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF]
+        counts[i, 0] = (SPAN - one) * target >> CDF_BITS
+        counts[i, 1] = target - counts[i, 0]
+    return counts
+
+
 @kernel(2, 2, 2, 1, 0, 1)
 def guided_parameters(
     logit: Ints, centre: Ints, scale: Ints, mean: Ints, variance: int, variances: Ints

@@ -242,6 +242,10 @@ class Bernoulli:
 
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, 2); digits must be empty."""
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.bernoulli_counts(self.logit, sigmoids())
         one = sigmoids()[np.clip(self.logit, -ARGUMENT_HALF, ARGUMENT_HALF) + ARGUMENT_HALF]
         return scaled_counts(np.stack([np.zeros_like(one), SPAN - one, np.full_like(one, SPAN)], 1))
 

@@ -11,9 +11,14 @@ from vlcodec.codec.coding.compiled import kernel, part
 from vlcodec.codec.coding.units import (
     ARGUMENT_HALF,
     CDF_BITS,
+    CELL_BITS,
+    CELLS,
     FINE,
     FLOOR_SHIFT,
+    LEVEL_BITS,
+    LEVELS,
     LOGIT_SPAN,
+    LOWEST,
     NORMAL_HALF,
     SLOPE_SHIFT,
     SPAN,
@@ -23,9 +28,7 @@ from vlcodec.codec.coding.units import (
 )
 from vlcodec.codec.interface import Ints
 
-LEVELS, LEVEL_BITS, LOWEST = 256, 8, -128  # of LogisticMixture
-CELLS, CELL_BITS = 4096, 12  # of GaussianGrid
-RECIPROCAL_SHIFT = 32
+RECIPROCAL_SHIFT = 32  # more than a cdf's 30 bits, so that the error stays below 1; products stay below 2^56
 
 
 @kernel(2, 1)

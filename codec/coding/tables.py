@@ -19,10 +19,15 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.units import (
     ARGUMENT_HALF,
     CDF_BITS,
+    CELL_BITS,
+    CELLS,
     FINE,
     FLOOR_SHIFT,
     GUIDED_FLOOR_SHIFT,
+    LEVEL_BITS,
+    LEVELS,
     LOGIT_SPAN,
+    LOWEST,
     NORMAL_HALF,
     SLOPE_SHIFT,
     SPAN,
@@ -106,7 +111,7 @@ class LogisticMixture(Ordered):
     """
 
     radix = (16, 16)
-    low = -128
+    low = LOWEST
 
     def __init__(self, logit: Ints, centre: Ints, scale: Ints, floor_shift: int = FLOOR_SHIFT) -> None:
         self.logit, self.centre, self.scale, self._floor_shift = logit, centre, scale, floor_shift
@@ -137,8 +142,8 @@ class LogisticMixture(Ordered):
         total = mass.sum(0)  # (n, m) in 2^-46
         total >>= WEIGHT_BITS
         total -= total >> self._floor_shift
-        total += edges << (CDF_BITS - self._floor_shift - 8)
-        return np.where(edges == 0, 0, np.where(edges == 256, SPAN, total))
+        total += edges << (CDF_BITS - self._floor_shift - LEVEL_BITS)
+        return np.where(edges == 0, 0, np.where(edges == LEVELS, SPAN, total))
 
     @cached_property
     def _slope(self) -> Ints:
@@ -198,7 +203,7 @@ class GaussianGrid(Ordered):
     """
 
     radix = (16, 16, 16)
-    cells = 4096
+    cells = CELLS
 
     def __init__(self, centre: Ints, scale: Ints) -> None:
         self.centre, self.scale = centre, scale
@@ -208,7 +213,7 @@ class GaussianGrid(Ordered):
         distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
         argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
         total = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
-        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - 12))
+        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
         return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
 
     def _counts(self, first: Ints, base: int, step: int) -> Ints:

@@ -11,6 +11,10 @@ from vlcodec.codec.interface import Ints
 TABLE_BITS = 24
 CDF_BITS = 30
 WEIGHT_BITS = 16
+LEVEL_BITS, LOWEST = 8, -128  # a level is one of 2^8, from the lowest on
+LEVELS = 1 << LEVEL_BITS
+CELL_BITS = 12  # a cell of a grid of latents is one of 2^12
+CELLS = 1 << CELL_BITS
 FINE = 32  # units of a centre per level (per step of a latent)
 LOGIT_UNIT, LOGIT_SPAN = 32, 512  # units of a logit per nat; logits further below the largest count as the last
 SCALE_UNIT, SCALE_LOW, SCALE_COUNT = 16, Fraction(1, 500), 192  # scale of index i: 0.002 e^(i/16) levels

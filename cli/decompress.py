@@ -72,8 +72,11 @@ def decompress(
         files.write(target, png_bytes(image), force)
         if quiet:
             return
-        usual = "lossless" if header["lossless"] else "sample"
-        kind = "mean" if header["quality"] == 0 else decode or usual
+        if "stored" in header:
+            kind = f"stored {header['stored']}"
+        else:
+            usual = "lossless" if header["lossless"] else "sample"
+            kind = "mean" if header["quality"] == 0 else decode or usual
         if as_json:
             size = {"width": image.width, "height": image.height, "mode": image.mode}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})

@@ -18,7 +18,7 @@ quiet = click.option("--quiet", is_flag=True, help="No report and no progress ba
 max_pixels = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    default=178_956_970,
+    default=facade.MAX_PIXELS,
     show_default=True,
     help="A file that asks for more is refused.",
 )

@@ -1,8 +1,9 @@
 """Add golden files: python tests/make_golden.py NUMBER...
 
 tests/golden/NUMBER/ holds .vlz files of every kind that a model writes, and manifest.json: what each file tests, its
-SHA-256, and what it decodes to. They are frozen: nothing is ever written over. Where the encoder writes other bytes
-than the newest file of a case, a file is added beside it (`rgb-q1.vlz`, then `rgb-q1.2.vlz`).
+SHA-256, and what it decodes to; weights.sha256 is that of the weights. All are frozen: nothing is ever written over.
+Where the encoder writes other bytes than the newest file of a case, a file is added beside it (`rgb-q1.vlz`, then
+`rgb-q1.2.vlz`).
 """
 
 from __future__ import annotations
@@ -132,6 +133,10 @@ def main() -> None:
     parser.add_argument("numbers", type=int, nargs="+", metavar="NUMBER")
     for number in parser.parse_args().numbers:
         entry, rows = registry.by_number(number), manifest(number)
+        weights = FOLDER / str(number) / "weights.sha256"
+        if not weights.exists():
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            weights.write_text(entry.sha256 + "\n")
         for case, (picture, options, tests) in cases(entry).items():
             with Image.open(PICTURES / f"{picture}.png") as image:
                 data = made(image, options)

@@ -43,6 +43,13 @@ def test_every_number_has_files_of_every_kind(entry: registry.Entry) -> None:
     assert any(row["seeds"] for row in rows.values())
 
 
+@every_number
+def test_a_released_number_is_one_set_of_weights(entry: registry.Entry) -> None:
+    """What the registry says is held against what was written down when the number was released."""
+    written = (FOLDER / str(entry.number) / "weights.sha256").read_text().strip()
+    assert entry.sha256 == written == hashlib.sha256(entry.path.read_bytes()).hexdigest()
+
+
 @every_file
 def test_files_are_frozen(number: int, name: str) -> None:
     data, row = (FOLDER / str(number) / name).read_bytes(), GOLDEN[number, name]

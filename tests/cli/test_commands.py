@@ -21,6 +21,7 @@ from vlcodec.cli import files
 from vlcodec.cli.main import main
 from vlcodec.cli.progress import CLEAR, progress
 from vlcodec.codec.errors import OutputError
+from vlcodec.codec.files.stored_file import Stored, pack_stored
 
 COMMANDS = ("compress", "decompress", "rate", "info", "models", "selftest", "train")
 
@@ -330,3 +331,15 @@ def test_selftest_passes_here(tmp_path: Path) -> None:
     lines = ok("selftest", "--device", "cpu", cwd=tmp_path).splitlines()
     assert lines
     assert all(line.startswith("ok ") for line in lines)
+
+
+def test_a_stored_picture_comes_back(folder: Path) -> None:
+    """A file that holds another codec's, as later releases write them."""
+    data = pack_stored(Stored("PNG", (folder / "a.png").read_bytes()))
+    (folder / "s.vlz").write_bytes(data)
+    assert len(data) == (folder / "a.png").stat().st_size + 10
+    assert ok("decompress", "s.vlz", cwd=folder).endswith("32x24 RGB, stored PNG\n")
+    with Image.open(folder / "a.png") as original, Image.open(folder / "s.vlz.png") as back:
+        assert back.tobytes() == original.tobytes()
+    assert "stored bytes" in ok("info", "s.vlz", cwd=folder)
+    assert "more than 700 pixels" in failure("decompress", "s.vlz", "--force", "--max-pixels", "700", cwd=folder)

@@ -34,8 +34,8 @@ from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 _RANDOM: ContextVar[bool] = ContextVar("_RANDOM", default=True)
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 BIAS_MAX = 0.98 * 2**31
-INT8_VALUES = 1 << 19  # likewise in int8, few enough to stay in the cache
-INT8_ROWS = 512  # of a product in int8: as many as were probed
+INT8_VALUES = 1 << 20  # likewise in int8: few enough to stay in the cache
+INT8_ROWS = 2048  # of one product in int8, at most: as many as were probed
 
 
 class Range(TypedDict):

@@ -19,7 +19,8 @@ from vlcodec.models.layers.exact import INT8_ROWS, Layer, layers
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.settings import stepwise
 
-ROWS = (1, 2, 15, 16, 17, 64, 200, INT8_ROWS)
+DRAWN = 512  # rows of inputs, which repeat
+ROWS = (1, 2, 15, 16, 17, 64, 200, DRAWN, INT8_ROWS)
 LARGEST = 127  # |weight|
 TIMED_ROWS, RUNS = 128, 5
 
@@ -46,9 +47,10 @@ def int8_serves(net: nn.Module) -> bool:
     """Whether int8 is right for every shape of a frozen net, and faster for all of them together; floats carry it then."""
     shapes = narrow_layers(net)
     try:
-        carry(net, True)
-        serves = bool(shapes) and all(map(_right, shapes)) and _faster(shapes)
-        carry(net, False)
+        with stepwise():
+            carry(net, True)
+            serves = bool(shapes) and all(map(_right, shapes)) and _faster(shapes)
+            carry(net, False)
     except (BoundError, RuntimeError):  # weights that do not fit; a library without these products
         carry(net, False)
         return False
@@ -63,26 +65,29 @@ def _right(layer: Layer) -> bool:
     weight[:, 0::3] = LARGEST
     weight[:, 1::3] = torch.where(weight[:, 1::3] < 0, -LARGEST, LARGEST)
     x = _inputs(weight, rng)
-    expected = x.double() @ weight.double()
+    expected = (x.double() @ weight.double()).to(torch.int32)
     columns, kept = x.to(device, torch.int8), padded(weight.to(device, torch.int8))
-    found = (sums_of(columns[:n], kept, layer.outputs).cpu() for n in ROWS)
-    return all(torch.equal(sums.double(), expected[:n]) for n, sums in zip(ROWS, found, strict=True))
+    for rows in ROWS:
+        times = -(-rows // DRAWN)
+        found = sums_of(columns.repeat(times, 1)[:rows], kept, layer.outputs)
+        if not torch.equal(found.cpu(), expected.repeat(times, 1)[:rows]):
+            return False
+    return True
 
 
 def _inputs(weight: Tensor, rng: torch.Generator) -> Tensor:
-    """(INT8_ROWS, inputs) in int8: lowest, highest, what makes an output largest and smallest, random; row by row."""
+    """(DRAWN, inputs) that int8 holds: lowest, highest, what makes an output largest and smallest, random; row by row."""
     low, high = BYTE
-    x = torch.randint(low, high + 1, (INT8_ROWS, len(weight)), generator=rng)
-    up = weight.t()[torch.arange(INT8_ROWS) % weight.shape[1]] > 0
+    x = torch.randint(low, high + 1, (DRAWN, len(weight)), generator=rng)
+    up = weight.t()[torch.arange(DRAWN) % weight.shape[1]] > 0
     x[0::5], x[1::5] = low, high
     x[2::5], x[3::5] = torch.where(up, high, low)[2::5], torch.where(up, low, high)[3::5]
     return x
 
 
 def _faster(shapes: Sequence[Layer]) -> bool:
-    """Whether a step of a layer of each shape takes less time in int8 than in float32, on one thread."""
-    with stepwise():
-        times = [_best([_step(layer, in_int8) for layer in shapes]) for in_int8 in (False, True)]
+    """Whether a step of a layer of each shape takes less time in int8 than in float32."""
+    times = [_best([_step(layer, in_int8) for layer in shapes]) for in_int8 in (False, True)]
     return times[1] < times[0]
 
 

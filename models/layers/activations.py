@@ -45,7 +45,7 @@ def relu(x: Tensor) -> Tensor:
 
 
 class Rectifier(IntegerModule):
-    """ReLU from a residual stream to activations of so many bits: [0, 1023] in units of 64, or [0, 255] in units of 16."""
+    """ReLU from a residual stream to activations of so many bits: [0, 1023] in 1/64, or [0, 255] in 1/16."""
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -60,7 +60,8 @@ class Rectifier(IntegerModule):
         """Of any shape; rounded half to even, in training not at all. int8 carries values less 128."""
         if self._in_int8:
             return torch.add(_LESS, x, alpha=self._shrink).clamp_(*BYTE).round_().to(torch.int8)
-        y = F.hardtanh(x if self._shrink == 1 else x * self._shrink, 0, self.most)  # clamp's gradient takes five times as long
+        y = x if self._shrink == 1 else x * self._shrink
+        y = F.hardtanh(y, 0, self.most)  # clamp, whose gradient takes five times as long
         return y if self.mode == "training" or self._shrink == 1 else round_through(y)
 
 

@@ -7,6 +7,7 @@ stored less 128, and 128 times the sum of a weight's row goes into the bias.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ from vlcodec.codec.errors import BoundError
 CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
 MIDDLE = 128  # what [0, 255] is stored less
 BYTE = (-128, 127)
-CUDA_STEP, CUDA_ROWS = 8, 17  # `_int_mm` on CUDA takes inputs and outputs in multiples of the one, and rows from the other
+PADDED = ("cuda",)  # devices whose `_int_mm` takes inputs and outputs in multiples of STEP, and rows from LEAST_ROWS
+STEP, LEAST_ROWS = 8, 17
 
 
 class Stored(NamedTuple):
@@ -75,6 +77,14 @@ class Bytes(NamedTuple):
     added: Tensor
     multiplier: Tensor
     wide: Tensor | None
+    narrow: Narrow
+
+    def columns(self, parts: Sequence[Tensor], beside: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Gathered taps and what stands beside -> what `scaled` takes."""
+        parts = [self.narrow.inputs.store(part) for part in parts]
+        if beside is not None and self.wide is None:
+            parts.append(SIGNED_BYTES.store(beside))
+        return torch.cat(parts, -1), None if self.wide is None else beside
 
     def scaled(self, columns: Tensor, beside: Tensor | None = None) -> Tensor:
         """(n, narrow inputs) int8, (n, wide inputs) float32 -> as `Floats.scaled`, less the shift of the outputs."""
@@ -87,16 +97,16 @@ class Bytes(NamedTuple):
 
 def padded(weight: Tensor) -> Tensor:
     """(inputs, outputs) int8 as `sums_of` takes it on the weight's device."""
-    if weight.device.type == "cuda":
-        weight = F.pad(weight, (0, -weight.shape[1] % CUDA_STEP, 0, -len(weight) % CUDA_STEP))
+    if weight.device.type in PADDED:
+        weight = F.pad(weight, (0, -weight.shape[1] % STEP, 0, -len(weight) % STEP))
     return weight.contiguous()
 
 
 def sums_of(columns: Tensor, weight: Tensor, outputs: int) -> Tensor:
     """(n, inputs) int8, `padded` weight -> (n, outputs) int32."""
     rows, inputs = columns.shape
-    if columns.device.type == "cuda":
-        columns = F.pad(columns, (0, len(weight) - inputs, 0, max(0, CUDA_ROWS - rows)))
+    if columns.device.type in PADDED:
+        columns = F.pad(columns, (0, len(weight) - inputs, 0, max(0, LEAST_ROWS - rows)))
     return torch._int_mm(columns, weight)[:rows, :outputs]
 
 
@@ -116,4 +126,4 @@ def in_bytes(floats: Floats, narrow: Narrow, beside: int) -> Bytes:
     if float(first.abs().max()) > BYTE[1] or float(shifted.abs().max()) >= CARRIER_LIMIT[torch.float32]:
         raise BoundError("a layer's weights do not fit int8")
     wide = None if narrow.beside or not beside else (weight[taps:] * multiplier).float()
-    return Bytes(padded(first.to(torch.int8)), (shifted * multiplier).float(), floats.multiplier, wide)
+    return Bytes(padded(first.to(torch.int8)), (shifted * multiplier).float(), floats.multiplier, wide, narrow)

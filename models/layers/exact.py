@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
-from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, SIGNED_BYTES, Bytes, Floats, Narrow, Stored, in_bytes
+from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
 _RANDOM: ContextVar[bool] = ContextVar("_RANDOM", default=True)
@@ -212,12 +212,12 @@ class Layer(IntegerModule):
     @property
     def _kept(self) -> torch.dtype:
         """The type of its outputs."""
-        return torch.int8 if self._bytes is not None and self.narrow is not None and self.narrow.outputs else torch.float32
+        return torch.float32 if self._bytes is None or not self._bytes.narrow.outputs else torch.int8
 
     @property
     def stored(self) -> Stored:
         """How the layer takes its inputs, zero outside the picture included."""
-        return FLOAT if self._bytes is None or self.narrow is None else self.narrow.inputs
+        return FLOAT if self._bytes is None else self._bytes.narrow.inputs
 
     @property
     def frozen(self) -> Floats:
@@ -271,10 +271,7 @@ class Layer(IntegerModule):
     def _columns(self, parts: Sequence[Tensor], beside: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What one product takes: all inputs side by side, and beside them those that stay in floats."""
         if self._bytes is not None:
-            parts = [self.stored.store(part) for part in parts]
-            if self._bytes.wide is not None or beside is None:
-                return torch.cat(list(parts), -1), beside
-            beside = SIGNED_BYTES.store(beside)
+            return self._bytes.columns(parts, beside)
         whole = parts if beside is None else [*parts, beside]
         return whole[0] if len(whole) == 1 else torch.cat(list(whole), -1), None
 
@@ -284,7 +281,7 @@ class Layer(IntegerModule):
             y = self.frozen.scaled(columns).round_().to(torch.float32)
         else:
             y = self._bytes.scaled(columns, beside).round_()
-            if self._kept == torch.int8:
+            if self._bytes.narrow.outputs:
                 return y.clamp_(*BYTE).to(torch.int8)
         return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
 
@@ -293,7 +290,8 @@ class Layer(IntegerModule):
         x, outside = self.stored.store(x), -self.stored.shift
         padded = x
         if self.taps != OWN:
-            top = x.new_full((n, self.above, width, self.inputs), outside) if above is None else self.stored.store(above)
+            top = x.new_full((n, self.above, width, self.inputs), outside)
+            top = top if above is None else self.stored.store(above)
             padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below), value=outside)
         out = torch.empty(n, height, width, self.outputs, dtype=self._kept, device=x.device)
         values = TILE_VALUES if self._bytes is None else min(TILE_VALUES, INT8_VALUES)

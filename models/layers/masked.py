@@ -98,8 +98,9 @@ class CausalNet(nn.Module):
 
     Args:
         dilations: one residual layer for each, its taps so far apart (at most 4). stream: channels that each of these
-            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU. bits: of
-            the activations that near, out, hidden and params layers take; 10, or 8: then `past` fits 8 bits too, signed.
+            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
+            bits: of the activations that near, out, hidden and params layers take; 10, or 8: then `past` fits 8 signed
+            bits too.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ TIMED_ROWS, RUNS = 128, 5
 
 
 def carry(net: nn.Module, in_int8: bool) -> None:
-    """Let int8 carry what fits it of a frozen net, or floats. Raises BoundError, and leaves floats, where it does not."""
+    """Let int8 carry what fits it of a frozen net, or floats. Raises BoundError, and leaves floats, where it cannot."""
     parts = [part for part in net.modules() if isinstance(part, IntegerModule)]
     try:
         for part in parts:
@@ -44,7 +44,7 @@ def narrow_layers(net: nn.Module) -> list[Layer]:
 
 
 def int8_serves(net: nn.Module) -> bool:
-    """Whether int8 is right for every shape of a frozen net, and faster for all of them together; floats carry it then."""
+    """Whether int8 is right for every shape of a frozen net, and faster for all together; leaves it to floats."""
     shapes = narrow_layers(net)
     try:
         with stepwise():
@@ -76,7 +76,7 @@ def _right(layer: Layer) -> bool:
 
 
 def _inputs(weight: Tensor, rng: torch.Generator) -> Tensor:
-    """(DRAWN, inputs) that int8 holds: lowest, highest, what makes an output largest and smallest, random; row by row."""
+    """(DRAWN, inputs) that int8 holds: row by row lowest, highest, an output's largest, its smallest, random."""
     low, high = BYTE
     x = torch.randint(low, high + 1, (DRAWN, len(weight)), generator=rng)
     up = weight.t()[torch.arange(DRAWN) % weight.shape[1]] > 0

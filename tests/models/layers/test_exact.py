@@ -268,7 +268,7 @@ def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting:
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
     path = registry.by_name("photo").path
-    model = zoo.frozen(path, CPU, torch.float64)
+    model = zoo.frozen(path, CPU, "float64")
     zoo.check(model, path, "cpu")
     assert isinstance(model, PhotoModel)
     kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer.frozen}

@@ -30,7 +30,7 @@ from vlcodec.models.photo.training import SHAPE
 from vlcodec.models.walks.pixel_block import PixelBlock
 
 HEIGHT, WIDTH = 512, 768
-FULL = range(WIDTH, 2 * HEIGHT - 4)  # wavefronts of W / 2 rows each
+FULL = range(WIDTH, WIDTH + 120)  # wavefronts of W / 2 rows each
 NOISE = 0.02  # of new layers' weights
 PIXELS = "pixels.net."
 

@@ -185,7 +185,8 @@ def test_a_config_is_complete(entry: Entry) -> None:
         net = kind.net(config)
     held = {name.removesuffix(".weight") for name in read_tensors(entry.path) if name.endswith(".weight")}
     assert {name for name, _ in layers(net)} == held
-    shapes, unsaid = shapes_of(net), UNTIL_8 if entry.family == registry.PHOTO and entry.number <= 8 else {}
+    shapes = shapes_of(net)
+    unsaid = {k: v for k, v in UNTIL_8.items() if entry.number <= 8 and k in shapes.get("net", ())}
     assert {key: unsaid | config[key] for key in shapes} == shapes
     paths = list(fields(config))
     assert len(paths) > 12

@@ -2,9 +2,9 @@
 
     python benchmarks/carriers.py
 
-The second net is grown from photo-8's weights, with noise in its new layers, and frozen: as fast as a trained one. A step
-is a wavefront of a 768 x 512 picture where all 384 rows take part, a pass the network over the whole picture, tables and
-coder left out. Each figure is the best of some runs that follow each other in turn, since other programs take time too.
+The second net is grown from photo-8's weights, with noise in its new layers, and frozen: as fast as a trained one. A
+step is a wavefront of a 768 x 512 picture where all 384 rows take part, a pass the network over the whole picture,
+tables and coder left out. Each figure is the best of runs in turn, since other programs take time too.
 """
 
 from __future__ import annotations

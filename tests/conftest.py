@@ -41,6 +41,7 @@ TINY = GridShape(
     pixel_depth=2,
     pixel_hidden=8,
     mixtures=2,
+    pixel_bits=10,
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,

@@ -59,7 +59,7 @@ class PixelDecoder(nn.Module):
     """p(x | z): mixtures of discretised logistics on G, then R, then B of every pixel.
 
     Args:
-        features: channels of f(z) beside the mean image's three. dilations, gated: see masked.CausalNet, and so for bits.
+        features: channels of f(z) beside the mean image's three. dilations, gated, bits: see masked.CausalNet.
         stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
             (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
     """

@@ -1,4 +1,4 @@
-"""A larger PixelCNN that begins as a smaller one: it computes the same, and its further channels and layers say nothing.
+"""A larger PixelCNN that begins as a smaller one: it computes the same, what is new says nothing.
 
 What goes into a new channel is random, and what comes out of it is 0; a new residual layer adds 0.
 """

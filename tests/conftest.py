@@ -46,7 +46,6 @@ TINY = GridShape(
     prior_hidden=96,
     prior_mixtures=2,
     aux_sigma=(13.0, 10.0, 7.6, 5.0),
-    pixel_bits=10,
     kl_weight=(14.0, 7.7, 4.4, 1.8),
 )
 

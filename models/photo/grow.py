@@ -10,10 +10,27 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from vlcodec.models.layers.activations import Rectifier
 from vlcodec.models.layers.exact import Layer, layers
 from vlcodec.models.layers.masked import CausalNet
+from vlcodec.models.photo.net import GridAgave, GridShape
 
+NET = "pixels.net."
 QUIET = 0.5  # what a new channel's random weights are scaled by
+
+
+def started(net: GridAgave, weights: Mapping[str, Tensor], shape: GridShape) -> dict[str, Tensor]:
+    """The parameters of a net that begins as a smaller one: of its PixelCNN, while all else is of the same sizes.
+
+    weights: by name, of a net of the smaller shape.
+    """
+    found = net.state_dict()
+    own = {name.removeprefix(NET): value for name, value in weights.items() if name.startswith(NET)}
+    for name, value in weights.items():
+        if not name.startswith(NET):
+            found[name].copy_(value)
+    grow(net.pixels.net, own, Rectifier(shape.pixel_bits).unit)
+    return found
 
 
 def grow(net: CausalNet, weights: Mapping[str, Tensor], unit: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,12 @@ SHAPE = GridShape(
 )
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115)}
 Part = Literal["all", "autoencoder", "pixels"]
+
+
+def grows(shape: GridShape) -> bool:
+    """Whether a net of a shape, number 8's, begins the recipe's: their PixelCNNs alone differ."""
+    pixels = {name: value for name, value in asdict(SHAPE).items() if name.startswith("pixel_")}
+    return shape != SHAPE and replace(shape, **pixels) == SHAPE
 
 
 def rate_share(layer: Layer) -> float:

@@ -1,10 +1,10 @@
-"""Do files and pictures depend on threads, on oneDNN, on the float type that carries the integers, or on the device?
+"""Do files and pictures depend on threads, on oneDNN, on what carries the integers, or on the device?
 
     python benchmarks/same_bits.py PICTURE...
 
 Each picture is compressed and decompressed under every combination of one and two threads, oneDNN on and off, the
-layers' own carriers (float32 wherever it is exact) and float64, and on CUDA where it is at hand. The first combination
-is what the others are held against.
+layers' own floats (float32 wherever it is exact), float64, and int8 where it fits, and on CUDA where it is at hand. The
+first combination is what the others are held against.
 """
 
 from __future__ import annotations
@@ -33,19 +33,18 @@ class Way(NamedTuple):
 
     threads: int
     onednn: bool
-    carrier: torch.dtype | None  # None: the layers' own
+    carrier: str  # of zoo.CARRIERS
     device: str = "cpu"
 
     def __str__(self) -> str:
-        carrier, onednn = "own carriers" if self.carrier is None else "float64", "on" if self.onednn else "off"
+        carrier, onednn = "own carriers" if self.carrier == "float32" else self.carrier, "on" if self.onednn else "off"
         return f"{self.device}, {carrier}, threads {self.threads}, oneDNN {onednn}"
 
 
 def ways() -> list[Way]:
     """All of them, the plainest first."""
-    carriers = (None, torch.float64)
-    on_cuda = [Way(2, True, carrier, "cuda") for carrier in carriers] if torch.cuda.is_available() else []
-    return [Way(*way) for way in product((1, 2), (True, False), carriers)] + on_cuda
+    on_cuda = [Way(2, True, carrier, "cuda") for carrier in zoo.CARRIERS] if torch.cuda.is_available() else []
+    return [Way(*way) for way in product((1, 2), (True, False), zoo.CARRIERS)] + on_cuda
 
 
 def made(picture: Image.Image, way: Way, model: Model) -> list[str]:
@@ -72,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     digests: dict[Way, dict[str, list[str]]] = {}
 
     @cache
-    def model(device: str, carrier: torch.dtype | None) -> Model:
+    def model(device: str, carrier: str) -> Model:
         made = zoo.frozen(weights, torch.device(device), carrier)
         zoo.check(made, weights, device)
         return made

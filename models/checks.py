@@ -1,5 +1,6 @@
 """A record of golden vectors that were reproduced, in the user's cache folder, so that each is checked once.
 
+It names what carried the integers then (`layers.probe`), so that this is chosen once too.
 What could change a bit stands in the key: the weights, the device, the processor, the versions of the libraries, and
 the package's own sources.
 """
@@ -24,30 +25,33 @@ def folder() -> Path:
     return user_cache_path("vlcodec", appauthor=False)
 
 
-def passed(weights: str, device: str) -> bool:
-    """Whether these weights have reproduced their golden vector on this device. weights: SHA-256, hex."""
-    return _key(weights, device) in _read()
+def passed(weights: str, device: str) -> str | None:
+    """The carrier in which these weights have reproduced their golden vector on this device. weights: SHA-256, hex."""
+    return _read().get(_key(weights, device))
 
 
-def record(weights: str, device: str) -> None:
+def record(weights: str, device: str, carrier: str) -> None:
     """Keep that they have; where the folder cannot be written, they are checked again each time."""
-    kept = [*(key for key in _read() if key != _key(weights, device)), _key(weights, device)][-KEPT:]
+    key, kept = _key(weights, device), _read()
+    kept.pop(key, None)
+    kept[key] = carrier
     path = folder() / "checks.json"
     part = path.with_name(f"{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(kept))
+        part.write_text(json.dumps(dict(list(kept.items())[-KEPT:])))
         part.replace(path)
     except OSError:
         return
 
 
-def _read() -> list[str]:
+def _read() -> dict[str, str]:
+    """Carriers by key, the latest last."""
     try:
         found = json.loads((folder() / "checks.json").read_text())
     except (OSError, ValueError):
-        return []
-    return [key for key in found if isinstance(key, str)] if isinstance(found, list) else []
+        return {}
+    return {key: name for key, name in found.items() if isinstance(name, str)} if isinstance(found, dict) else {}
 
 
 def _key(weights: str, device: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlcodec.codec.errors import ModelError
+from vlcodec.codec.errors import BoundError, ModelError
 from vlcodec.models import checks, registry
 from vlcodec.models.family import Config, Family, Init, Takes
 from vlcodec.models.registry import Entry
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vlcodec.codec.interface import Ints, Model
+
+CARRIERS = ("float32", "float64", "int8")
+VARIABLE = "VLCODEC_CARRIER"  # forces one of them
 
 
 def family(package: str) -> Family:
@@ -79,19 +83,37 @@ def load(entry: Entry, device: str) -> Model:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != entry.sha256:
         raise ModelError(f"{path.name} is not what number {entry.number} names: its SHA-256 is {digest}")
-    model = frozen(path, torch.device(device))
-    if not checks.passed(digest, device):
+    known = checks.passed(digest, device)
+    model, carrier = carried(path, torch.device(device), _forced() or known)
+    if carrier != known:
         check(model, path, device)
-        checks.record(digest, device)
+        checks.record(digest, device, carrier)
     return model
 
 
-def frozen(path: Path, device: torch.device, carrier: torch.dtype | None = None) -> Model:
-    """A model of a weights file, unchecked, frozen in the layers' own carriers or a wider one.
+def _forced() -> str | None:
+    """The carrier that the environment asks for."""
+    name = os.environ.get(VARIABLE) or None
+    if name not in (None, *CARRIERS):
+        raise ModelError(f"{VARIABLE} is {', '.join(CARRIERS)}, not {name!r}")
+    return name
 
-    Raises ModelError where the weights do not fit.
+
+def frozen(path: Path, device: torch.device, carrier: str = "float32") -> Model:
+    """A model of a weights file, unchecked, in a carrier. Raises ModelError where the weights do not fit."""
+    return carried(path, device, carrier)[0]
+
+
+def carried(path: Path, device: torch.device, carrier: str | None) -> tuple[Model, str]:
+    """A model of a weights file, unchecked, and what carries it: one of CARRIERS, or what serves best here.
+
+    float32 stands for each layer's own floats; int8 leaves these to the layers that it does not fit. Raises ModelError
+    where the weights do not fit.
     """
+    import torch
+
     from vlcodec.models.layers.exact import uninitialised
+    from vlcodec.models.layers.probe import carry, int8_serves
     from vlcodec.models.weights.integers import freeze_from, read_tensors
 
     config, tensors = config_of(path), read_tensors(path)
@@ -100,9 +122,14 @@ def frozen(path: Path, device: torch.device, carrier: torch.dtype | None = None)
         whole, net = kind.whole(config), kind.net(config).to(device)
     if not whole:
         raise ModelError(f"{path.name} holds a part of a model: it can be trained on, and not used")
-    freeze_from(net, tensors, carrier)
+    freeze_from(net, tensors, torch.float64 if carrier == "float64" else None)
+    name = carrier or ("int8" if int8_serves(net) else "float32")
+    try:
+        carry(net, name == "int8")
+    except BoundError as error:
+        raise ModelError(f"{path.name}: {error}") from None
     with _of_config(path):
-        return kind.freeze(net, config, device)
+        return kind.freeze(net, config, device), name
 
 
 def check(model: Model, path: Path, device: str) -> None:

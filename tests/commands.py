@@ -14,7 +14,7 @@ from unittest import mock
 from vlcodec.cli.main import main
 from vlcodec.models import registry
 
-HEAVY = ("torch", "numpy", "PIL", "constriction")  # what --help and info never load
+HEAVY = ("torch", "numpy", "numba", "PIL", "constriction")  # what --help and info never load
 Done = subprocess.CompletedProcess[bytes]
 
 

@@ -41,6 +41,7 @@ TINY = GridShape(
     pixel_depth=2,
     pixel_hidden=8,
     mixtures=2,
+    pixel_bits=10,
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,
@@ -54,6 +55,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Records of passed checks are the tests' own, those of the commands that they run included."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _numpy_alone() -> Iterator[None]:
+    """Compiled loops run where a test asks for them (`carriers`), whichever tests have run before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLCODEC_NUMBA", "0")
         yield
 
 

@@ -12,6 +12,7 @@ import make_golden
 import numpy as np
 import pytest
 import torch
+from carriers import carrier
 from make_golden import FOLDER, PICTURES, cases, digest, digests, made, manifest, newest
 from PIL import Image
 
@@ -87,6 +88,25 @@ def test_encoders_write_the_newest_files(entry: registry.Entry) -> None:
         data = compress(entry.number, name, "cpu")
         assert hashlib.sha256(data).hexdigest() == rows[name]["sha256"], name
         assert len(data) <= 1.01 * rows[f"{case}.vlz"]["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (2, "vlae-mnist-archive-lossless.vlz"),
+        (6, "agave-cifar10-archive-lossless.vlz"),
+        (8, "grain-lossless.2.vlz"),
+        (8, "grey-lossless.2.vlz"),
+        (8, "rgb-seed.2.vlz"),
+    ],
+)
+def test_compiled_loops_make_and_read_the_same_files(number: int, name: str) -> None:
+    """All other files are made and read by numpy alone."""
+    row, data = GOLDEN[number, name], (FOLDER / str(number) / name).read_bytes()
+    with carrier(numba=True):
+        assert compress(number, name, "cpu") == data
+        found = digests(data)
+    assert found == {kind: row[kind] for kind in found}
 
 
 # ---- the same on CUDA, whatever its settings -----------------------------------------------------------------------

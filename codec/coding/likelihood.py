@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import ARGUMENT_HALF, Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.coding.units import ARGUMENT_HALF
 from vlcodec.codec.interface import Distribution, Ints
 
 Floats = NDArray[np.float64]

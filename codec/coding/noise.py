@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.stack import join_digits
-from vlcodec.codec.coding.tables import TABLE_BITS
+from vlcodec.codec.coding.units import TABLE_BITS
 from vlcodec.codec.interface import Distribution, Ints
 
 DITHER_PURPOSE = 1  # dither and pixels never share bits
@@ -42,9 +43,8 @@ class Noise:
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
             words = self._words(pair)[index] >> np.uint64(TABLE_BITS * second)
-            upper = (distribution.counts(digits) + 1).cumsum(1)  # (n, A) in (0, 2^24]
-            draw = (words & np.uint64(_MASK)).astype(np.int64)  # (n,) in [0, 2^24)
-            digits.append((upper <= draw[:, None]).sum(1))
+            draw = (words & np.uint64(_MASK)).astype(np.int64)
+            digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
 
     def _words(self, pair: int) -> NDArray[np.uint64]:
@@ -66,6 +66,17 @@ class Likeliest:
         for _ in distribution.radix:
             digits.append(distribution.counts(digits).argmax(1))
         return join_digits(digits, distribution.radix)
+
+
+def drawn(counts: Ints, draw: Ints) -> Ints:
+    """(n, A) counts and (n,) in [0, 2^24) -> (n,) digits whose share of 2^24 the draws fall in."""
+    if compiled.runs():
+        from vlcodec.codec.coding import kernels
+
+        return kernels.drawn(counts, draw)
+    upper = (counts + 1).cumsum(1)  # (n, A) in (0, 2^24]
+    digits: Ints = (upper <= draw[:, None]).sum(1)
+    return digits
 
 
 def philox_words(seed: int, purpose: int, block: int, size: int) -> NDArray[np.uint64]:

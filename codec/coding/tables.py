@@ -3,61 +3,44 @@
 Every table has 24 bits: `counts` gives rows that sum to exactly 2^24 - A, and the coder gives each value its
 count + 1, so that nothing is impossible. Large alphabets are coded digit by digit, so that only the cdf values that
 are needed are computed.
+
+numpy says what the integers are; for large pictures, `kernels` computes the same ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from functools import cache
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
-from vlcodec.codec.coding.lookup import exp_table, normal_table, sigmoid_table
+from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.units import (
+    ARGUMENT_HALF,
+    CDF_BITS,
+    CELL_BITS,
+    CELLS,
+    FINE,
+    FLOOR_SHIFT,
+    GUIDED_FLOOR_SHIFT,
+    LEVEL_BITS,
+    LEVELS,
+    LOGIT_SPAN,
+    LOWEST,
+    NORMAL_HALF,
+    SLOPE_SHIFT,
+    SPAN,
+    TABLE_BITS,
+    VARIANCE_SHIFT,
+    WEIGHT_BITS,
+    exponentials,
+    normals,
+    scale_variances,
+    sigmoids,
+    slopes,
+)
 from vlcodec.codec.interface import Ints
-
-TABLE_BITS = 24
-CDF_BITS = 30
-WEIGHT_BITS = 16
-FINE = 32  # units of a centre per level (per step of a latent)
-LOGIT_UNIT = 32  # units of a logit per nat
-SCALE_UNIT, SCALE_LOW, SCALE_COUNT = 16, Fraction(1, 500), 192  # scale of index i: 0.002 e^(i/16) levels
-GUIDED_FLOOR_SHIFT = 22
-FLOOR_SHIFT = 14  # every mixture holds 2^-14 of the uniform distribution
-ARGUMENT_UNIT, ARGUMENT_HALF = 1024, 16 * 1024  # the sigmoid's argument, in 1/1024, clamped to +-16
-SLOPE_SHIFT = 16
-VARIANCE_SHIFT = 24
-_SPAN = 1 << CDF_BITS
-
-
-@cache
-def _sigmoid() -> Ints:
-    return sigmoid_table(Fraction(1, ARGUMENT_UNIT), ARGUMENT_HALF, _SPAN)
-
-
-@cache
-def _normal() -> Ints:
-    return normal_table(ARGUMENT_UNIT, ARGUMENT_HALF // 2, _SPAN)
-
-
-@cache
-def _exp() -> Ints:
-    return exp_table(Fraction(-1, LOGIT_UNIT), 512, Fraction(0), 1 << WEIGHT_BITS)
-
-
-@cache
-def _slopes() -> Ints:
-    """Argument units per 1/32 level, with SLOPE_SHIFT fractional bits, by scale index."""
-    unit = (ARGUMENT_UNIT << SLOPE_SHIFT) // FINE
-    return exp_table(Fraction(-1, SCALE_UNIT), SCALE_COUNT, Fraction(0), unit * SCALE_LOW.denominator)
-
-
-@cache
-def scale_variances() -> Ints:
-    """pi^2/3 scale^2 of each scale index, in levels^2 with VARIANCE_SHIFT fractional bits (at least 1)."""
-    unit = (1 << VARIANCE_SHIFT) * 32_898_681 * SCALE_LOW.numerator**2 // (10_000_000 * SCALE_LOW.denominator**2)
-    return exp_table(Fraction(2, SCALE_UNIT), SCALE_COUNT, Fraction(0), unit)
 
 
 def scaled_counts(cumulative: Ints) -> Ints:
@@ -70,16 +53,29 @@ def scaled_counts(cumulative: Ints) -> Ints:
 
 def mixture_weights(logit: Ints) -> Ints:
     """(n, K) logits in 1/32 nat -> (n, K) weights >= 0, summing to exactly 2^16."""
-    e: Ints = _exp()[np.minimum(logit.max(1, keepdims=True) - logit, 511)]
+    if compiled.runs():
+        from vlcodec.codec.coding import kernels
+
+        return kernels.mixture_weights(logit, exponentials())
+    e: Ints = exponentials()[np.minimum(logit.max(1, keepdims=True) - logit, LOGIT_SPAN - 1)]
     w: Ints = (e << WEIGHT_BITS) // e.sum(1, keepdims=True)
     w[:, 0] += (1 << WEIGHT_BITS) - w.sum(1)
     return w
 
 
+def weighted_mean(weight: Ints, centre: Ints) -> Ints:
+    """(n, K) weights in 2^-16 and centres -> (n,) in the centres' unit, rounded down."""
+    if compiled.runs():
+        from vlcodec.codec.coding import kernels
+
+        return kernels.weighted_mean(weight, centre)
+    total: Ints = (weight * centre).sum(1)
+    return total >> WEIGHT_BITS
+
+
 def mixture_mean(logit: Ints, centre: Ints) -> Ints:
     """`LogisticMixture.mean`, without the mixture's tables."""
-    total: Ints = (mixture_weights(logit) * centre).sum(1)
-    return total >> WEIGHT_BITS
+    return weighted_mean(mixture_weights(logit), centre)
 
 
 class Ordered:
@@ -93,11 +89,15 @@ class Ordered:
 
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, A) table of the next digit, given the ones before."""
-        base, span = self.radix[len(digits)], prod(self.radix[len(digits) + 1 :])
-        edges = np.arange(base + 1, dtype=np.int64)[None] * span  # (1, A + 1)
+        base, step = self.radix[len(digits)], prod(self.radix[len(digits) + 1 :])
+        first = np.zeros(1, np.int64)
         for i, digit in enumerate(digits):
-            edges = edges + digit[:, None] * prod(self.radix[i + 1 :])  # (n, A + 1)
-        return scaled_counts(self.cdf(edges))
+            first = first + digit * prod(self.radix[i + 1 :])  # (n,)
+        return self._counts(first, base, step)
+
+    def _counts(self, first: Ints, base: int, step: int) -> Ints:
+        """(n, base) between the edges first, first + step, ...; first: (n,) or (1,)."""
+        return scaled_counts(self.cdf(first[:, None] + np.arange(base + 1, dtype=np.int64) * step))
 
 
 class LogisticMixture(Ordered):
@@ -111,34 +111,60 @@ class LogisticMixture(Ordered):
     """
 
     radix = (16, 16)
-    low = -128
+    low = LOWEST
 
     def __init__(self, logit: Ints, centre: Ints, scale: Ints, floor_shift: int = FLOOR_SHIFT) -> None:
         self.logit, self.centre, self.scale, self._floor_shift = logit, centre, scale, floor_shift
-        self._weight = mixture_weights(logit).T[:, :, None].copy()  # (K, n, 1) in 2^-16
-        self._slope = _slopes()[scale].T[:, :, None].copy()
-        self._offset = (centre - FINE * self.low + FINE // 2).T[:, :, None].copy()  # of the edge below symbol 0
+
+    @cached_property
+    def _weight(self) -> Ints:
+        """(n, K) in 2^-16."""
+        return mixture_weights(self.logit)
 
     def mean(self) -> Ints:
         """(n,) in 1/32 level, rounded down, of the components before they are cut off at the outermost levels."""
-        total: Ints = (self._weight[:, :, 0] * self.centre.T).sum(0)
-        return total >> WEIGHT_BITS
+        return weighted_mean(self._weight, self.centre)
 
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.mixture_cdf(edges, *self._parameters())
         argument = edges * FINE - self._offset  # (K, n, m) in 1/32 level
         argument *= self._slope
         argument >>= SLOPE_SHIFT
         np.maximum(argument, -ARGUMENT_HALF, out=argument)
         np.minimum(argument, ARGUMENT_HALF, out=argument)
         argument += ARGUMENT_HALF
-        mass = _sigmoid().take(argument)
-        mass *= self._weight
+        mass = sigmoids().take(argument)
+        mass *= self._weight.T[:, :, None]
         total = mass.sum(0)  # (n, m) in 2^-46
         total >>= WEIGHT_BITS
         total -= total >> self._floor_shift
-        total += edges << (CDF_BITS - self._floor_shift - 8)
-        return np.where(edges == 0, 0, np.where(edges == 256, _SPAN, total))
+        total += edges << (CDF_BITS - self._floor_shift - LEVEL_BITS)
+        return np.where(edges == 0, 0, np.where(edges == LEVELS, SPAN, total))
+
+    @cached_property
+    def _slope(self) -> Ints:
+        """(K, n, 1)"""
+        slope: Ints = slopes()[self.scale].T[:, :, None].copy()
+        return slope
+
+    @cached_property
+    def _offset(self) -> Ints:
+        """(K, n, 1) of the edge below symbol 0."""
+        return (self.centre - FINE * self.low + FINE // 2).T[:, :, None].copy()
+
+    def _counts(self, first: Ints, base: int, step: int) -> Ints:
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.mixture_counts(first, base, step, *self._parameters())
+        return super()._counts(first, base, step)
+
+    def _parameters(self) -> tuple[Ints, Ints, Ints, int, Ints, Ints]:
+        return self._weight, self.centre, self.scale, self._floor_shift, slopes(), sigmoids()
 
 
 def variances(scale: Ints) -> Ints:
@@ -154,6 +180,11 @@ def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
     narrower, and heavier where the two agree. Its uniform floor is next to nothing: what protects a coded
     symbol would draw a wild pixel in ten thousand. Integers throughout.
     """
+    if compiled.runs():
+        from vlcodec.codec.coding import kernels
+
+        product = kernels.guided_parameters(d.logit, d.centre, d.scale, mean, variance, scale_variances())
+        return LogisticMixture(*product, GUIDED_FLOOR_SHIFT)
     own, other = scale_variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
     total = own + other
     distance = mean[:, None] - d.centre
@@ -172,7 +203,7 @@ class GaussianGrid(Ordered):
     """
 
     radix = (16, 16, 16)
-    cells = 4096
+    cells = CELLS
 
     def __init__(self, centre: Ints, scale: Ints) -> None:
         self.centre, self.scale = centre, scale
@@ -180,11 +211,17 @@ class GaussianGrid(Ordered):
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
         distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
-        argument = (distance * _slopes()[self.scale][:, None]) >> SLOPE_SHIFT
-        half = ARGUMENT_HALF // 2
-        total = _normal()[np.clip(argument, -half, half) + half]
-        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - 12))
-        return np.where(edges == 0, 0, np.where(edges == self.cells, _SPAN, total))
+        argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
+        total = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
+        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
+        return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
+
+    def _counts(self, first: Ints, base: int, step: int) -> Ints:
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.gaussian_counts(first, base, step, self.centre, self.scale, slopes(), normals())
+        return super()._counts(first, base, step)
 
 
 class Categorical:
@@ -210,8 +247,12 @@ class Bernoulli:
 
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, 2); digits must be empty."""
-        one = _sigmoid()[np.clip(self.logit, -ARGUMENT_HALF, ARGUMENT_HALF) + ARGUMENT_HALF]
-        return scaled_counts(np.stack([np.zeros_like(one), _SPAN - one, np.full_like(one, _SPAN)], 1))
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.bernoulli_counts(self.logit, sigmoids())
+        one = sigmoids()[np.clip(self.logit, -ARGUMENT_HALF, ARGUMENT_HALF) + ARGUMENT_HALF]
+        return scaled_counts(np.stack([np.zeros_like(one), SPAN - one, np.full_like(one, SPAN)], 1))
 
 
 class Uniform:

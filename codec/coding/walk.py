@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Step, Tick
 
@@ -45,6 +46,7 @@ class Walk(ABC):
         From the step on at which the source is exhausted, all symbols are the lowest, and no step is computed.
         """
         flat = np.zeros(prod(self.shape), np.int64)
+        compiled.expect(flat.size)
         walk = self.sequential()
         with self.stepping():
             try:
@@ -75,6 +77,7 @@ def push_steps(
 ) -> None:
     """Push the symbols of a block, in the order of its steps."""
     flat = symbols.reshape(-1)
+    compiled.expect(flat.size)
     for done, step in enumerate(steps):
         stack.push(step.distribution, flat[step.index])
         if tick is not None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlcodec.codec.coding.lookup import exp_table
+from vlcodec.models.layers.carriers import BYTE, MIDDLE
 from vlcodec.models.layers.mode import IntegerModule
 
 UNIT = 64  # integer units per 1.0 of the real network, for every hidden activation of 8-bit layers
@@ -18,6 +19,7 @@ FINE_UNIT = 1024  # likewise of fine layers, which are rounded after training
 FINE_MAX = 2**17 - 1  # their hidden activations are integers in [-FINE_MAX, FINE_MAX]
 ACTIVATION_MAX = 1023  # hidden activations are integers in [0, 1023]
 STREAM_MAX = 8191  # what one residual branch may add to a residual stream
+_LESS = torch.tensor(-float(MIDDLE))
 _ELU_REACH = 10 * FINE_UNIT  # below, e^x - 1 is -1
 
 
@@ -40,6 +42,27 @@ def round_through(x: Tensor) -> Tensor:
 def relu(x: Tensor) -> Tensor:
     """Residual stream -> activation: integers clamped to [0, 1023]."""
     return F.hardtanh(x, 0, ACTIVATION_MAX)  # clamp, whose gradient takes five times as long
+
+
+class Rectifier(IntegerModule):
+    """ReLU from a residual stream to activations of so many bits: [0, 1023] in 1/64, or [0, 255] in 1/16."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.unit, self.most = UNIT >> (10 - bits), 2**bits - 1
+        self._shrink, self._in_int8 = self.unit / UNIT, False
+
+    def carry(self, in_int8: bool) -> None:
+        """See `IntegerModule`."""
+        self._in_int8 = in_int8 and self.most < 2 * MIDDLE
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape; rounded half to even, in training not at all. int8 carries values less 128."""
+        if self._in_int8:
+            return torch.add(_LESS, x, alpha=self._shrink).clamp_(*BYTE).round_().to(torch.int8)
+        y = x if self._shrink == 1 else x * self._shrink
+        y = F.hardtanh(y, 0, self.most)  # clamp, whose gradient takes five times as long
+        return y if self.mode == "training" or self._shrink == 1 else round_through(y)
 
 
 def leaky(x: Tensor) -> Tensor:

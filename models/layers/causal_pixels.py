@@ -59,7 +59,7 @@ class PixelDecoder(nn.Module):
     """p(x | z): mixtures of discretised logistics on G, then R, then B of every pixel.
 
     Args:
-        features: channels of f(z) beside the mean image's three. dilations, gated: see masked.CausalNet.
+        features: channels of f(z) beside the mean image's three. dilations, gated, bits: see masked.CausalNet.
         stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
             (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
     """
@@ -73,6 +73,7 @@ class PixelDecoder(nn.Module):
         mixtures: int,
         stream: int = 0,
         gated: bool = False,
+        bits: int = 10,
     ) -> None:
         super().__init__()
         self.mixtures = mixtures
@@ -95,6 +96,7 @@ class PixelDecoder(nn.Module):
             input_max=FEATURE_MAX,
             stream=stream,
             gated=gated,
+            bits=bits,
         )
         if stream:
             inputs = [COLOURS + features] + [stream] * (len(dilations) - 1)

@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -28,12 +28,14 @@ from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
+from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
 _RANDOM: ContextVar[bool] = ContextVar("_RANDOM", default=True)
 TILE_VALUES = 1 << 23  # gathered values held at once by a dense layer (32 MiB of float32)
 BIAS_MAX = 0.98 * 2**31
-CARRIER_LIMIT = {torch.float32: 2**24, torch.float64: 2**53}
+INT8_VALUES = 1 << 20  # likewise in int8: few enough to stay in the cache
+INT8_ROWS = 2048  # of one product in int8, at most: as many as were probed
 
 
 class Range(TypedDict):
@@ -77,14 +79,6 @@ def uninitialised() -> Iterator[None]:
         _RANDOM.reset(token)
 
 
-class Frozen(NamedTuple):
-    """What a frozen layer multiplies with, in its carrier: weight (fan_in, outputs), bias and multiplier (outputs,)."""
-
-    weight: Tensor
-    bias: Tensor
-    multiplier: Tensor
-
-
 class Layer(IntegerModule):
     """Integer convolution over `taps`, plus inputs seen at the own position alone (`beside`), then requantisation.
 
@@ -99,6 +93,7 @@ class Layer(IntegerModule):
         fine: rounded after training, which leaves rounding and the outputs' range out (but for a range from 0: ReLU).
         precise: kept out of reduced precision in training, as outputs that make tables must be.
         carrier: float type of the frozen layer; float64 where inputs are large and the grid is small.
+        narrow: what of it fits 8 bits, of a layer that int8 can carry too.
 
     Raises BoundError for a gain that is no power of two: multiplying by it would round.
     """
@@ -122,6 +117,7 @@ class Layer(IntegerModule):
         input_max: int = ACTIVATION_MAX,
         bits: int = 8,
         carrier: torch.dtype = torch.float32,
+        narrow: Narrow | None = None,
         unit: int = UNIT,
         mask: Tensor | None = None,
         fine: bool = False,
@@ -131,7 +127,7 @@ class Layer(IntegerModule):
         super().__init__()
         self.taps, self.inputs, self.outputs, self.beside, self.unit = taps, inputs, outputs, beside, unit
         self.fine, self.precise = fine, precise
-        self.input_max, self.weight_max, self.carrier = input_max, 2 ** (bits - 1) - 1, carrier
+        self.input_max, self.weight_max, self.carrier, self.narrow = input_max, 2 ** (bits - 1) - 1, carrier, narrow
         fan_in = len(self.taps) * inputs + beside
         random = torch.randn if _RANDOM.get() else torch.empty
         self.weight = nn.Parameter(random(outputs, fan_in))  # tap-major
@@ -151,7 +147,8 @@ class Layer(IntegerModule):
         self.rectified = bool((self.low == 0).all())
         ranges = set(zip(self.low.tolist(), self.high.tolist(), strict=True))
         self.range = next(iter(ranges)) if len(ranges) == 1 else None
-        self._frozen: Frozen | None = None
+        self._frozen: Floats | None = None
+        self._bytes: Bytes | None = None
 
     # ---- integers ------------------------------------------------------------------------------------------------
 
@@ -204,11 +201,26 @@ class Layer(IntegerModule):
         kind, device = carrier or self.carrier, self.weight.device
         multiplier = torch.exp2(-exponent.double()) * self.gain.double().cpu()
         parts = (weight.to(kind).t().contiguous(), bias, multiplier)
-        self._frozen = Frozen(*(part.to(device, kind) for part in parts))
+        self._frozen, self._bytes = Floats(*(part.to(device, kind) for part in parts)), None
         self.mode = "frozen"
 
+    def carry(self, in_int8: bool) -> None:
+        """Let int8 carry what of a frozen layer fits, or floats again. Raises BoundError as `in_bytes`."""
+        if self.narrow is not None:
+            self._bytes = in_bytes(self.frozen, self.narrow, self.beside) if in_int8 else None
+
     @property
-    def frozen(self) -> Frozen:
+    def _kept(self) -> torch.dtype:
+        """The type of its outputs."""
+        return torch.float32 if self._bytes is None or not self._bytes.narrow.outputs else torch.int8
+
+    @property
+    def stored(self) -> Stored:
+        """How the layer takes its inputs, zero outside the picture included."""
+        return FLOAT if self._bytes is None else self._bytes.narrow.inputs
+
+    @property
+    def frozen(self) -> Floats:
         """What was loaded. Raises RuntimeError in another mode."""
         if self._frozen is None:
             raise RuntimeError("only integers can be walked step by step: load integers first")
@@ -228,7 +240,7 @@ class Layer(IntegerModule):
             with torch.no_grad():
                 self.weight.copy_(weight * scale[:, None])
                 self.bias.copy_(bias * scale / self.unit)
-            self._frozen = None
+            self._frozen = self._bytes = None
 
     # ---- walks ---------------------------------------------------------------------------------------------------
 
@@ -238,47 +250,70 @@ class Layer(IntegerModule):
         beside: like x. above: the rows just above x, where they are not outside (frozen walk alone).
         """
         if self.mode == "frozen":
-            if x.dim() == 2:  # the positions of one step
-                return self.step(x if beside is None else torch.cat((x, beside), -1))
-            return self._dense(x, beside, above)
+            return self.step([x], beside) if x.dim() == 2 else self._dense(x, beside, above)
         if self.precise:
             with torch.autocast(x.device.type, enabled=False):
                 return self._train(x.float(), beside if beside is None else beside.float())
         return self._train(x, beside)
 
-    def step(self, columns: Tensor) -> Tensor:
-        """Gathered taps (n, fan_in) -> (n, outputs), on frozen integers."""
-        weight, bias, multiplier = self.frozen
-        y = torch.addmm(bias, columns.to(weight.dtype), weight)
-        y = y.mul_(multiplier).round_().to(torch.float32)
-        return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
+    def step(self, parts: Sequence[Tensor], beside: Tensor | None = None) -> Tensor:
+        """Gathered taps, side by side (n, inputs) each, and what stands beside -> (n, outputs), on frozen integers.
+
+        Inputs may be stored as `stored` says; outputs are, as the next layer takes them.
+        """
+        return self._rounded(*self._columns(parts, beside))
 
     def part(self, columns: Tensor, inputs: slice, outputs: slice) -> Tensor:
         """`step` of some outputs, from some inputs (n, len(inputs)); what the other inputs would add is left out."""
-        weight, bias, multiplier = self.frozen
-        y = torch.addmm(bias[outputs], columns.to(weight.dtype), weight[inputs, outputs])
-        y.mul_(multiplier[outputs]).round_()
+        y = self.frozen.part(inputs, outputs).scaled(columns).round_()
         return torch.clamp(y.to(torch.float32), self.low[outputs], self.high[outputs])
+
+    def _columns(self, parts: Sequence[Tensor], beside: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What one product takes: all inputs side by side, and beside them those that stay in floats."""
+        if self._bytes is not None:
+            return self._bytes.columns(parts, beside)
+        whole = parts if beside is None else [*parts, beside]
+        return whole[0] if len(whole) == 1 else torch.cat(list(whole), -1), None
+
+    def _rounded(self, columns: Tensor, beside: Tensor | None) -> Tensor:
+        """Product and requantisation: the one place that knows of carriers."""
+        if self._bytes is None:
+            y = self.frozen.scaled(columns).round_().to(torch.float32)
+        else:
+            y = self._bytes.scaled(columns, beside).round_()
+            if self._bytes.narrow.outputs:
+                return y.clamp_(*BYTE).to(torch.int8)
+        return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
 
     def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
         n, height, width = x.shape[0], x.shape[1], x.shape[2]
+        x, outside = self.stored.store(x), -self.stored.shift
         padded = x
         if self.taps != OWN:
-            top = x.new_zeros(n, self.above, width, self.inputs) if above is None else above
-            padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below))
-        out = x.new_empty(n, height, width, self.outputs)
-        tile = max(1, TILE_VALUES // (n * width * self.weight.shape[1]))
+            top = x.new_full((n, self.above, width, self.inputs), outside)
+            top = top if above is None else self.stored.store(above)
+            padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below), value=outside)
+        out = torch.empty(n, height, width, self.outputs, dtype=self._kept, device=x.device)
+        values = TILE_VALUES if self._bytes is None else min(TILE_VALUES, INT8_VALUES)
+        tile = max(1, values // (n * width * self.weight.shape[1]))
         for r in range(0, height, tile):
             m = min(tile, height - r)
             parts = [
                 padded[:, r + self.above + dr : r + self.above + dr + m, self.left + dc : self.left + dc + width]
                 for dr, dc in self.taps
             ]
-            if beside is not None:
-                parts.append(beside[:, r : r + m])
-            columns = torch.cat(parts, -1)
-            out[:, r : r + m] = self.step(columns.view(-1, columns.shape[-1])).view(n, m, width, self.outputs)
+            columns, rest = self._columns(parts, None if beside is None else beside[:, r : r + m])
+            y = self._long(columns.reshape(-1, columns.shape[-1]), rest if rest is None else rest.flatten(0, 2))
+            out[:, r : r + m] = y.view(n, m, width, self.outputs)
         return out
+
+    def _long(self, columns: Tensor, beside: Tensor | None) -> Tensor:
+        """`_rounded` of any number of rows."""
+        if self._bytes is None or len(columns) <= INT8_ROWS:
+            return self._rounded(columns, beside)
+        blocks = columns.split(INT8_ROWS)
+        rest = [None] * len(blocks) if beside is None else beside.split(INT8_ROWS)
+        return torch.cat([self._rounded(*both) for both in zip(blocks, rest, strict=True)])
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
         w, b = self.used(), self.bias * self.unit

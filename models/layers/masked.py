@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.codec.coding.lookup import sigmoid_table, tanh_table
-from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT, relu, round_through
+from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT, Rectifier, round_through
+from vlcodec.models.layers.carriers import BYTES, SIGNED_BYTES, Narrow
 from vlcodec.models.layers.exact import OWN, SIGNED, STREAM, Layer, Range, Taps
 from vlcodec.models.layers.mode import IntegerModule
 
@@ -31,6 +32,13 @@ FIRST: Taps = (
 )
 BEFORE: Taps = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 NEAR: Taps = (*BEFORE, (0, 0))
+NARROW = {  # what of each kind of layer fits 8 bits, where activations have 8
+    "first": Narrow(SIGNED_BYTES),
+    "near": Narrow(BYTES, outputs=True),
+    "out": Narrow(BYTES),
+    "hidden": Narrow(BYTES, beside=True, outputs=True),
+    "params": Narrow(BYTES),
+}
 
 
 def spread(taps: Taps, dilation: int) -> Taps:
@@ -91,6 +99,8 @@ class CausalNet(nn.Module):
     Args:
         dilations: one residual layer for each, its taps so far apart (at most 4). stream: channels that each of these
             layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
+            bits: of the activations that near, out, hidden and params layers take; 10, or 8: then `past` fits 8 signed
+            bits too.
     """
 
     def __init__(
@@ -104,30 +114,69 @@ class CausalNet(nn.Module):
         input_max: int,
         stream: int = 0,
         gated: bool = False,
+        bits: int = 10,
     ) -> None:
         super().__init__()
-        self.gate = Gate() if gated else None
-        limit: Range = SIGNED if gated else {"low": 0, "high": ACTIVATION_MAX}
-        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, **STREAM)
+        self.gate, self.relu = Gate() if gated else None, Rectifier(bits)
+        unit, most = self.relu.unit, self.relu.most
+        limit: Range = SIGNED if gated else {"low": 0, "high": most}
+        narrow = NARROW if bits == 8 and not gated and not stream else {}
+        to_first, to_out = narrow.get("first"), narrow.get("out")
+        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, narrow=to_first, **STREAM)
         self.near = nn.ModuleList(
-            Layer(spread(NEAR, d), channels, channels * (1 + gated), beside=stream, **limit) for d in dilations
+            Layer(
+                spread(NEAR, d),
+                channels,
+                channels * (1 + gated),
+                beside=stream,
+                input_max=most,
+                unit=unit,
+                narrow=narrow.get("near"),
+                **limit,
+            )
+            for d in dilations
         )
-        self.out = nn.ModuleList(Layer(OWN, channels, channels, init=0.1, **STREAM) for _ in dilations)
-        self.hidden = nn.ModuleList(Layer(OWN, channels, hidden, beside=g.seen) for g in groups)
+        grown = UNIT // unit  # from an activation's unit to the stream's, and to what parameters are told in
+        self.out = nn.ModuleList(
+            Layer(OWN, channels, channels, init=0.1, gain=grown, input_max=most, unit=unit, narrow=to_out, **STREAM)
+            for _ in dilations
+        )
+        self.hidden = nn.ModuleList(
+            Layer(
+                OWN, channels, hidden, beside=g.seen, high=most, input_max=most, unit=unit, narrow=narrow.get("hidden")
+            )
+            for g in groups
+        )
         self.params = nn.ModuleList(
-            Layer(OWN, hidden, len(g.gain), gain=g.gain, low=g.low, high=g.high, precise=True, init=0.1) for g in groups
+            Layer(
+                OWN,
+                hidden,
+                len(g.gain),
+                gain=[grown * gain for gain in g.gain],
+                low=g.low,
+                high=g.high,
+                input_max=most,
+                unit=unit,
+                narrow=narrow.get("params"),
+                precise=True,
+                init=0.1,
+            )
+            for g in groups
         )
         with torch.no_grad():
             for params, group in zip(self.params, groups, strict=True):
                 params.get_parameter("bias").copy_(torch.tensor(group.bias))
 
     def trunk(self, look: Look, past: Tensor | None, own: Tensor, streams: Sequence[Tensor] = ()) -> Tensor:
-        """past (..., past), own (..., own), streams (..., stream) of each layer -> (..., channels) in [0, 1023]."""
+        """past (..., past), own (..., own), streams (..., stream) of each layer -> (..., channels), activations.
+
+        past is signed. What comes out is in [0, 1023] or [0, 255], or in int8 less 128 where int8 carries the net.
+        """
         h = look("past", self.first, past, own)
         for i, (near, out) in enumerate(zip(self.near, self.out, strict=True)):
-            y = look(f"near{i}", near, relu(h), streams[i] if streams else None)
+            y = look(f"near{i}", near, self.relu(h), streams[i] if streams else None)
             h = h + out(y if self.gate is None else self.gate(y))
-        return relu(h)
+        return self.relu(h)
 
     def head(self, group: int, h: Tensor, seen: Tensor | None) -> Tensor:
         """h (..., channels), seen (..., group.seen) or None -> the group's raw parameters, integers."""

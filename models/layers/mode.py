@@ -32,6 +32,9 @@ class IntegerModule(nn.Module):
         """Take on a mode; called by `set_mode`."""
         self.mode = mode
 
+    def carry(self, in_int8: bool) -> None:
+        """Let int8 carry what fits it, or floats; called by `probe.carry`, on frozen modules."""
+
 
 def set_mode(module: nn.Module, mode: Mode) -> None:
     """Set the mode of a module and of all in it.

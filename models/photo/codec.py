@@ -17,13 +17,14 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.net import STRIDE, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.walks.corrected_block import CorrectedBlock
-from vlcodec.models.walks.correction import WEIGHT_MIDDLE, Correction, Edges, count
+from vlcodec.models.walks.correction import Correction, Edges, count
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
+from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time

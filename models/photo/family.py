@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.interface import Bytes, Model
 
+UNTIL_8 = {"pixel_bits": 10}  # what the configs of numbers up to 8 do not say: there was no choice yet
 MINIMUM_BATCH = 4  # one patch of each quality
 
 
@@ -21,7 +22,7 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(GridShape, config["net"]))
+    return GridAgave(shape_of(GridShape, UNTIL_8 | config["net"]))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -45,7 +46,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo import training
     from vlcodec.models.photo.data import find_pictures
-    from vlcodec.models.photo.net import GridShape
+    from vlcodec.models.photo.grow import started
+    from vlcodec.models.photo.net import GridAgave, GridShape
 
     batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
     if wanted.patch % 16 or batch < MINIMUM_BATCH:
@@ -57,13 +59,18 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         raise ImageError("there is no picture to train on")
     held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
     config: Config = training.CONFIG if wanted.init is None else wanted.init.config
+    weights = None if wanted.init is None else dict(wanted.init.weights)
+    shape = shape_of(GridShape, UNTIL_8 | config["net"])
+    if weights is not None and training.grows(shape):
+        weights = started(GridAgave(training.SHAPE), weights, shape)
+        config, shape = {**config, "net": training.CONFIG["net"]}, training.SHAPE
     made = training.train(
         pictures,
         wanted.out,
-        shape=shape_of(GridShape, config["net"]),
+        shape=shape,
         steps=wanted.steps,
         minutes=wanted.minutes,
-        init=None if wanted.init is None else dict(wanted.init.weights),
+        init=weights,
         validation=held_out,
         seed=wanted.seed,
         device=wanted.device,

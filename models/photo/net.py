@@ -53,6 +53,7 @@ class GridShape:
     pixel_depth: int
     pixel_hidden: int
     mixtures: int
+    pixel_bits: int  # of the pixel network's activations, 10 or 8
     prior_depth: int
     prior_hidden: int
     prior_mixtures: int
@@ -127,7 +128,12 @@ class GridAgave(Agave):
             shape.prior_mixtures,
         )
         self.pixels = PixelDecoder(
-            shape.features, shape.pixel_channels, [1] * shape.pixel_depth, shape.pixel_hidden, shape.mixtures
+            shape.features,
+            shape.pixel_channels,
+            [1] * shape.pixel_depth,
+            shape.pixel_hidden,
+            shape.mixtures,
+            bits=shape.pixel_bits,
         )
 
     def losses(

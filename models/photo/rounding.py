@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from vlcodec.codec.coding.lookup import exp_table
-from vlcodec.codec.coding.tables import CDF_BITS, FINE
+from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
 from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.latent_block import LatentBlock

@@ -20,14 +20,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import FINE, VARIANCE_SHIFT, LogisticMixture, scale_variances
+from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.units import FINE, VARIANCE_SHIFT, scale_variances
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.masked import FIRST
+from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, ERROR_UNIT, MOVE_SHIFT, WEIGHT_MIDDLE, WEIGHT_UNIT
 
 TAPS = FIRST
-ERROR_UNIT, ERROR_SHIFT, ERROR_MAX = 8, 2, 255  # an error's units per level, and its shift from 1/32 level
-WEIGHT_UNIT, WEIGHT_MIDDLE = 256, 128  # a byte b is the weight (b - 128) / 256
-MOVE_SHIFT = 6  # from error x weight to 1/32 level
 STRIP = 1 << 16  # positions at a time
 FITTED = 1 << 21  # positions that weights are fitted to, at most: so many terms sum exactly
 OUTLIER = 2  # standard deviations at which an error counts no more
@@ -93,6 +93,10 @@ class Errors:
 
 def error(value: Ints, mean: Ints) -> Ints:
     """e of values in levels from means in 1/32 level."""
+    if compiled.runs():
+        from vlcodec.models.walks import kernels
+
+        return kernels.errors(value, mean)
     found: Ints = (FINE * value - mean + (1 << ERROR_SHIFT - 1)) >> ERROR_SHIFT
     np.maximum(found, -ERROR_MAX, out=found)
     return np.minimum(found, ERROR_MAX, out=found)
@@ -117,12 +121,17 @@ class Correction:
         sums = errors.astype(np.float32) @ self._around  # exact: below 2^24
         return sums.astype(np.int64).reshape(self._shape)
 
-    def move(self, channel: int, around: Ints, own: Ints, scale: Ints) -> Ints:
-        """(n,) in 1/32 level.
+    def move(self, channel: int, around: Ints, own: Ints, logit: Ints, scale: Ints) -> Ints:
+        """(n,) in 1/32 level, of mixtures (n, K).
 
-        around: of the position. own: (n, colours), of which the channels before count. scale: `likeliest_scale`.
+        around: of the position. own: (n, colours), of which the channels before count.
         """
-        which = classes_of(scale, self._edges)
+        if compiled.runs():
+            from vlcodec.models.walks import kernels
+
+            edges = np.array(self._edges, np.int64)
+            return kernels.moves(channel, around, own, logit, scale, edges, self._own[channel])
+        which = classes_of(likeliest_scale(logit, scale), self._edges)
         total = around[np.arange(len(which)), channel, which]
         for k in range(channel):
             total = total + own[:, k] * self._own[channel][which, k]
@@ -150,7 +159,7 @@ class Mover:
     def mixture(self, channel: int, logit: Ints, centre: Ints, scale: Ints) -> LogisticMixture:
         """The mixture of a channel at the step's positions, (n, K) each."""
         if self._correction is not None:
-            self._move = self._correction.move(channel, self._around, self._own, likeliest_scale(logit, scale))
+            self._move = self._correction.move(channel, self._around, self._own, logit, scale)
             centre = centre + self._move[:, None]
         return LogisticMixture(logit, centre, scale)
 

@@ -5,7 +5,7 @@ All latents are in 1/32 step, z = 32 k + u with u odd in [-15, 15]; the symbol o
 
 from __future__ import annotations
 
-from vlcodec.codec.coding.tables import FINE
+from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints
 
 CENTRE = 128  # symbol of k = 0

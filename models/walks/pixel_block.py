@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import guided, mixture_mean
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
@@ -24,6 +25,7 @@ from vlcodec.models.walks.correction import Correction, Errors, Mover, error, li
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import MixtureStep
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
+from vlcodec.models.walks.units import SHARE_SHIFT
 from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
 
 STRIP_PIXELS = 1 << 16  # of one pass over a band
@@ -183,8 +185,12 @@ class PixelBlock(NetWalk):
         """
         k = self.decoder.mixtures
         logit, offset, scale, share = params[:, :k], params[:, k : 2 * k], params[:, 2 * k : 3 * k], params[:, 3 * k :]
+        if compiled.runs():
+            from vlcodec.models.walks import kernels
+
+            return logit, kernels.centres(c, offset, share, base, mean, known), scale
         references = np.concatenate((FINE * known[:, :c] - base[:, :c], mean[:, c : c + 1] - base[:, c : c + 1]), 1)
-        centre = base[:, c] + (((share * references).sum(1) + 32) >> 6)
+        centre = base[:, c] + (((share * references).sum(1) + (1 << SHARE_SHIFT - 1)) >> SHARE_SHIFT)
         return logit, centre[:, None] + offset, scale
 
     def _step(

@@ -2,7 +2,8 @@
 
 A grid of H x W positions takes W + 2 (H - 1) steps. Each layer's input lives in a skewed buffer that holds only the
 last few wavefronts: slot [step mod SLOTS][row]. A neighbour (r + dr, c + dc) lies 2 dr + dc steps back, so a layer's
-neighbourhood is one plain slice per tap. Slots outside the picture are exactly 0.
+neighbourhood is one plain slice per tap. Buffers hold what layers take as they take it (`Layer.stored`): slots outside
+the picture are exactly 0, or what stands for 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.carriers import FLOAT, Stored
 from vlcodec.models.layers.exact import Layer
 
 SLOTS = 16  # a tap looks at most 12 steps back
@@ -60,42 +62,45 @@ class Skewed:
 
     def __init__(self, height: int, device: torch.device, lanes: int = 1) -> None:
         self.rows, self.device, self.lanes = TOP + height, device, lanes
-        self.buffers: dict[str, Tensor] = {}
+        self.buffers: dict[str, tuple[Tensor, Stored]] = {}
         self.now = Front(-1, 0, 0, np.zeros(0, np.int64))
         self.filled = [(0, 0)] * SLOTS  # rows that were last written in each slot
 
     def advance(self, now: Front) -> None:
-        """Go to a later step; the slots of all steps since the last one become 0."""
+        """Go to a later step; the slots of all steps since the last one stand for 0."""
         for step in range(max(self.now.step + 1, now.step - SLOTS + 1), now.step + 1):
             first, last = self.filled[step % SLOTS]
-            for buffer in self.buffers.values():
-                buffer[step % SLOTS, TOP + first : TOP + last] = 0
+            for buffer, stored in self.buffers.values():
+                buffer[step % SLOTS, TOP + first : TOP + last] = -stored.shift
             self.filled[step % SLOTS] = (0, 0)
         self.filled[now.step % SLOTS] = (now.first, now.last)
         self.now = now
 
     def put(self, name: str, x: Tensor) -> None:
         """Store (n, channels), the values of a named buffer at the present step's positions."""
-        slot = self._buffer(name, x.shape[1])[self.now.step % SLOTS]
-        slot[TOP + self.now.first : TOP + self.now.last] = x.view(-1, self.lanes, x.shape[1])
+        buffer, stored = self._buffer(name, x.shape[1])
+        slot = buffer[self.now.step % SLOTS, TOP + self.now.first : TOP + self.now.last]
+        slot[:] = stored.store(x).view(-1, self.lanes, x.shape[1])
 
     def at(self, name: str, dr: int, dc: int, channels: int) -> Tensor:
-        """(n, channels): a named buffer at the neighbours (dr, dc) of the present positions."""
-        slot = self._buffer(name, channels)[(self.now.step + 2 * dr + dc) % SLOTS]
+        """(n, channels): a named buffer at the neighbours (dr, dc) of the present positions, as it is stored."""
+        slot = self._buffer(name, channels)[0][(self.now.step + 2 * dr + dc) % SLOTS]
         return slot[TOP + self.now.first + dr : TOP + self.now.last + dr].view(-1, channels)
 
-    def _buffer(self, name: str, channels: int) -> Tensor:
+    def _buffer(self, name: str, channels: int, stored: Stored = FLOAT) -> tuple[Tensor, Stored]:
+        """A buffer, which its first use makes."""
         if name not in self.buffers:
             size = (SLOTS, self.rows, self.lanes, channels)
-            self.buffers[name] = torch.zeros(size, dtype=torch.float32, device=self.device)
+            empty = torch.full(size, -stored.shift, dtype=stored.dtype, device=self.device)
+            self.buffers[name] = empty, stored
         return self.buffers[name]
 
     def look(self, name: str, layer: Layer, x: Tensor | None, beside: Tensor | None) -> Tensor:
         """A layer at the present positions, its neighbourhood from the named buffer (see masked.Look)."""
+        self._buffer(name, layer.inputs, layer.stored)
         if x is not None:
             self.put(name, x)
-        parts = [self.at(name, dr, dc, layer.inputs) for dr, dc in layer.taps]
-        return layer.step(torch.cat(parts if beside is None else [*parts, beside], -1))
+        return layer.step([self.at(name, dr, dc, layer.inputs) for dr, dc in layer.taps], beside)
 
 
 class Strips:
@@ -111,8 +116,8 @@ class Strips:
         """A layer over one strip (N, rows, W, channels) (see masked.Look)."""
         if x is None:
             raise RuntimeError("a strip shows every position")
-        above = self.above.get(name)
+        x, above = layer.stored.store(x), self.above.get(name)
         if above is None:
-            above = x.new_zeros(x.shape[0], layer.above, *x.shape[2:])
+            above = x.new_full((x.shape[0], layer.above, *x.shape[2:]), -layer.stored.shift)
         self.above[name] = torch.cat((above, x), 1)[:, -layer.above :]
         return layer(x, beside, above)

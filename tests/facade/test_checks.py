@@ -89,8 +89,8 @@ def test_a_folder_that_cannot_be_written_costs_the_check_alone(
 
 @pytest.mark.usefixtures("cache")
 def test_the_record_is_of_these_weights_this_device_and_these_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    checks.record("weights", "cpu")
-    assert checks.passed("weights", "cpu")
+    checks.record("weights", "cpu", "int8")
+    assert checks.passed("weights", "cpu") == "int8"
     assert not checks.passed("others", "cpu")
     for target, name, value in (
         (torch, "__version__", "0.0"),
@@ -105,7 +105,7 @@ def test_the_record_is_of_these_weights_this_device_and_these_libraries(monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "get_device_name", lambda: "a card")
         assert not checks.passed("weights", "cuda")
-        checks.record("weights", "cuda")
+        checks.record("weights", "cuda", "float32")
         assert checks.passed("weights", "cuda")
         patch.setattr(torch.cuda, "get_device_name", lambda: "another card")
         assert not checks.passed("weights", "cuda")
@@ -114,10 +114,10 @@ def test_the_record_is_of_these_weights_this_device_and_these_libraries(monkeypa
 
 def test_the_record_does_not_grow_without_end(cache: Path) -> None:
     for number in range(checks.KEPT + 5):
-        checks.record(str(number), "cpu")
-    checks.record("7", "cpu")
+        checks.record(str(number), "cpu", "float32")
+    checks.record("7", "cpu", "float32")
     assert len(json.loads((cache / "checks.json").read_text())) == checks.KEPT
-    assert [checks.passed(str(n), "cpu") for n in (3, 7, checks.KEPT + 4)] == [False, True, True]
+    assert [checks.passed(str(n), "cpu") for n in (3, 7, checks.KEPT + 4)] == [None, "float32", "float32"]
 
 
 def test_what_fails_is_refused_and_not_recorded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

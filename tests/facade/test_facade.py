@@ -301,7 +301,7 @@ def test_the_same_bits_under_every_setting(expected: tuple[bytes, ...], setting:
 
 
 def test_the_same_bits_in_float64(expected: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = zoo.frozen(registry.by_name("photo").path, torch.device("cpu"), torch.float64)
+    model = zoo.frozen(registry.by_name("photo").path, torch.device("cpu"), "float64")
     monkeypatch.setattr(zoo, "load", lambda entry, device: model)
     assert everything() == expected
 

@@ -1,13 +1,15 @@
 """Tables and stacks hold what they promise for any parameters, not for likely ones alone."""
 
+from functools import partial
 from math import prod
 
 import numpy as np
 import pytest
+from carriers import both
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlcodec.codec.coding.noise import Likeliest, Noise
+from vlcodec.codec.coding.noise import Likeliest, Noise, drawn
 from vlcodec.codec.coding.stack import Stack, join_digits, split_digits
 from vlcodec.codec.coding.tables import (
     Bernoulli,
@@ -100,6 +102,35 @@ def test_every_cumulative_value_maps_into_its_own_interval(distribution: Distrib
             assert found == expected
             if len(distribution.radix) == 1:
                 assert Fixed(int(draw)).source.pop(distribution, np.zeros(len(counts), np.int64))[row] == expected
+
+
+@given(distributions(), st.data())
+def test_compiled_tables_are_the_same(distribution: Distribution, data: st.DataObject) -> None:
+    digits = split_digits(data.draw(symbols(distribution)), distribution.radix)
+    draw = data.draw(ints(st.integers(0, TOTAL - 1), len(digits[0])))
+    for i in range(len(digits)):
+        numpys, numbas = both(partial(distribution.counts, digits[:i]))
+        assert np.array_equal(numpys, numbas)
+        assert np.array_equal(*both(partial(drawn, numpys, draw)))
+
+
+@given(st.data())
+def test_compiled_mixtures_are_the_same(data: st.DataObject) -> None:
+    """Of fresh ones each time, since a mixture keeps its weights; with parameters that are parts of larger arrays."""
+    n = data.draw(st.integers(1, 6))
+    d = data.draw(mixtures(n))
+    edges = data.draw(ints(st.integers(0, 256), data.draw(st.sampled_from((1, n))), 3))
+    mean, variance = data.draw(ints(st.integers(-5000, 5000), n)), data.draw(st.integers(1, 500))
+    logit, centre, scale = np.split(np.concatenate((d.logit, d.centre, d.scale), 1), 3, 1)
+
+    def found() -> list[Ints]:
+        fresh = LogisticMixture(logit, centre, scale)
+        product = guided(fresh, mean, variance)
+        weights = mixture_weights(logit)
+        return [weights, fresh.mean(), fresh.cdf(edges), product.logit, product.centre, product.scale]
+
+    for numpys, numbas in zip(*both(found), strict=True):
+        assert np.array_equal(numpys, numbas)
 
 
 @given(ints(st.integers(0, 2**30), 3, 9))

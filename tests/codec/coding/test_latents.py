@@ -20,7 +20,8 @@ from vlcodec.codec.coding.latents import (
 )
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.coding.tables import FINE, LogisticMixture
+from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import OneStep
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Ints, LatentNet, Model

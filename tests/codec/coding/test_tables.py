@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding import tables
+from vlcodec.codec.coding import tables, units
 from vlcodec.codec.coding.stack import split_digits
 from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Ordered, Uniform
 from vlcodec.codec.interface import Distribution, Ints
@@ -135,10 +135,10 @@ def test_weights_are_exact_shares() -> None:
 @pytest.mark.parametrize(
     ("table", "sha"),
     [
-        (tables._sigmoid, "8f0fc46a4756d972"),
-        (tables._normal, "8026f93bd7526e5b"),
-        (tables._exp, "6055f6fa63f84da9"),
-        (tables._slopes, "3c9defbd92ade551"),
+        (units.sigmoids, "8f0fc46a4756d972"),
+        (units.normals, "8026f93bd7526e5b"),
+        (units.exponentials, "6055f6fa63f84da9"),
+        (units.slopes, "3c9defbd92ade551"),
     ],
 )
 def test_lookup_tables_are_frozen(table: Callable[[], Ints], sha: str) -> None:

@@ -115,7 +115,7 @@ def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
             frozen(layer, carrier)
             with exact_inference():
                 dense = layer(x, beside)
-                step = layer.step(torch.from_numpy(gathered(layer, x, beside)).float())
+                step = layer.step([torch.from_numpy(gathered(layer, x, beside)).float()])
             assert np.array_equal(dense.numpy(), expected)
             assert np.array_equal(step.numpy().reshape(expected.shape), expected)
 
@@ -192,7 +192,7 @@ def test_rounding_passes_gradients_through() -> None:
 
 def test_a_walk_of_steps_needs_integers() -> None:
     with pytest.raises(RuntimeError, match="load integers first"):
-        KINDS["own"].make().step(torch.zeros(1, 5))
+        KINDS["own"].make().step([torch.zeros(1, 5)])
 
 
 # ---- bounds --------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def test_the_bound_is_sharp(carrier: torch.dtype, limit: int) -> None:
     exponent = torch.zeros(1, dtype=torch.float64)
     weight, bias = torch.tensor([[limit // 2, -limit // 4]]).double(), torch.tensor([limit // 4 - 1]).double()
     layer.load_integers(weight, bias, exponent)
-    assert layer.step(torch.tensor([[1.0, -1.0]])).item() == np.float32(limit - 1)
+    assert layer.step([torch.tensor([[1.0, -1.0]])]).item() == np.float32(limit - 1)
     with pytest.raises(BoundError, match="does not hold exactly"):
         layer.load_integers(weight, bias + 1, exponent)
     with pytest.raises(BoundError, match="does not hold exactly"):
@@ -268,7 +268,7 @@ def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting:
 
 def test_the_golden_vector_holds_in_wider_carriers() -> None:
     path = registry.by_name("photo").path
-    model = zoo.frozen(path, CPU, torch.float64)
+    model = zoo.frozen(path, CPU, "float64")
     zoo.check(model, path, "cpu")
     assert isinstance(model, PhotoModel)
     kinds = {tensor.dtype for _, layer in layers(model.net) for tensor in layer.frozen}

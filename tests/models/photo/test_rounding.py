@@ -10,7 +10,8 @@ from PIL import Image
 
 from vlcodec.codec.coding.latents import write_latents
 from vlcodec.codec.coding.likelihood import bits_of
-from vlcodec.codec.coding.tables import CDF_BITS, FINE, LogisticMixture
+from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.rounding import NAT_UNIT, log_mass, rate_distortion_rounded

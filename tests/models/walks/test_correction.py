@@ -13,7 +13,7 @@ from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import LogisticMixture, mixture_mean
 from vlcodec.codec.interface import Block, Ints
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.walks import corrected_block, correction
+from vlcodec.models.walks import corrected_block, correction, units
 from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import (
     TAPS,
@@ -92,7 +92,7 @@ def test_a_move_is_the_weighted_sum_of_its_class() -> None:
         first += weights.size
         seen = np.concatenate((around, own[:, :c]), 1)
         expected = [(int(w @ s) + 32) >> 6 for w, s in zip(weights[classes_of(scale, EDGES)], seen, strict=True)]
-        assert made.move(c, sums, own, scale).tolist() == expected
+        assert made.move(c, sums, own, np.zeros((20, 1), np.int64), scale[:, None]).tolist() == expected
     assert first == len(numbers)
 
 
@@ -108,7 +108,7 @@ def test_elimination_solves() -> None:
 def foretold(rows: int, width: int, share: float) -> Errors:
     """Errors of which the left neighbour's share comes again, the rest noise of three levels."""
     rng = np.random.default_rng(4)
-    values = rng.normal(0, 3 * correction.ERROR_UNIT, (rows, width, 1))
+    values = rng.normal(0, 3 * units.ERROR_UNIT, (rows, width, 1))
     for c in range(1, width):
         values[:, c] += share * values[:, c - 1]
     errors = Errors(rows, width, 1)
@@ -144,9 +144,9 @@ def test_the_fit_does_not_depend_on_strips(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_largest_sums_are_exact() -> None:
     """Every term of the normal equations at its largest, as many as are fitted: below 2^53, where float64 is exact."""
     precisions, limits = correction._precisions()
-    assert int(precisions.max()) * correction.ERROR_MAX**2 * (correction.FITTED + correction.STRIP) < 2**53
-    assert int(limits.max()) <= correction.ERROR_MAX
-    assert correction.ERROR_MAX * 128 * (3 * len(TAPS) + 2) < 2**24  # a move's sum in float32
+    assert int(precisions.max()) * units.ERROR_MAX**2 * (correction.FITTED + correction.STRIP) < 2**53
+    assert int(limits.max()) <= units.ERROR_MAX
+    assert units.ERROR_MAX * 128 * (3 * len(TAPS) + 2) < 2**24  # a move's sum in float32
 
 
 def band_of(model: PhotoModel, rows: int, width: int, grey: bool = False) -> CorrectedBlock:

@@ -1,0 +1,203 @@
+"""Compiled twins of what `tables`, `noise` and `stack` do with numpy: loops over rows, in integers alone.
+
+They return the same integers as the functions that are named in their docstrings, which say what these are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vlcodec.codec.coding.compiled import kernel, part
+from vlcodec.codec.coding.units import (
+    ARGUMENT_HALF,
+    CDF_BITS,
+    CELL_BITS,
+    CELLS,
+    FINE,
+    FLOOR_SHIFT,
+    LEVEL_BITS,
+    LEVELS,
+    LOGIT_SPAN,
+    LOWEST,
+    NORMAL_HALF,
+    SLOPE_SHIFT,
+    SPAN,
+    TABLE_BITS,
+    VARIANCE_SHIFT,
+    WEIGHT_BITS,
+)
+from vlcodec.codec.interface import Ints
+
+RECIPROCAL_SHIFT = 32  # more than a cdf's 30 bits, so that the error stays below 1; products stay below 2^56
+
+
+@kernel(2, 1)
+def mixture_weights(logit: Ints, exponentials: Ints) -> Ints:
+    """See `tables.mixture_weights`."""
+    n, components = logit.shape
+    weight = np.empty((n, components), np.int64)
+    for i in range(n):
+        largest = logit[i, 0]
+        for k in range(1, components):
+            largest = max(largest, logit[i, k])
+        total = 0
+        for k in range(components):
+            weight[i, k] = exponentials[min(largest - logit[i, k], LOGIT_SPAN - 1)]
+            total += weight[i, k]
+        rest = 1 << WEIGHT_BITS
+        for k in range(components):
+            weight[i, k] = (weight[i, k] << WEIGHT_BITS) // total
+            rest -= weight[i, k]
+        weight[i, 0] += rest
+    return weight
+
+
+@kernel(2, 2)
+def weighted_mean(weight: Ints, centre: Ints) -> Ints:
+    """See `tables.LogisticMixture.mean`."""
+    n, components = weight.shape
+    mean = np.empty(n, np.int64)
+    for i in range(n):
+        total = 0
+        for k in range(components):
+            total += weight[i, k] * centre[i, k]
+        mean[i] = total >> WEIGHT_BITS
+    return mean
+
+
+@part
+def _mixture_row(
+    row: Ints, edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
+) -> None:
+    """P(symbol < edge) at each of a row's edges, in 2^-30; of one mixture, (K,)."""
+    row[:] = 0
+    for k in range(len(weight)):
+        share, slope, offset = weight[k], slopes[scale[k]], centre[k] - FINE * LOWEST + FINE // 2
+        for a in range(len(row)):
+            argument = (edges[a] * FINE - offset) * slope >> SLOPE_SHIFT
+            row[a] += sigmoids[min(max(argument, -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF] * share
+    for a in range(len(row)):
+        total, edge = row[a] >> WEIGHT_BITS, edges[a]
+        total += (edge << CDF_BITS - shift - LEVEL_BITS) - (total >> shift)
+        row[a] = 0 if edge == 0 else SPAN if edge == LEVELS else total
+
+
+@part
+def _gaussian_below(edge: int, centre: int, slope: int, normals: Ints) -> int:
+    """P(cell < edge), in 2^-30."""
+    if edge == 0:
+        return 0
+    if edge == CELLS:
+        return SPAN
+    distance = edge * FINE - (centre + FINE * (CELLS // 2) + FINE // 2)
+    argument = distance * slope >> SLOPE_SHIFT
+    total = int(normals[min(max(argument, -NORMAL_HALF), NORMAL_HALF) + NORMAL_HALF])
+    return total - (total >> FLOOR_SHIFT) + (edge << CDF_BITS - FLOOR_SHIFT - CELL_BITS)
+
+
+@part
+def _scale_row(row: Ints) -> None:
+    """(A + 1,) increasing cdf values -> A counts in their first places: see `tables.scaled_counts`.
+
+    One division a row: the product with the rounded reciprocal is the quotient or one less.
+    """
+    base, low = len(row) - 1, row[0]
+    span, target = row[base] - low, (1 << TABLE_BITS) - base
+    reciprocal, before = (target << RECIPROCAL_SHIFT) // span, 0
+    for a in range(base):
+        above = row[a + 1] - low
+        scaled = above * reciprocal >> RECIPROCAL_SHIFT
+        scaled += above * target - scaled * span >= span
+        row[a] = scaled - before
+        before = scaled
+
+
+@kernel(2, 2, 2, 2, 0, 1, 1)
+def mixture_cdf(
+    edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
+) -> Ints:
+    """See `tables.LogisticMixture.cdf`."""
+    cdf = np.empty((len(weight), edges.shape[1]), np.int64)
+    for i in range(len(weight)):
+        here = edges[min(i, len(edges) - 1)]
+        _mixture_row(cdf[i], here, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+    return cdf
+
+
+@kernel(1, 0, 0, 2, 2, 2, 0, 1, 1)
+def mixture_counts(
+    first: Ints, base: int, step: int, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
+) -> Ints:
+    """See `tables.Ordered.counts`: between edges first[i], first[i] + step, ... of base digits; first (n,) or (1,)."""
+    counts = np.empty((len(weight), base), np.int64)
+    row, edges = np.empty(base + 1, np.int64), np.empty(base + 1, np.int64)
+    for i in range(len(weight)):
+        for a in range(base + 1):
+            edges[a] = first[min(i, len(first) - 1)] + a * step
+        _mixture_row(row, edges, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+        _scale_row(row)
+        for a in range(base):
+            counts[i, a] = row[a]
+    return counts
+
+
+@kernel(1, 0, 0, 1, 1, 1, 1)
+def gaussian_counts(
+    first: Ints, base: int, step: int, centre: Ints, scale: Ints, slopes: Ints, normals: Ints
+) -> Ints:
+    """The same of `tables.GaussianGrid`."""
+    n, rows = len(centre), len(first)
+    counts, row = np.empty((n, base), np.int64), np.empty(base + 1, np.int64)
+    for i in range(n):
+        for a in range(base + 1):
+            row[a] = _gaussian_below(first[min(i, rows - 1)] + a * step, centre[i], slopes[scale[i]], normals)
+        _scale_row(row)
+        counts[i] = row[:base]
+    return counts
+
+
+@kernel(1, 1)
+def bernoulli_counts(logit: Ints, sigmoids: Ints) -> Ints:
+    """See `tables.Bernoulli`."""
+    counts, target = np.empty((len(logit), 2), np.int64), (1 << TABLE_BITS) - 2
+    for i in range(len(logit)):
+        one = sigmoids[min(max(logit[i], -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF]
+        counts[i, 0] = (SPAN - one) * target >> CDF_BITS
+        counts[i, 1] = target - counts[i, 0]
+    return counts
+
+
+@kernel(2, 2, 2, 1, 0, 1)
+def guided_parameters(
+    logit: Ints, centre: Ints, scale: Ints, mean: Ints, variance: int, variances: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """See `tables.guided`."""
+    n, components = logit.shape
+    logits, centres = np.empty((n, components), np.int64), np.empty((n, components), np.int64)
+    scales, other = np.empty((n, components), np.int64), variance << VARIANCE_SHIFT
+    for i in range(n):
+        for k in range(components):
+            own = variances[scale[i, k]]
+            total, distance = own + other, mean[i] - centre[i, k]
+            narrowed = own - (own * ((own << 20) // total) >> 20)
+            found = scale[i, k]  # a variance only narrows, so that the index only falls
+            while found > 0 and variances[found] > narrowed:
+                found -= 1
+            mismatch = (distance * distance << VARIANCE_SHIFT - 6) // total
+            logits[i, k] = logit[i, k] - mismatch - 2 * (scale[i, k] - found)
+            centres[i, k] = centre[i, k] + distance * own // total
+            scales[i, k] = found
+    return logits, centres, scales
+
+
+@kernel(2, 1)
+def drawn(counts: Ints, draw: Ints) -> Ints:
+    """See `noise.drawn`."""
+    digits = np.empty(len(draw), np.int64)
+    for i in range(len(draw)):
+        digit, upper = 0, counts[i, 0] + 1
+        while upper <= draw[i]:
+            digit += 1
+            upper += counts[i, digit] + 1
+        digits[i] = digit
+    return digits

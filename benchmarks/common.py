@@ -61,8 +61,8 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
 
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
-    bilevel = zoo.takes(registry.by_name(model)).bilevel
-    return 255 * load_binary(model, data).test if bilevel else load_cifar10(data).test
+    entry = registry.by_name(model)
+    return 255 * load_binary(entry.name, data).test if zoo.takes(entry).bilevel else load_cifar10(data).test
 
 
 def strided(pictures: Bytes, count: int) -> Bytes:

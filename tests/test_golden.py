@@ -12,7 +12,7 @@ import make_golden
 import numpy as np
 import pytest
 import torch
-from carriers import carrier
+from compiled_loops import carrier
 from make_golden import FOLDER, PICTURES, cases, digest, digests, made, manifest, newest
 from PIL import Image
 

@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from carriers import both
+from compiled_loops import both
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from carriers import both
+from compiled_loops import both
 
 from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.photo.codec import PhotoModel

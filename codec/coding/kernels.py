@@ -31,24 +31,25 @@ from vlcodec.codec.interface import Ints
 RECIPROCAL_SHIFT = 32  # more than a cdf's 30 bits, so that the error stays below 1; products stay below 2^56
 
 
+@part
+def weight_row(weight: Ints, logit: Ints, exponentials: Ints) -> None:
+    """`mixture_weights` of one mixture, (K,), into weight."""
+    largest, total, rest = logit.max(), 0, 1 << WEIGHT_BITS
+    for k in range(len(logit)):
+        weight[k] = exponentials[min(largest - logit[k], LOGIT_SPAN - 1)]
+        total += weight[k]
+    for k in range(len(logit)):
+        weight[k] = (weight[k] << WEIGHT_BITS) // total
+        rest -= weight[k]
+    weight[0] += rest
+
+
 @kernel(2, 1)
 def mixture_weights(logit: Ints, exponentials: Ints) -> Ints:
     """See `tables.mixture_weights`."""
-    n, components = logit.shape
-    weight = np.empty((n, components), np.int64)
-    for i in range(n):
-        largest = logit[i, 0]
-        for k in range(1, components):
-            largest = max(largest, logit[i, k])
-        total = 0
-        for k in range(components):
-            weight[i, k] = exponentials[min(largest - logit[i, k], LOGIT_SPAN - 1)]
-            total += weight[i, k]
-        rest = 1 << WEIGHT_BITS
-        for k in range(components):
-            weight[i, k] = (weight[i, k] << WEIGHT_BITS) // total
-            rest -= weight[i, k]
-        weight[i, 0] += rest
+    weight = np.empty(logit.shape, np.int64)
+    for i in range(len(logit)):
+        weight_row(weight[i], logit[i], exponentials)
     return weight
 
 
@@ -66,20 +67,36 @@ def weighted_mean(weight: Ints, centre: Ints) -> Ints:
 
 
 @part
-def _mixture_row(
+def mass_below(edge: int, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> int:
+    """Of a mixture's components, (K,), below an edge, in 2^-30."""
+    total = 0
+    for k in range(len(weight)):
+        argument = ((edge + LOWEST) * FINE - FINE // 2 - centre[k]) * slopes[scale[k]] >> SLOPE_SHIFT
+        total += sigmoids[min(max(argument, -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF] * weight[k]
+    return total >> WEIGHT_BITS
+
+
+@part
+def mixture_row(
     row: Ints, edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
 ) -> None:
     """P(symbol < edge) at each of a row's edges, in 2^-30; of one mixture, (K,)."""
-    row[:] = 0
-    for k in range(len(weight)):
-        share, slope, offset = weight[k], slopes[scale[k]], centre[k] - FINE * LOWEST + FINE // 2
-        for a in range(len(row)):
-            argument = (edges[a] * FINE - offset) * slope >> SLOPE_SHIFT
-            row[a] += sigmoids[min(max(argument, -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF] * share
     for a in range(len(row)):
-        total, edge = row[a] >> WEIGHT_BITS, edges[a]
+        edge = edges[a]
+        total = mass_below(edge, weight, centre, scale, slopes, sigmoids)
         total += (edge << CDF_BITS - shift - LEVEL_BITS) - (total >> shift)
         row[a] = 0 if edge == 0 else SPAN if edge == LEVELS else total
+
+
+@part
+def inverse_of(drawn: int, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> int:
+    """`tables.DrawnMixture.inverse` of one mixture, (K,), from a number in [TAIL, SPAN - TAIL)."""
+    symbol, step = 0, LEVELS >> 1
+    while step:
+        if mass_below(symbol + step, weight, centre, scale, slopes, sigmoids) <= drawn:
+            symbol += step
+        step >>= 1
+    return symbol
 
 
 @part
@@ -96,7 +113,7 @@ def _gaussian_below(edge: int, centre: int, slope: int, normals: Ints) -> int:
 
 
 @part
-def _scale_row(row: Ints) -> None:
+def scale_row(row: Ints) -> None:
     """(A + 1,) increasing cdf values -> A counts in their first places: see `tables.scaled_counts`.
 
     One division a row: the product with the rounded reciprocal is the quotient or one less.
@@ -120,7 +137,7 @@ def mixture_cdf(
     cdf = np.empty((len(weight), edges.shape[1]), np.int64)
     for i in range(len(weight)):
         here = edges[min(i, len(edges) - 1)]
-        _mixture_row(cdf[i], here, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+        mixture_row(cdf[i], here, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
     return cdf
 
 
@@ -134,8 +151,8 @@ def mixture_counts(
     for i in range(len(weight)):
         for a in range(base + 1):
             edges[a] = first[min(i, len(first) - 1)] + a * step
-        _mixture_row(row, edges, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
-        _scale_row(row)
+        mixture_row(row, edges, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+        scale_row(row)
         for a in range(base):
             counts[i, a] = row[a]
     return counts
@@ -151,7 +168,7 @@ def gaussian_counts(
     for i in range(n):
         for a in range(base + 1):
             row[a] = _gaussian_below(first[min(i, rows - 1)] + a * step, centre[i], slopes[scale[i]], normals)
-        _scale_row(row)
+        scale_row(row)
         counts[i] = row[:base]
     return counts
 
@@ -167,27 +184,41 @@ def bernoulli_counts(logit: Ints, sigmoids: Ints) -> Ints:
     return counts
 
 
+@part
+def guide_row(logit: Ints, centre: Ints, scale: Ints, mean: int, variance: int, variances: Ints) -> None:
+    """`tables.guided_parameters` of one mixture, (K,), in place."""
+    other = variance << VARIANCE_SHIFT
+    for k in range(len(logit)):
+        own = variances[scale[k]]
+        total, distance = own + other, mean - centre[k]
+        narrowed = own - (own * ((own << 20) // total) >> 20)
+        found = scale[k]  # a variance only narrows, so that the index only falls
+        while found > 0 and variances[found] > narrowed:
+            found -= 1
+        mismatch = (distance * distance << VARIANCE_SHIFT - 6) // total
+        logit[k] -= mismatch + 2 * (scale[k] - found)
+        centre[k] += distance * own // total
+        scale[k] = found
+
+
 @kernel(2, 2, 2, 1, 0, 1)
 def guided_parameters(
     logit: Ints, centre: Ints, scale: Ints, mean: Ints, variance: int, variances: Ints
 ) -> tuple[Ints, Ints, Ints]:
-    """See `tables.guided`."""
-    n, components = logit.shape
-    logits, centres = np.empty((n, components), np.int64), np.empty((n, components), np.int64)
-    scales, other = np.empty((n, components), np.int64), variance << VARIANCE_SHIFT
-    for i in range(n):
-        for k in range(components):
-            own = variances[scale[i, k]]
-            total, distance = own + other, mean[i] - centre[i, k]
-            narrowed = own - (own * ((own << 20) // total) >> 20)
-            found = scale[i, k]  # a variance only narrows, so that the index only falls
-            while found > 0 and variances[found] > narrowed:
-                found -= 1
-            mismatch = (distance * distance << VARIANCE_SHIFT - 6) // total
-            logits[i, k] = logit[i, k] - mismatch - 2 * (scale[i, k] - found)
-            centres[i, k] = centre[i, k] + distance * own // total
-            scales[i, k] = found
+    """See `tables.guided_parameters`."""
+    logits, centres, scales = logit.copy(), centre.copy(), scale.copy()
+    for i in range(len(logit)):
+        guide_row(logits[i], centres[i], scales[i], mean[i], variance, variances)
     return logits, centres, scales
+
+
+@kernel(1, 2, 2, 2, 1, 1)
+def inverted(drawn: Ints, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> Ints:
+    """See `tables.DrawnMixture.inverse`."""
+    symbols = np.empty(len(drawn), np.int64)
+    for i in range(len(drawn)):
+        symbols[i] = inverse_of(drawn[i], weight[i], centre[i], scale[i], slopes, sigmoids)
+    return symbols
 
 
 @kernel(2, 1)

@@ -14,6 +14,7 @@ from functools import cached_property
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.units import (
@@ -32,6 +33,7 @@ from vlcodec.codec.coding.units import (
     SLOPE_SHIFT,
     SPAN,
     TABLE_BITS,
+    TAIL,
     VARIANCE_SHIFT,
     WEIGHT_BITS,
     exponentials,
@@ -131,6 +133,13 @@ class LogisticMixture(Ordered):
             from vlcodec.codec.coding import kernels
 
             return kernels.mixture_cdf(edges, *self._parameters())
+        total = self._mass(edges)
+        total -= total >> self._floor_shift
+        total += edges << (CDF_BITS - self._floor_shift - LEVEL_BITS)
+        return np.where(edges == 0, 0, np.where(edges == LEVELS, SPAN, total))
+
+    def _mass(self, edges: Ints) -> Ints:
+        """(n, m) of the components alone below edges (n or 1, m), in 2^-30."""
         argument = edges * FINE - self._offset  # (K, n, m) in 1/32 level
         argument *= self._slope
         argument >>= SLOPE_SHIFT
@@ -139,11 +148,9 @@ class LogisticMixture(Ordered):
         argument += ARGUMENT_HALF
         mass = sigmoids().take(argument)
         mass *= self._weight.T[:, :, None]
-        total = mass.sum(0)  # (n, m) in 2^-46
+        total: Ints = mass.sum(0)  # (n, m) in 2^-46
         total >>= WEIGHT_BITS
-        total -= total >> self._floor_shift
-        total += edges << (CDF_BITS - self._floor_shift - LEVEL_BITS)
-        return np.where(edges == 0, 0, np.where(edges == LEVELS, SPAN, total))
+        return total
 
     @cached_property
     def _slope(self) -> Ints:
@@ -173,18 +180,16 @@ def variances(scale: Ints) -> Ints:
     return whole
 
 
-def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
-    """The mixture times a gaussian at `mean` (n,), in 1/32 level, of a variance in levels^2, component by component.
+def guided_parameters(d: LogisticMixture, mean: Ints, variance: int) -> tuple[Ints, Ints, Ints]:
+    """Of the mixture times a gaussian at `mean` (n,), in 1/32 level, of a variance in levels^2: component by component.
 
     Each logistic is taken for a gaussian of its variance, so that the product is again a mixture: nearer to the mean,
-    narrower, and heavier where the two agree. Its uniform floor is next to nothing: what protects a coded
-    symbol would draw a wild pixel in ten thousand. Integers throughout.
+    narrower, and heavier where the two agree. Logits, centres and scales, (n, K); integers throughout.
     """
     if compiled.runs():
         from vlcodec.codec.coding import kernels
 
-        product = kernels.guided_parameters(d.logit, d.centre, d.scale, mean, variance, scale_variances())
-        return LogisticMixture(*product, GUIDED_FLOOR_SHIFT)
+        return kernels.guided_parameters(d.logit, d.centre, d.scale, mean, variance, scale_variances())
     own, other = scale_variances()[d.scale], variance << VARIANCE_SHIFT  # (n, K), scalar
     total = own + other
     distance = mean[:, None] - d.centre
@@ -192,7 +197,32 @@ def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
     scale = np.maximum(np.searchsorted(scale_variances(), narrowed, "right") - 1, 0)
     mismatch = (distance * distance << (VARIANCE_SHIFT - 6)) // total  # 1/32 nat: distance^2 / (2 total)
     logit = d.logit - mismatch - 2 * (d.scale - scale)
-    return LogisticMixture(logit, d.centre + distance * own // total, scale, GUIDED_FLOOR_SHIFT)
+    return logit, d.centre + distance * own // total, scale
+
+
+def guided(d: LogisticMixture, mean: Ints, variance: int) -> LogisticMixture:
+    """`guided_parameters` as tables, from which digits are drawn. Its uniform floor is next to nothing: what protects a
+    coded symbol would draw a wild pixel in ten thousand."""
+    return LogisticMixture(*guided_parameters(d, mean, variance), GUIDED_FLOOR_SHIFT)
+
+
+class DrawnMixture(LogisticMixture):
+    """A mixture that is drawn by inverting its cdf and never coded: without a floor or the coder's one, and 2^-20 of
+    each tail cut off, so that no pixel is wild."""
+
+    def inverse(self, words: NDArray[np.uint64]) -> Ints:
+        """(n,) words of noise -> (n,) symbols: how many of the edges 1 .. 255 have no more mass below than was drawn."""
+        drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
+        drawn = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)  # in [TAIL, SPAN - TAIL)
+        if compiled.runs():
+            from vlcodec.codec.coding import kernels
+
+            return kernels.inverted(drawn, self._weight, self.centre, self.scale, slopes(), sigmoids())
+        symbols = np.zeros(len(drawn), np.int64)
+        for bit in reversed(range(LEVEL_BITS)):
+            edge = symbols + (1 << bit)
+            symbols = np.where(self._mass(edge[:, None])[:, 0] <= drawn, edge, symbols)
+        return symbols
 
 
 class GaussianGrid(Ordered):

@@ -25,6 +25,7 @@ NORMAL_HALF = ARGUMENT_HALF // 2  # the normal cdf's, clamped to +-8
 SLOPE_SHIFT = 16
 VARIANCE_SHIFT = 24
 SPAN = 1 << CDF_BITS
+TAIL = SPAN >> 20  # of a cdf that is drawn from, at each end
 
 
 @cache

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 LARGE = 1 << 17  # symbols of a block above which loading numba pays: a photograph of 210 x 210 in colour
 SOURCES = Path(__file__).parents[2]
+STAMPED = ("kernels", "units", "tiles")  # how the names of files end that kernels are made of
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 _LOCK = threading.RLock()
 
@@ -70,19 +71,39 @@ def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     return kernel_of
 
 
+def loop(function: Loop) -> Loop:
+    """The decorator of a kernel of whatever types its first call has; arrays may be changed. Later calls have these."""
+    made: list[Loop] = []
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        if not made:
+            import numba
+
+            made.append(_made(function, tuple(map(numba.typeof, arguments))))
+        return made[0](*arguments)
+
+    return call  # type: ignore[return-value]
+
+
 def part(loop: Loop) -> Loop:
     """The decorator of a function that kernels call, and that becomes a part of each."""
     import numba
 
-    return numba.njit(nogil=True, inline="always")(loop)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, forceinline=True)(loop)  # type: ignore[no-any-return]
 
 
 def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
-    """A loop in the machine's code, from the user's cache folder or made anew."""
-    import numba
+    """A kernel of arrays of these ranks."""
     from numba.types import Array, int64
 
-    signature = tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks)
+    return _made(loop, tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks))
+
+
+def _made(loop: Loop, signature: tuple[Any, ...]) -> Loop:
+    """A loop in the machine's code, from the user's cache folder or made anew."""
+    import numba
+
     with _LOCK, _cached_in(_folder()) as cached:
         try:
             return numba.njit(signature, nogil=True, cache=cached)(loop)  # type: ignore[no-any-return]
@@ -115,7 +136,7 @@ def _folder() -> Path | None:
 
     sources = sorted(path for room in ("codec", "models") for path in (SOURCES / room).rglob("*.py"))
     try:
-        read = [path.read_bytes() for path in sources if path.stem in ("kernels", "units")]
+        read = [path.read_bytes() for path in sources if path.stem.endswith(STAMPED)]
         if not read:
             return None
         state = hashlib.sha256(b"".join(read)).hexdigest()[:16]

@@ -24,6 +24,7 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.coding.units import FINE, VARIANCE_SHIFT, scale_variances
 from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.layers.masked import FIRST
 from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, ERROR_UNIT, MOVE_SHIFT, WEIGHT_MIDDLE, WEIGHT_UNIT
 
@@ -111,10 +112,18 @@ class Correction:
         parts = np.split(numbers - WEIGHT_MIDDLE, ends[:-1])
         tables = [part.reshape(classes, -1) for part in parts]
         near = len(TAPS) * colours
+        self._tables = tables
         self._around = np.concatenate([table[:, :near] for table in tables]).T.astype(np.float32)
         self._own = [table[:, near:] for table in tables]
         self._shape = (-1, colours, classes)
-        self._edges = edges
+        self.edges = edges
+
+    def weights(self) -> Ints:
+        """(3, classes, weights) by channel and class, in 1/256; what a channel has fewer of is 0."""
+        found = np.zeros((COLOURS, *self._tables[-1].shape), np.int64)
+        for channel, table in enumerate(self._tables):
+            found[channel, :, : table.shape[1]] = table
+        return found
 
     def around(self, errors: Shorts) -> Ints:
         """(n, colours, classes): what the neighbours' errors, from `Errors.around`, add to each channel's move."""
@@ -129,9 +138,9 @@ class Correction:
         if compiled.runs():
             from vlcodec.models.walks import kernels
 
-            edges = np.array(self._edges, np.int64)
+            edges = np.array(self.edges, np.int64)
             return kernels.moves(channel, around, own, logit, scale, edges, self._own[channel])
-        which = classes_of(likeliest_scale(logit, scale), self._edges)
+        which = classes_of(likeliest_scale(logit, scale), self.edges)
         total = around[np.arange(len(which)), channel, which]
         for k in range(channel):
             total = total + own[:, k] * self._own[channel][which, k]

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import guided, mixture_mean
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.coding.tables import DrawnMixture, guided, guided_parameters, mixture_mean
+from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.compiled_band import CompiledBand, serves
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import MixtureStep
@@ -52,6 +53,7 @@ class PixelBlock(NetWalk):
         fz: (N, rows, W, 3 + features) of the band, on the device.
         guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
         correction: of the band's own, which moves the mixtures; of one picture, without lanes.
+        inverted: whether a guided mixture is drawn by inversion of its cdf, or digit by digit.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class PixelBlock(NetWalk):
         grey: bool,
         guide: int | None = None,
         correction: Correction | None = None,
+        inverted: bool = False,
     ) -> None:
-        self.decoder, self.device, self.guide = decoder, fz.device, guide
+        self.decoder, self.device, self.guide, self._inverted = decoder, fz.device, guide, inverted
         self.lanes, rows, width, _ = fz.shape
         self.colours = 1 if grey else COLOURS
         self.shape = (rows, width, self.colours, self.lanes)
@@ -76,8 +79,11 @@ class PixelBlock(NetWalk):
         """(N, rows, W, C) -> (rows W, N, C)."""
         return x.permute(1, 2, 0, 3).reshape(-1, self.lanes, x.shape[-1])
 
-    def sequential(self) -> Generator[MixtureStep, Ints, None]:
+    def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
+        if self._compiles():
+            yield from CompiledBand(self.decoder, self._fz, self.colours, self.guide, self._correction).sequential()
+            return
         rows, width, _, lanes = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
         mover = Mover(self._correction, None if self._correction is None else Errors(rows, width, self.colours))
@@ -108,6 +114,10 @@ class PixelBlock(NetWalk):
             mover.leave(at.index)
             skewed.put("x", x)
             skewed.put("past", past)
+
+    def _compiles(self) -> bool:
+        """Whether compiled steps walk the band."""
+        return (self.guide is None or self._inverted) and serves(self.decoder, self.lanes)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
@@ -145,7 +155,12 @@ class PixelBlock(NetWalk):
 
     def see(self, symbols: Ints) -> Pass:
         """One network pass over known symbols (block's shape)."""
+        compiled.expect(symbols.size)
         values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
+        if serves(self.decoder, self.lanes):
+            known = values.reshape(-1, COLOURS)
+            told, base = CompiledBand(self.decoder, self._fz, self.colours, None, None).see(known)
+            return Pass([part[:, None] for part in told], base[:, None], known[:, None])
         params, base = self._outputs(np.moveaxis(values, 3, 0))
         return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
 
@@ -202,7 +217,9 @@ class PixelBlock(NetWalk):
         Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
         """
         mixture = mover.mixture(c, *self._mixture(c, params, base, mean, known))
-        if self.guide is not None:
+        if self.guide is not None and self._inverted:
+            mixture = DrawnMixture(*guided_parameters(mixture, mean[:, c], self.guide))
+        elif self.guide is not None:
             mixture = guided(mixture, mean[:, c], self.guide)
         places = (index * self.colours + c)[:, None] * self.lanes + np.arange(self.lanes)
         return MixtureStep(mixture, places.reshape(-1))

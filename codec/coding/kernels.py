@@ -5,6 +5,8 @@ They return the same integers as the functions that are named in their docstring
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vlcodec.codec.coding.compiled import kernel, part
@@ -81,15 +83,20 @@ def mixture_row(
     row: Ints, edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
 ) -> None:
     """P(symbol < edge) at each of a row's edges, in 2^-30; of one mixture, (K,)."""
+    row[:] = 0
+    for k in range(len(weight)):
+        share, slope, offset = weight[k], slopes[scale[k]], centre[k] - FINE * LOWEST + FINE // 2
+        for a in range(len(row)):
+            argument = (edges[a] * FINE - offset) * slope >> SLOPE_SHIFT
+            row[a] += sigmoids[min(max(argument, -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF] * share
     for a in range(len(row)):
-        edge = edges[a]
-        total = mass_below(edge, weight, centre, scale, slopes, sigmoids)
+        total, edge = row[a] >> WEIGHT_BITS, edges[a]
         total += (edge << CDF_BITS - shift - LEVEL_BITS) - (total >> shift)
         row[a] = 0 if edge == 0 else SPAN if edge == LEVELS else total
 
 
 @part
-def inverse_of(drawn: int, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> int:
+def inverse_of(drawn: Any, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> int:
     """`tables.DrawnMixture.inverse` of one mixture, (K,), from a number in [TAIL, SPAN - TAIL)."""
     symbol, step = 0, LEVELS >> 1
     while step:
@@ -185,7 +192,7 @@ def bernoulli_counts(logit: Ints, sigmoids: Ints) -> Ints:
 
 
 @part
-def guide_row(logit: Ints, centre: Ints, scale: Ints, mean: int, variance: int, variances: Ints) -> None:
+def guide_row(logit: Ints, centre: Ints, scale: Ints, mean: Any, variance: int, variances: Ints) -> None:
     """`tables.guided_parameters` of one mixture, (K,), in place."""
     other = variance << VARIANCE_SHIFT
     for k in range(len(logit)):

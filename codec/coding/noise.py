@@ -26,8 +26,8 @@ class Noise:
 
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
     on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
-    the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes the
-    highest 30 bits of its one word.
+    the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes
+    the highest 30 bits of its one word.
 
     Args:
         seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
@@ -42,17 +42,17 @@ class Noise:
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
         if isinstance(distribution, DrawnMixture):
-            return distribution.inverse(self._words(0)[index])
+            return distribution.inverse(self.words(0)[index])
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
-            words = self._words(pair)[index] >> np.uint64(TABLE_BITS * second)
+            words = self.words(pair)[index] >> np.uint64(TABLE_BITS * second)
             draw = (words & np.uint64(_MASK)).astype(np.int64)
             digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
 
-    def _words(self, pair: int) -> NDArray[np.uint64]:
-        """(size,) of a pair of digits, drawn when they are first needed."""
+    def words(self, pair: int) -> NDArray[np.uint64]:
+        """(size,) of the whole block for a pair of digits, made when they are first needed."""
         if pair == len(self._pairs):
             seed, purpose, block, size = self._address
             self._pairs.append(philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size))

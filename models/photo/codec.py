@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.walk import Settled
 from vlcodec.codec.interface import Block, Bytes, Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
@@ -42,14 +43,16 @@ class PhotoLatents:
 
     Args:
         quality: 0-based. guide_width: of the gaussian that keeps samples near the mean image, in widths of the
-            auxiliary decoder's. edges: of the correction's classes.
+            auxiliary decoder's. edges: of the correction's classes. inverted: see PixelBlock.
     """
 
     posterior_kind: Literal["rounded"] = "rounded"
     least_ratio = 0
 
-    def __init__(self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges) -> None:
-        self.net, self.device, self.quality, self.edges = net, device, quality, edges
+    def __init__(
+        self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges, inverted: bool
+    ) -> None:
+        self.net, self.device, self.quality, self.edges, self._inverted = net, device, quality, edges, inverted
         self.guide = round((guide_width * net.shape.aux_sigma[quality]) ** 2)  # variance in levels^2
 
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
@@ -98,8 +101,12 @@ class PhotoLatents:
         """One band of pixels given f(z), with a correction of its own; guided for sampling, and never corrected."""
         full, grey = self.render(fz, rows, width)[None], colours == 1
         if guided:
-            return PixelBlock(self.net.pixels, full, grey, self.guide)
+            return self.guided(full, grey)
         return CorrectedBlock(PixelBlock(self.net.pixels, full, grey), self.edges)
+
+    def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
+        """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
+        return PixelBlock(self.net.pixels, fz, grey, self.guide, inverted=self._inverted)
 
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, rows, W, C) uint8 -> (rows, W, C, n): G, R, B, or the one channel of grey pictures."""
@@ -113,10 +120,12 @@ class PhotoLatents:
 class PhotoModel:
     """See codec.interface.Model. It has no net for archives."""
 
-    def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
+    def __init__(
+        self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges, inverted: bool
+    ) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities = net.qualities
-        self._nets = [PhotoLatents(net, device, q, guide_width, edges) for q in range(net.qualities)]
+        self.qualities, self._inverted = net.qualities, inverted
+        self._nets = [PhotoLatents(net, device, q, guide_width, edges, inverted) for q in range(net.qualities)]
 
     def single(self, quality: int) -> PhotoLatents:
         """See codec.interface.Model."""
@@ -144,7 +153,10 @@ class PhotoModel:
         band = PixelBlock(self.net.pixels, fz[None], False)
         numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
         yield from both_walks(band.corrected(Correction(numbers, COLOURS, net.edges)), pixels)
-        yield from both_walks(PixelBlock(self.net.pixels, fz[None], False, net.guide), pixels)
+        guided = net.guided(fz[None], False)
+        yield from both_walks(guided, pixels)
+        if self._inverted:
+            yield guided.pop(Noise(0, PIXEL_PURPOSE, 0, pixels.size))
 
 
 def golden_pictures() -> Bytes:

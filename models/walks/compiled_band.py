@@ -1,146 +1,230 @@
 """A band of pixels walked by compiled steps: what `pixel_block` does, where the net has 8 bits and the processor VNNI.
 
-A step is five calls for each channel at most (mixtures, two digits' counts, what turned out) and two around them,
-instead of hundreds. The bits are the same; without numba, or on another device, torch and numpy walk.
+A step of a decoder is two calls for each channel, one for each digit; what is drawn, or seen at once, takes one for
+many steps. The bits are the same; without numba, or on another device, torch and numpy walk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import DrawnMixture, LogisticMixture
-from vlcodec.codec.coding.units import CDF_BITS, FLOOR_SHIFT, exponentials, scale_variances, sigmoids, slopes
-from vlcodec.codec.interface import Ints, Step
+from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.units import LOWEST, exponentials, scale_variances, sigmoids, slopes
+from vlcodec.codec.interface import Ints, Step, Tick
 from vlcodec.models.layers.carriers import MIDDLE
-from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder
-from vlcodec.models.walks.correction import Correction
+from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.correction import Correction, Errors
 from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
-from vlcodec.models.walks.wavefront import TOP, fronts
+from vlcodec.models.walks.wavefront import TOP, Strips, fronts, steps_of
 
+CHUNK = 64  # steps that are drawn between two ticks
+PROBED = 9, 13  # a small band, which reaches every tap
+KEPT = "_packed"  # attribute of a decoder: what it was frozen to, and its arrays
 SLOTS = 8  # of past pixels: taps look at most six steps back
+_LOCK = threading.RLock()
 
 
 def serves(decoder: PixelDecoder, lanes: int) -> bool:
     """Whether compiled steps walk a band of a decoder here."""
-    if lanes != 1 or decoder.net.first.weight.device.type != "cpu" or not compiled.runs() or not fits(decoder):
-        return False
-    from vlcodec.models.walks import tiles
+    return lanes == 1 and compiled.runs() and _packed(decoder) is not None
 
-    return tiles.available()
+
+def _packed(decoder: PixelDecoder) -> Packed | None:
+    """The net as compiled steps take it, made once; None where they do not fit it, or were found to be wrong."""
+    kept = decoder.__dict__.get(KEPT)
+    if kept is None or kept[0] is not decoder.net.first.frozen:
+        with _LOCK:
+            kept = decoder.net.first.frozen, packed(decoder) if _right(decoder) else None
+            decoder.__dict__[KEPT] = kept
+    net: Packed | None = kept[1]
+    return net
+
+
+def _right(decoder: PixelDecoder) -> bool:
+    """Whether compiled steps fit a net and the processor, and compute what the net's own layers do: probed, not
+    trusted, as int8 products are."""
+    if decoder.net.first.frozen.weight.device.type != "cpu" or not fits(decoder):
+        return False
+    try:
+        from vlcodec.models.walks import tiles
+
+        if not tiles.available():
+            return False
+        rng, features = torch.Generator().manual_seed(0), decoder.net.first.beside - COLOURS
+        size = (1, *PROBED)
+        x = torch.randint(-128, 128, (*size, COLOURS), generator=rng).float()
+        fz = torch.randint(-FEATURE_MAX, FEATURE_MAX + 1, (*size, features), generator=rng).float()
+        with exact_inference():
+            raw, base = decoder(Strips().look, x, F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], fz, [])
+        band = CompiledBand(packed(decoder), fz, COLOURS, decoder.mixtures)
+        told, found = band.see(x.reshape(-1, COLOURS).numpy().astype(np.int64))
+    except (ImportError, RuntimeError, ValueError):  # an instruction set, or a numba, of another kind
+        return False
+    made = [*(told[:, c, : raw[c].shape[-1]] for c in range(COLOURS)), found]
+    wanted = [part.flatten(0, 2).numpy() for part in (*raw, base)]
+    return all(map(np.array_equal, made, wanted))
+
+
+def band_of(
+    decoder: PixelDecoder, fz: Tensor, colours: int, guide: int = 0, correction: Correction | None = None
+) -> CompiledBand:
+    """A walk over a band of a decoder that compiled steps serve. Arguments: see CompiledBand."""
+    net = _packed(decoder)
+    if net is None:
+        raise RuntimeError("compiled steps do not serve this net")
+    return CompiledBand(net, fz, colours, decoder.mixtures, guide, correction)
 
 
 class CompiledBand:
     """One walk over a band. fz: (1, rows, W, 3 + features). guide: variance, of a walk that draws."""
 
     def __init__(
-        self, decoder: PixelDecoder, fz: Tensor, colours: int, guide: int | None, correction: Correction | None
-    ) -> None:
+        self, net: Packed, fz: Tensor, colours: int, mixtures: int, guide: int = 0,
+        correction: Correction | None = None,
+    ) -> None:  # fmt: skip
         from vlcodec.models.walks import step_kernels
 
         self._kernels, self.colours = step_kernels, colours
-        self.net = packed(decoder)
+        self.net = net
         self.tables = step_kernels.Tables(exponentials(), slopes(), sigmoids(), scale_variances())
-        self._drawn = guide is not None
-        numbers, edges = (correction.weights(), correction.edges) if correction is not None else (None, ())
-        self.state = _state(step_kernels, self.net, fz, colours, guide or 0, numbers, edges, decoder.mixtures)
+        self.state = _state(self.net, fz, colours, guide, correction, mixtures)
+        self._nothing = self._values()
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
+        before, known = -1, self.state.known
         for at in fronts(self.state.height, self.state.width):
-            self._kernels.trunk(self.net, self.state, at.step)
             for c in range(self.colours):
-                kind = _Drawn if self._drawn else _Counted
-                symbols = yield Step(kind(self, c, at.step, len(at.index)), at.index * self.colours + c)
-                if not self._drawn:
-                    self._kernels.observe(self.net, self.state, c, symbols)
-            self._kernels.leave(self.net, self.state, at.step, self.colours)
+                self._walk(self._nothing, before if c == 0 else 0, at.step + 1, c, self._kernels.COUNT)
+                symbols = yield Step(_Counted(self, len(at.index)), at.index * self.colours + c)
+                np.add(symbols, LOWEST, out=known[: len(symbols), c])
+            before = at.step
 
-    def see(self, known: Ints) -> tuple[list[NDArray[np.int16]], NDArray[np.int16]]:
+    def draw(self, words: NDArray[np.uint64], tick: Tick | None) -> Ints:
+        """(rows W colours,) words of noise -> symbols: see `tables.DrawnMixture`."""
+        values = self._values(words=words, symbols=np.zeros(len(words), np.int64))
+        steps = steps_of(self.state.height, self.state.width)
+        for start in range(0, steps, CHUNK):
+            self._walk(values, start, min(start + CHUNK, steps), 0, self._kernels.DRAW)
+            if tick is not None:
+                tick(self.colours * min(start + CHUNK, steps), self.colours * steps)
+        found: Ints = values.symbols
+        return found
+
+    def see(self, known: Ints) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """(rows W, 3) values -> the parameters of each channel, and the base: see `pixel_block.Pass`."""
-        positions = len(known)
-        params = [np.empty((positions, n if c < self.colours else 0), np.int16) for c, n in enumerate(self.net.counts)]
-        base = np.empty((positions, COLOURS), np.int16)
-        self._kernels.see(self.net, self.state, known.astype(np.int16), *params, base, self.colours)
-        return params[: self.colours], base
+        told = np.zeros((len(known), self.colours, int(self.net.counts.max())), np.int16)
+        values = self._values(known=known.astype(np.int16), told=told, base=np.empty(known.shape, np.int16))
+        self._walk(values, 0, steps_of(self.state.height, self.state.width), 0, self._kernels.SEE)
+        return told, values.base
+
+    def errors(self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints) -> tuple[Errors, NDArray[np.int16]]:
+        """See `pixel_block.PixelBlock.errors`; of what `see` gave, without a correction."""
+        values = self._values(told=told, base=base, known=known.astype(np.int16))
+        scales = np.empty((len(known), self.colours), np.int16)
+        self._kernels.miss(self.net, self.state, self.tables, values, self.colours, scales)
+        return Errors(self.state.height, self.state.width, self.colours, self.state.errors), scales
+
+    def backwards(
+        self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints, errors: Errors | None
+    ) -> Iterator[Step]:
+        """The encoder's walk; errors: of all pixels, if the band has a correction."""
+        values = self._values(told=told, base=base, known=known.astype(np.int16))
+        state = self.state if errors is None else self.state._replace(errors=errors.plane)
+        counts = np.empty((self.colours, 2, *self.state.counts.shape), np.float32)
+        for at in fronts(state.height, state.width, reverse=True):
+            self._kernels.count_known(self.net, state, self.tables, values, at.step, self.colours, counts)
+            for c in reversed(range(self.colours)):
+                yield Step(_Told(counts[c, :, : len(at.index)]), at.index * self.colours + c)
+
+    def _walk(self, values: Any, start: int, stop: int, channel: int, why: int) -> None:
+        self._kernels.walk(self.net, self.state, self.tables, values, start, stop, channel, self.colours, why)
+
+    def _values(self, **given: Any) -> Any:
+        """Of the band; what is not given is empty."""
+        kinds = {"known": "i2", "told": "i2", "base": "i2", "words": "u8", "symbols": "i8"}
+        ranks = {"known": 2, "told": 3, "base": 2, "words": 1, "symbols": 1}
+        empty = {name: np.zeros([0] * rank, kinds[name]) for name, rank in ranks.items()}
+        return self._kernels.Band(**empty | given)
 
 
 class _Counted(LogisticMixture):
-    """A channel's mixtures at a step's positions, whose counts the kernels make."""
+    """A channel's mixtures at a step's n positions, whose counts the kernels make."""
 
-    def __init__(self, band: CompiledBand, channel: int, step: int, n: int) -> None:
+    def __init__(self, band: CompiledBand, n: int) -> None:
         self._band, self._n = band, n
-        band._kernels.mixtures(band.net, band.state, band.tables, channel, step, n)
+
+    def counts(self, digits: Sequence[Ints]) -> Any:
+        """See codec.interface.Distribution; in float32, as the coder takes them. The first digit's were made before."""
+        band = self._band
+        if digits:
+            band._kernels.count_second(band.state, band.tables, digits[0])
+        return band.state.counts[: self._n]
+
+
+class _Told(LogisticMixture):
+    """Mixtures of known symbols. told: (2, n, 16) counts of both digits."""
+
+    def __init__(self, told: NDArray[np.float32]) -> None:
+        self._told = told
 
     def counts(self, digits: Sequence[Ints]) -> Any:
         """See codec.interface.Distribution; in float32, as the coder takes them."""
-        band, width = self._band, self.radix[0] if not digits else 1
-        first = digits[0] * self.radix[1] if digits else np.zeros(self._n, np.int64)
-        band._kernels.count_digits(band.state, band.tables, first, width, FLOOR_SHIFT)
-        return band.state.counts[: self._n]
-
-    @property
-    def parameters(self) -> tuple[Ints, Ints, Ints]:
-        state, n = self._band.state, self._n
-        return state.logit[:n].copy(), state.centre[:n].copy(), state.scale[:n].copy()
-
-
-class _Drawn(DrawnMixture):
-    """A channel's guided mixtures at a step's positions, which the kernels draw from."""
-
-    def __init__(self, band: CompiledBand, channel: int, step: int, n: int) -> None:
-        self._band, self._channel, self._step = band, channel, step
-
-    def inverse(self, words: NDArray[np.uint64]) -> Ints:
-        """See `tables.DrawnMixture`."""
-        band, drawn = self._band, (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
-        return band._kernels.draw(band.net, band.state, band.tables, self._channel, self._step, drawn)
+        return self._told[len(digits)]
 
 
 def _state(
-    kernels: Any, net: Packed, fz: Tensor, colours: int, guide: int, correction: Ints | None, edges: Sequence[int],
-    mixtures: int,
-) -> Any:  # fmt: skip
+    net: Packed, fz: Tensor, colours: int, guide: int, correction: Correction | None, mixtures: int
+) -> Any:
     """The empty buffers of a walk."""
+    from vlcodec.models.walks.net_kernels import SIDE, State
+
     height, width = fz.shape[1:3]
     rows = min(height, (width + 1) // 2)  # of a step, at most
     channels, features = net.own.shape[1], len(net.own) - COLOURS
     reach = -int((2 * net.near_taps[..., 0] + net.near_taps[..., 1]).min())  # steps that a near layer looks back
-    outputs = max(channels, net.hidden.bias.size)
-    whole = np.zeros((rows, mixtures), np.int64)
-    return kernels.State(
+    slots = 1 << reach.bit_length()
+    whole, triple = np.zeros((rows, mixtures), np.int64), np.zeros((rows, COLOURS), np.int64)
+    byte, real = np.zeros((rows, channels), np.uint8), np.zeros((rows, channels), np.float32)
+    no_weights = np.zeros((COLOURS, 0, 0), np.int64)
+    return State(
         height=height,
         width=width,
         guide=guide,
         fz=features_of(fz),
         x=np.zeros((SLOTS, TOP + height, COLOURS), np.int32),
         past=np.full((SLOTS, TOP + height, PAST_BYTES), MIDDLE, np.uint8),
-        near=np.zeros((len(net.near_taps), 1 << reach.bit_length(), TOP + height, channels), np.uint8),
-        stream=np.zeros((rows, channels), np.float32),
-        activation=np.zeros((rows, channels), np.uint8),
-        between=np.zeros((rows, channels), np.uint8),
-        sums=np.zeros((rows, outputs), np.int32),
+        near=np.zeros((len(net.near_taps), slots, TOP + height, channels), np.uint8),
+        stream=real,
+        activation=byte,
+        between=byte.copy(),
+        sums=np.zeros((rows, max(channels, net.hidden.bias.size)), np.int32),
         told=np.zeros((rows, OUTPUTS), np.int32),
         own=np.zeros((rows, features + COLOURS), np.float32),
         row=np.zeros(channels, np.float32),
         bases=np.zeros(max(len(net.first_taps), net.near_taps.shape[1]), np.int64),
-        base=np.zeros((rows, COLOURS), np.int64),
-        known=np.zeros((rows, COLOURS), np.int64),
-        seen=np.zeros((rows, COLOURS - 1), np.int64),
+        base=triple,
+        known=triple.copy(),
+        seen=triple.copy(),
         params=np.zeros((rows, OUTPUTS), np.int64),
         logit=whole,
         centre=whole.copy(),
         scale=whole.copy(),
         weight=whole.copy(),
         move=np.zeros(rows, np.int64),
-        counts=np.zeros((rows, kernels.DIGIT), np.float32),
-        errors=np.zeros((kernels.SIDE + height, width + 2 * kernels.SIDE, colours), np.int16),
-        missed=np.zeros((rows, COLOURS), np.int64),
-        correction=np.zeros((COLOURS, 0, 0), np.int64) if correction is None else correction,
-        edges=np.array(edges, np.int64),
+        counts=np.zeros((rows, LogisticMixture.radix[0]), np.float32),
+        errors=np.zeros((SIDE + height, width + 2 * SIDE, colours), np.int16),
+        missed=triple.copy(),
+        correction=no_weights if correction is None else correction.weights(),
+        edges=np.array(() if correction is None else correction.edges, np.int64),
     )

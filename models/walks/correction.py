@@ -26,7 +26,16 @@ from vlcodec.codec.coding.units import FINE, VARIANCE_SHIFT, scale_variances
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.layers.masked import FIRST
-from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, ERROR_UNIT, MOVE_SHIFT, WEIGHT_MIDDLE, WEIGHT_UNIT
+from vlcodec.models.walks.units import (
+    ERROR_MAX,
+    ERROR_SHIFT,
+    ERROR_UNIT,
+    MOVE_SHIFT,
+    SIDE,
+    TOP,
+    WEIGHT_MIDDLE,
+    WEIGHT_UNIT,
+)
 
 TAPS = FIRST
 STRIP = 1 << 16  # positions at a time
@@ -36,7 +45,6 @@ PRECISION = 1638  # of a variance of 1 level^2
 LEAST_VARIANCE = 1 << (VARIANCE_SHIFT - 3)
 RIDGE = 1e-3  # of the mean of the squares
 LEAST_RETURN = 2  # bits saved, by the fit's own estimate, per bit sent
-TOP, SIDE = 2, 2  # empty positions around a band
 Floats = NDArray[np.float64]
 Edges = tuple[int, ...]  # scale indices at which a new class of pixels begins
 Shorts = NDArray[np.int16]
@@ -65,12 +73,16 @@ def classes_of(scale: Ints, edges: Edges) -> Ints:
 
 
 class Errors:
-    """The errors of a band's known pixels, and what of them foretells the next. index: places in the band."""
+    """The errors of a band's known pixels, and what of them foretells the next. index: places in the band.
 
-    def __init__(self, rows: int, width: int, colours: int) -> None:
+    plane: (TOP + rows, SIDE + width + SIDE, colours), empty where it is not given.
+    """
+
+    def __init__(self, rows: int, width: int, colours: int, plane: Shorts | None = None) -> None:
         self.width, self.colours = width, colours
         self._stride = width + 2 * SIDE
-        self._values = np.zeros(((rows + TOP) * self._stride, colours), np.int16)
+        self.plane = np.zeros((rows + TOP, self._stride, colours), np.int16) if plane is None else plane
+        self._values = self.plane.reshape(-1, colours)
         self._taps = np.array([r * self._stride + c for r, c in TAPS])
 
     def _places(self, index: Ints) -> Ints:
@@ -212,6 +224,32 @@ def strips(positions: int) -> Iterator[Ints]:
         yield np.arange(start, min(start + STRIP, positions), dtype=np.int64)
 
 
+def add_squares(
+    squares: Floats, products: Floats, errors: Errors, scales: Shorts, index: Ints, channel: int, edges: Edges
+) -> None:
+    """Add to the least squares of a channel what neighbours' errors at the places index foretell, by class.
+
+    squares: (classes, n, n), products: (classes, n). Sums of integers that float64 holds exactly, in any order.
+    """
+    precisions, limits = _precisions()
+    if compiled.runs():
+        from vlcodec.models.walks import kernels
+
+        taps, start, stop = np.array(TAPS, np.int64), int(index[0]), int(index[-1]) + 1
+        told = (taps, np.array(edges, np.int64), precisions, limits)
+        kernels.add_squares(squares, products, errors.plane, scales, start, stop, channel, *told)
+        return
+    own, scale = errors.at(index), scales[index, channel].astype(np.int64)
+    known = np.concatenate((errors.around(index), own[:, :channel]), 1).astype(np.float64)
+    target = np.clip(own[:, channel], -limits[scale], limits[scale]).astype(np.float64)
+    which, precision = classes_of(scale, edges), precisions[scale].astype(np.float64)
+    for k in range(len(squares)):
+        rows = known[which == k]
+        weighted = rows * precision[which == k, None]
+        squares[k] += rows.T @ weighted
+        products[k] += weighted.T @ target[which == k]
+
+
 def fit_correction(errors: Errors, scales: Shorts, edges: Edges) -> Ints:
     """The bytes of the best correction of a band, (count,) in [0, 255], or none where it would not pay for itself.
 
@@ -222,20 +260,9 @@ def fit_correction(errors: Errors, scales: Shorts, edges: Edges) -> Ints:
     sizes, classes = widths(colours), len(edges) + 1
     squares = [np.zeros((classes, n, n)) for n in sizes]
     products = [np.zeros((classes, n)) for n in sizes]
-    precisions, limits = _precisions()
     for index in list(strips(positions))[::every]:
-        own, around = errors.at(index), errors.around(index)
         for c in range(colours):
-            scale = scales[index, c].astype(np.int64)
-            known = np.concatenate((around, own[:, :c]), 1).astype(np.float64)
-            target = np.clip(own[:, c], -limits[scale], limits[scale])
-            which, precision = classes_of(scale, edges), precisions[scale].astype(np.float64)
-            for k in range(classes):
-                here = which == k
-                rows = known[here]
-                weighted = rows * precision[here, None]
-                squares[c][k] += rows.T @ weighted
-                products[c][k] += weighted.T @ target[here].astype(np.float64)
+            add_squares(squares[c], products[c], errors, scales, index, c, edges)
     numbers, gain = list[Ints](), 0.0
     for c, size in enumerate(sizes):
         for k in range(classes):

@@ -6,11 +6,12 @@ They return the same integers as the functions that are named in their docstring
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import kernel
+from vlcodec.codec.coding.compiled import kernel, loop
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, MOVE_SHIFT, SHARE_SHIFT
+from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, MOVE_SHIFT, SHARE_SHIFT, SIDE, TOP
 
 
 @kernel(0, 2, 2, 2, 2, 2)
@@ -56,3 +57,31 @@ def errors(value: Ints, mean: Ints) -> Ints:
         error = FINE * value[i] - mean[i] + (1 << ERROR_SHIFT - 1) >> ERROR_SHIFT
         found[i] = min(max(error, -ERROR_MAX), ERROR_MAX)
     return found
+
+
+@loop
+def add_squares(
+    squares: NDArray[np.float64], products: NDArray[np.float64], errors: NDArray[np.int16], scales: NDArray[np.int16],
+    start: int, stop: int, channel: int, taps: Ints, edges: Ints, precisions: Ints, limits: Ints,
+) -> None:  # fmt: skip
+    """See `correction.add_squares`: of the places start .. stop - 1. errors: with empty places around, see Errors."""
+    width, size = errors.shape[1] - 2 * SIDE, products.shape[1]
+    known = np.empty(size)
+    for index in range(start, stop):
+        row, column = index // width + TOP, index % width + SIDE
+        scale, which, at = np.int64(scales[index, channel]), 0, 0
+        for edge in edges:
+            which += scale >= edge
+        for t in range(len(taps)):
+            near = errors[row + taps[t, 0], column + taps[t, 1]]
+            for j in range(len(near)):
+                known[at] = near[j]
+                at += 1
+        for j in range(channel):
+            known[at + j] = errors[row, column, j]
+        target = min(max(np.int64(errors[row, column, channel]), -limits[scale]), limits[scale])
+        for j in range(size):
+            weighted = known[j] * precisions[scale]
+            products[which, j] += weighted * target
+            for k in range(size):
+                squares[which, j, k] += weighted * known[k]

@@ -5,20 +5,22 @@ Only nets whose layers fit 8 bits are packed (`fits`). Everything is a copy of w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, PAST, PixelDecoder
-from vlcodec.models.layers.exact import Layer
+from vlcodec.models.layers.exact import Layer, layers
 
 OUTPUTS, BYTES = 32, 4  # of a tile; products in a sum: see `tiles`
 PAST_BYTES = -(-PAST // BYTES) * BYTES
-Reals, Whole, Signed, Ints = NDArray[np.float32], NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]
+Reals = NDArray[np.float32]
+Whole = NDArray[np.int32]
+Signed = NDArray[np.int8]
 
 
 class Dense(NamedTuple):
@@ -64,8 +66,8 @@ class Packed(NamedTuple):
 def fits(decoder: PixelDecoder) -> bool:
     """Whether a decoder's net is of a kind that compiled steps compute."""
     net = decoder.net
-    narrow = all(layer.narrow is not None for layer in (net.first, *net.near, *net.out, *net.hidden, *net.params))
-    sizes = (net.first.outputs, sum(layer.outputs for layer in net.hidden))
+    narrow = all(layer.narrow is not None for _, layer in layers(net))
+    sizes = (net.first.outputs, sum(layer.outputs for layer in _group(net.hidden)))
     plain = net.gate is None and not hasattr(decoder, "stream")
     return narrow and plain and all(size % OUTPUTS == 0 for size in sizes)
 
@@ -73,19 +75,19 @@ def fits(decoder: PixelDecoder) -> bool:
 def packed(decoder: PixelDecoder) -> Packed:
     """The arrays of a frozen decoder that `fits`."""
     net = decoder.net
-    near, out, params = (_stacked(list(part)) for part in (net.near, net.out, net.params))
-    hidden = _dense(*(np.concatenate(parts, -1) for parts in zip(*map(_narrow, net.hidden), strict=True)))
-    seen = np.zeros((COLOURS, COLOURS - 1, net.hidden[0].outputs), np.float32)
+    near, out, params = (_stacked(_group(part)) for part in (net.near, net.out, net.params))
+    heads, told = _group(net.hidden), _group(net.params)
+    hidden = _dense(*(np.concatenate(parts, -1) for parts in zip(*map(_narrow, heads), strict=True)))
+    seen = np.zeros((COLOURS, COLOURS - 1, heads[0].outputs), np.float32)
     low, high = (np.zeros((COLOURS, OUTPUTS), np.float32) for _ in range(2))
     for c in range(COLOURS):
-        seen[c, :c] = net.hidden[c].frozen.weight[net.hidden[c].inputs :].cpu().numpy()
-        for kept, found in ((low, net.params[c].low), (high, net.params[c].high)):
-            kept[c, : len(found)] = found.cpu().numpy()
+        seen[c, :c] = heads[c].frozen.weight[heads[c].inputs :].cpu().numpy()
+        low[c, : told[c].outputs], high[c, : told[c].outputs] = told[c].low.cpu(), told[c].high.cpu()
     weight, bias, multiplier = (part.cpu().numpy() for part in decoder.predictor.frozen)
     tables = (squash.table for squash in (decoder.noise, decoder.edge, decoder.error, decoder.colour))
     return Packed(
         np.array(net.first.taps, np.int64),
-        np.array([layer.taps for layer in net.near], np.int64),
+        np.array([layer.taps for layer in _group(net.near)], np.int64),
         weight.astype(np.int64),
         bias.astype(np.int64),
         multiplier.astype(np.float32),
@@ -98,9 +100,13 @@ def packed(decoder: PixelDecoder) -> Packed:
         params,
         low,
         high,
-        np.array([layer.outputs for layer in net.params], np.int64),
+        np.array([layer.outputs for layer in told], np.int64),
         *(table.cpu().numpy().astype(np.int8) for table in tables),
     )
+
+
+def _group(part: nn.ModuleList) -> list[Layer]:
+    return [layer for layer in part if isinstance(layer, Layer)]
 
 
 def _narrow(layer: Layer) -> tuple[Reals, Reals, Reals]:
@@ -131,7 +137,7 @@ def _dense(weight: Reals, bias: Reals, multiplier: Reals) -> Dense:
     )
 
 
-def _stacked(group: Sequence[Layer]) -> Dense:
+def _stacked(group: list[Layer]) -> Dense:
     """Layers of one shape, but for outputs that one tile holds."""
     made = [_dense(*_narrow(layer)) for layer in group]
     return Dense(*(np.stack(parts) for parts in zip(*made, strict=True)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Iterator
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.tables import DrawnMixture, guided, guided_parameters, mixture_mean
-from vlcodec.codec.interface import Ints, Step
+from vlcodec.codec.interface import Ints, Source, Step, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.walks.compiled_band import CompiledBand, serves
+from vlcodec.models.walks.compiled_band import band_of, serves
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import MixtureStep
@@ -36,10 +38,10 @@ Shorts = NDArray[np.int16]
 class Pass(NamedTuple):
     """Every network output of a band with its pixels, as small integers.
 
-    params: per channel (rows W, N, 3 K + c + 1). base: (rows W, N, 3). known: (rows W, N, 3) values.
+    params: (rows W, N, colours, 3 K + 3), of which channel c has 3 K + c + 1. base, and known values: (rows W, N, 3).
     """
 
-    params: list[Shorts]
+    params: Shorts
     base: Shorts
     known: Ints
 
@@ -82,7 +84,7 @@ class PixelBlock(NetWalk):
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
         if self._compiles():
-            yield from CompiledBand(self.decoder, self._fz, self.colours, self.guide, self._correction).sequential()
+            yield from band_of(self.decoder, self._fz, self.colours, correction=self._correction).sequential()
             return
         rows, width, _, lanes = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
@@ -116,16 +118,30 @@ class PixelBlock(NetWalk):
             skewed.put("past", past)
 
     def _compiles(self) -> bool:
-        """Whether compiled steps walk the band."""
-        return (self.guide is None or self._inverted) and serves(self.decoder, self.lanes)
+        """Whether compiled steps walk the band, symbol by symbol."""
+        return self.guide is None and serves(self.decoder, self.lanes)
 
-    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
+    def pop(self, source: Source, tick: Tick | None = None) -> Ints:
+        """See codec.interface.Block; in one go where noise is inverted by compiled steps."""
+        compiled.expect(prod(self.shape))
+        if self.guide is None or not self._inverted or not isinstance(source, Noise):
+            return super().pop(source, tick)
+        if not serves(self.decoder, self.lanes):
+            return super().pop(source, tick)
+        band = band_of(self.decoder, self._fz, self.colours, self.guide)
+        return band.draw(source.words(0), tick).reshape(self.shape)
+
+    def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
         outputs = self.see(symbols)
         return self.backwards(outputs, None if self._correction is None else self.errors(outputs)[0])
 
-    def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[MixtureStep]:
+    def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[Step]:
         """The encoder's walk over what a pass gave; errors: of all pixels, if the band has a correction."""
+        if self._compiles():
+            band = band_of(self.decoder, self._fz, self.colours, correction=self._correction)
+            yield from band.backwards(*self._single(outputs), errors)
+            return
         rows, width, _, _ = self.shape
         mover = Mover(self._correction, errors)
         for at in fronts(rows, width, reverse=True):
@@ -141,7 +157,10 @@ class PixelBlock(NetWalk):
 
     def errors(self, outputs: Pass) -> tuple[Errors, Shorts]:
         """Every error of a band's pixels, and the `likeliest_scale` of its mixtures, (rows W, colours)."""
-        errors = Errors(*self.shape[:3])
+        if serves(self.decoder, self.lanes):
+            return band_of(self.decoder, self._fz, self.colours).errors(*self._single(outputs))
+        rows, width, _, _ = self.shape
+        errors = Errors(rows, width, self.colours)
         scales = np.empty((len(outputs.known), self.colours), np.int16)
         for index in strips(len(scales)):
             own = np.empty((len(index), self.colours), np.int64)
@@ -159,19 +178,24 @@ class PixelBlock(NetWalk):
         values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
         if serves(self.decoder, self.lanes):
             known = values.reshape(-1, COLOURS)
-            told, base = CompiledBand(self.decoder, self._fz, self.colours, None, None).see(known)
-            return Pass([part[:, None] for part in told], base[:, None], known[:, None])
+            told, base = band_of(self.decoder, self._fz, self.colours).see(known)
+            return Pass(told[:, None], base[:, None], known[:, None])
         params, base = self._outputs(np.moveaxis(values, 3, 0))
         return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
+
+    def _single(self, found: Pass) -> tuple[Shorts, Shorts, Ints]:
+        """A pass over a single picture, without its lane."""
+        return found.params[:, 0], found.base[:, 0], found.known[:, 0]
 
     def _at(self, found: Pass, c: int, index: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """What `_mixture` takes for channel c of all lanes at the positions index."""
         base = found.base[index].astype(np.int64).reshape(-1, COLOURS)
         mean, known = (part[index].reshape(-1, COLOURS) for part in (self._mean, found.known))
-        return found.params[c][index].astype(np.int64).reshape(-1, found.params[c].shape[-1]), base, mean, known
+        params = found.params[index, :, c, : 3 * self.decoder.mixtures + c + 1].astype(np.int64)
+        return params.reshape(-1, params.shape[-1]), base, mean, known
 
-    def _outputs(self, known: Ints) -> tuple[list[Shorts], Shorts]:
-        """Every network output of the band, as small integers: per channel (rows W, N, 3 K + c + 1), and the base.
+    def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
+        """Every network output of the band, as small integers: see `Pass`.
 
         known: (N, rows, W, 3).
         """
@@ -179,8 +203,8 @@ class PixelBlock(NetWalk):
         strips, decoder = Strips(), self.decoder
         height = max(1, STRIP_PIXELS // (width * lanes))
         above = torch.zeros(lanes, 1, width, COLOURS, dtype=torch.float32, device=self.device)
-        heads: list[list[Shorts]] = [[] for _ in range(self.colours)]
-        bases: list[Shorts] = []
+        params = np.zeros((rows * width, lanes, self.colours, 3 * decoder.mixtures + COLOURS), np.int16)
+        bases = np.empty((rows * width, lanes, COLOURS), np.int16)
         with exact_inference():
             for r in range(0, rows, height):
                 x = torch.from_numpy(known[:, r : r + height]).to(self.device, torch.float32)
@@ -188,10 +212,11 @@ class PixelBlock(NetWalk):
                 fz, *streams = (t[:, r : r + height] for t in (self._fz, *self._streams))
                 raw, base = decoder(strips.look, x, up, fz, streams, self.colours)
                 above = x[:, -1:]
-                bases.append(self._by_position(base).cpu().numpy().astype(np.int16))
+                here = slice(r * width, (r + x.shape[1]) * width)
+                bases[here] = self._by_position(base).cpu().numpy()
                 for c in range(self.colours):
-                    heads[c].append(self._by_position(raw[c]).cpu().numpy().astype(np.int16))
-        return [np.concatenate(parts) for parts in heads], np.concatenate(bases)
+                    params[here, :, c, : raw[c].shape[-1]] = self._by_position(raw[c]).cpu().numpy()
+        return params, bases
 
     def _mixture(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints) -> tuple[Ints, Ints, Ints]:
         """Logits, centres and scales, (n, K), of channel c.

@@ -1,7 +1,6 @@
-"""A wavefront's step, compiled: the 8-bit pixel network at all positions of a step, its mixtures, tables and draws.
+"""A band's walk, compiled: at each step the network, its mixtures, and the tables or the draws of their symbols.
 
-What is computed stands in `causal_pixels`, `masked`, `pixel_block` and `correction`; these loops do the same integers
-from buffers as `wavefront.Skewed` has them, activations in [0, 255] and `past` 128 larger, as bytes.
+What is computed stands in `pixel_block`, `correction` and `tables`; these loops do the same integers.
 """
 
 from __future__ import annotations
@@ -13,63 +12,26 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.coding.compiled import loop, part
 from vlcodec.codec.coding.kernels import guide_row, inverse_of, mixture_row, scale_row, weight_row
-from vlcodec.codec.coding.units import FINE, LOWEST, SPAN, TAIL, WEIGHT_BITS
+from vlcodec.codec.coding.units import CDF_BITS, FINE, FLOOR_SHIFT, LOWEST, SPAN, TAIL
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.activations import STREAM_MAX, UNIT
-from vlcodec.models.layers.carriers import MIDDLE
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, SQUASH_HALF
-from vlcodec.models.walks.packed import OUTPUTS, Dense, Packed, Signed
-from vlcodec.models.walks.tiles import BYTE_MAX, ROWS, SHRINK, tile
-from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT, MOVE_SHIFT, SHARE_SHIFT
-from vlcodec.models.walks.wavefront import TOP
+from vlcodec.models.layers.causal_pixels import COLOURS
+from vlcodec.models.walks.net_kernels import (
+    MEAN_FINE,
+    SIDE,
+    State,
+    first_row,
+    head_at,
+    last_row,
+    leave_at,
+    miss_at,
+    observe_at,
+    trunk_at,
+)
+from vlcodec.models.walks.packed import Packed
+from vlcodec.models.walks.units import MOVE_SHIFT, SHARE_SHIFT
 
-MEAN_FINE = FINE // MEAN_UNIT
-PREDICTED = 8191  # |base|
-SIDE = 2  # empty columns beside the errors
 DIGIT = 16  # values of a digit
-BYTES_OUT, WHOLE_OUT = OUTPUTS, 4 * OUTPUTS  # bytes of a tile's row
-_SUMS, _LAST_SUMS = tile(ROWS, "sums"), tile(1, "sums")
-_BYTES, _LAST_BYTES = tile(ROWS, "bytes"), tile(1, "bytes")
-_STREAM, _LAST_STREAM = tile(ROWS, "stream"), tile(1, "stream")
-
-
-class State(NamedTuple):
-    """A walk over a band: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
-
-    fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4, 3),
-    own: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
-    (classes - 1,). guide: variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
-    """
-
-    height: int
-    width: int
-    guide: int
-    fz: NDArray[np.int16]
-    x: NDArray[np.int32]
-    past: NDArray[np.uint8]
-    near: NDArray[np.uint8]
-    stream: NDArray[np.float32]
-    activation: NDArray[np.uint8]
-    between: NDArray[np.uint8]
-    sums: NDArray[np.int32]
-    told: NDArray[np.int32]
-    own: NDArray[np.float32]
-    row: NDArray[np.float32]
-    bases: Ints
-    base: Ints
-    known: Ints
-    seen: Ints
-    params: Ints
-    logit: Ints
-    centre: Ints
-    scale: Ints
-    weight: Ints
-    move: Ints
-    counts: NDArray[np.float32]
-    errors: NDArray[np.int16]
-    missed: Ints
-    correction: Ints
-    edges: Ints
+COUNT, DRAW, SEE = range(3)  # what a walk is for
 
 
 class Tables(NamedTuple):
@@ -81,233 +43,15 @@ class Tables(NamedTuple):
     variances: Ints
 
 
-@part
-def first_row(step: int, state: State) -> int:
-    """See `wavefront.front`."""
-    return max(0, (step - state.width + 2) // 2)
+class Band(NamedTuple):
+    """Values at all positions of a band. known: (rows W, 3). told: (rows W, 3, parameters), base: (rows W, 3) of a walk
+    that sees. words: (rows W colours,) of 30 bits, symbols likewise, of one that draws."""
 
-
-@part
-def last_row(step: int, state: State) -> int:
-    """See `wavefront.front`."""
-    return min(state.height - 1, step // 2) + 1
-
-
-@part
-def to_sums(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDArray[np.int32]) -> None:
-    """(n, outputs) sums of a layer, bias included."""
-    quads, step, whole = layer.weight.shape[1] // taps, 4 * out.shape[1], n - n % ROWS
-    for first in range(0, n, ROWS):
-        for j in range(len(layer.weight)):
-            weight, bias = layer.weight[j].ctypes.data, layer.bias[j].ctypes.data
-            to = out.ctypes.data + j * WHOLE_OUT
-            if first < whole:
-                _SUMS(bases.ctypes.data, taps, first, stride, quads, weight, bias, 0, to, step, 0, 0)
-            else:
-                for row in range(first, n):
-                    _LAST_SUMS(bases.ctypes.data, taps, row, stride, quads, weight, bias, 0, to, step, 0, 0)
-
-
-@part
-def to_bytes(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDArray[np.uint8]) -> None:
-    """(n, outputs) activations of a layer."""
-    quads, step, whole = layer.weight.shape[1] // taps, out.shape[1], n - n % ROWS
-    for first in range(0, n, ROWS):
-        for j in range(len(layer.weight)):
-            weight, bias, scale = (layer.weight[j].ctypes.data, layer.bias[j].ctypes.data, layer.multiplier[j].ctypes.data)
-            to = out.ctypes.data + j * BYTES_OUT
-            if first < whole:
-                _BYTES(bases.ctypes.data, taps, first, stride, quads, weight, bias, scale, to, step, 0, 0)
-            else:
-                for row in range(first, n):
-                    _LAST_BYTES(bases.ctypes.data, taps, row, stride, quads, weight, bias, scale, to, step, 0, 0)
-
-
-@part
-def to_stream(
-    layer: Dense, bases: Ints, stride: int, n: int, stream: NDArray[np.float32], out: int
-) -> None:
-    """Add (n, outputs) of a 1x1 layer to a stream, whose activations go to an address."""
-    quads, step, whole = layer.weight.shape[1], 4 * stream.shape[1], n - n % ROWS
-    for first in range(0, n, ROWS):
-        for j in range(len(layer.weight)):
-            weight, bias, scale = (layer.weight[j].ctypes.data, layer.bias[j].ctypes.data, layer.multiplier[j].ctypes.data)
-            to, kept = out + j * BYTES_OUT, stream.ctypes.data + j * WHOLE_OUT
-            if first < whole:
-                _STREAM(bases.ctypes.data, 1, first, stride, quads, weight, bias, scale, to, stride, kept, step)
-            else:
-                for row in range(first, n):
-                    _LAST_STREAM(bases.ctypes.data, 1, row, stride, quads, weight, bias, scale, to, stride, kept, step)
-
-
-@part
-def squashed(table: Signed, value: int) -> int:
-    """See `causal_pixels.Squash`; of a value in 1/32 level."""
-    return int(table[min(max(value, -SQUASH_HALF), SQUASH_HALF) + SQUASH_HALF])
-
-
-@part
-def rounded(value: float, low: float, high: float) -> float:
-    """Half to even, clamped."""
-    return min(max(np.rint(value), low), high)
-
-
-@part
-def clear(state: State, step: int) -> None:
-    """Let the slots of a step stand for 0, and those of a step without positions before it."""
-    for now in range(step - 1 if first_row(step - 1, state) >= last_row(step - 1, state) else step, step + 1):
-        slots = len(state.x)
-        before = now - slots
-        if before >= 0:
-            a, b = TOP + first_row(before, state), TOP + last_row(before, state)
-            state.x[now % slots, a:b] = 0
-            state.past[now % slots, a:b] = MIDDLE
-        slots = state.near.shape[1]
-        before = now - slots
-        if before >= 0:
-            a, b = TOP + first_row(before, state), TOP + last_row(before, state)
-            for layer in range(len(state.near)):
-                state.near[layer, now % slots, a:b] = 0
-
-
-@part
-def predict(net: Packed, state: State, step: int, first: int, n: int) -> None:
-    """The base of each position, and what it sees of itself: see `PixelDecoder.own`."""
-    slots, features = len(state.x), state.fz.shape[1]
-    for i in range(n):
-        row = first + i
-        for c in range(COLOURS):
-            total = net.predictor_bias[c]
-            for t in range(len(net.first_taps)):
-                dr, dc = net.first_taps[t, 0], net.first_taps[t, 1]
-                here = state.x[(step + 2 * dr + dc) % slots, TOP + row + dr]
-                for j in range(COLOURS):
-                    total += net.predictor[t * COLOURS + j, c] * here[j]
-            state.base[i, c] = int(rounded(total * net.predictor_multiplier[c], -PREDICTED, PREDICTED))
-        fz = state.fz[row * state.width + step - 2 * row]
-        for k in range(features):
-            state.own[i, k] = fz[k]
-        for c in range(COLOURS):
-            state.own[i, features + c] = squashed(net.noise, MEAN_FINE * fz[c] - state.base[i, c])
-
-
-@part
-def at_taps(bases: Ints, taps: Ints, address: int, slots: int, rows: int, channels: int, step: int, first: int) -> None:
-    """The address of each tap's first row in the buffer (slots, rows, channels) of bytes at an address."""
-    for t in range(len(taps)):
-        slot = (step + 2 * taps[t, 0] + taps[t, 1]) % slots
-        bases[t] = address + (slot * rows + TOP + first + taps[t, 0]) * channels
-
-
-@part
-def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None:
-    """The first layer: the stream, and its activations in the first near layer's buffer."""
-    slots, rows, channels = state.past.shape
-    at_taps(state.bases, net.first_taps, state.past.ctypes.data, slots, rows, channels, step, first)
-    to_sums(net.first, state.bases, len(net.first_taps), channels, n, state.sums)
-    now, y, multiplier = state.near[0, step % state.near.shape[1]], state.row, net.first.multiplier.ravel()
-    for i in range(n):
-        for j in range(len(y)):
-            y[j] = state.sums[i, j]
-        for k in range(len(net.own)):
-            seen, weight = state.own[i, k], net.own[k]
-            for j in range(len(y)):
-                y[j] += seen * weight[j]
-        for j in range(len(y)):
-            state.stream[i, j] = rounded(y[j] * multiplier[j], np.float32(-STREAM_MAX), np.float32(STREAM_MAX))
-        for j in range(len(y)):
-            now[TOP + first + i, j] = np.uint8(rounded(state.stream[i, j] * np.float32(SHRINK), np.float32(0), np.float32(BYTE_MAX)))
-
-
-@part
-def trunk_at(net: Packed, state: State, step: int) -> None:
-    """All of a step before its pixels: base, trunk, and the hidden layers' sums."""
-    first = first_row(step, state)
-    n = last_row(step, state) - first
-    clear(state, step)
-    predict(net, state, step, first, n)
-    look_first(net, state, step, first, n)
-    layers, slots, rows, channels = state.near.shape
-    for i in range(layers):
-        at_taps(state.bases, net.near_taps[i], state.near[i].ctypes.data, slots, rows, channels, step, first)
-        near = Dense(net.near.weight[i], net.near.bias[i], net.near.multiplier[i])
-        to_bytes(near, state.bases, net.near_taps.shape[1], channels, n, state.between)
-        out = Dense(net.out.weight[i], net.out.bias[i], net.out.multiplier[i])
-        to = state.activation.ctypes.data
-        if i + 1 < layers:
-            to = state.near[i + 1, step % slots, TOP + first].ctypes.data
-        state.bases[0] = state.between.ctypes.data
-        to_stream(out, state.bases, channels, n, state.stream, to)
-    state.bases[0] = state.activation.ctypes.data
-    to_sums(net.hidden, state.bases, 1, channels, n, state.sums)
-
-
-@part
-def head_at(net: Packed, state: State, c: int, n: int) -> None:
-    """A channel's parameters, told what the channels before it turned out to be."""
-    hidden = net.seen.shape[2]
-    multiplier = net.hidden.multiplier.ravel()[c * hidden : (c + 1) * hidden]
-    y = state.row[:hidden]
-    for i in range(n):
-        for j in range(hidden):
-            y[j] = state.sums[i, c * hidden + j]
-        for k in range(c):
-            error, weight = np.float32(state.seen[i, k]), net.seen[c, k]
-            for j in range(hidden):
-                y[j] += error * weight[j]
-        for j in range(hidden):
-            state.between[i, j] = np.uint8(rounded(y[j] * multiplier[j], np.float32(0), np.float32(BYTE_MAX)))
-    state.bases[0] = state.between.ctypes.data
-    params = Dense(net.params.weight[c], net.params.bias[c], net.params.multiplier[c])
-    to_sums(params, state.bases, 1, state.between.shape[1], n, state.told)
-    multiplier = net.params.multiplier[c].ravel()
-    for i in range(n):
-        for j in range(net.counts[c]):
-            state.params[i, j] = int(rounded(state.told[i, j] * multiplier[j], net.low[c, j], net.high[c, j]))
-
-
-@part
-def observe_at(net: Packed, state: State, c: int, n: int) -> None:
-    """What a channel's values say to the channels after it, and to the correction."""
-    for i in range(n):
-        if c < COLOURS - 1:
-            state.seen[i, c] = squashed(net.colour, FINE * state.known[i, c] - state.base[i, c])
-        if state.correction.shape[1]:
-            total = 0
-            for k in range(state.weight.shape[1]):
-                total += state.weight[i, k] * state.centre[i, k]
-            mean = (total >> WEIGHT_BITS) - state.move[i]
-            error = FINE * state.known[i, c] - mean + (1 << ERROR_SHIFT - 1) >> ERROR_SHIFT
-            state.missed[i, c] = min(max(error, -ERROR_MAX), ERROR_MAX)
-
-
-@part
-def leave_at(net: Packed, state: State, step: int, colours: int) -> None:
-    """Keep a step's pixels, and what later positions see of them: see `PixelDecoder.past`."""
-    first = first_row(step, state)
-    slots = len(state.x)
-    now, left, up = state.x[step % slots], state.x[(step - 1) % slots], state.x[(step - 2) % slots]
-    for i in range(last_row(step, state) - first):
-        row = first + i
-        column = step - 2 * row
-        for c in range(colours, COLOURS):
-            state.known[i, c] = state.known[i, 0]
-        past = state.past[step % slots, TOP + row]
-        for c in range(COLOURS):
-            x = state.known[i, c]
-            now[TOP + row, c] = x
-            aside, above = FINE * (x - left[TOP + row, c]), FINE * (x - up[TOP + row - 1, c])
-            mean = MEAN_FINE * np.int64(state.fz[row * state.width + column, c])
-            past[c] = x + MIDDLE
-            past[4 + c] = squashed(net.noise, aside) + MIDDLE
-            past[7 + c] = squashed(net.noise, above) + MIDDLE
-            past[10 + c] = squashed(net.edge, aside) + MIDDLE
-            past[13 + c] = squashed(net.edge, above) + MIDDLE
-            past[16 + c] = squashed(net.error, FINE * x - state.base[i, c]) + MIDDLE
-            past[19 + c] = squashed(net.noise, FINE * x - mean) + MIDDLE
-            if state.correction.shape[1] and c < colours:
-                state.errors[SIDE + row, SIDE + column, c] = state.missed[i, c]
-        past[3] = UNIT + MIDDLE
+    known: NDArray[np.int16]
+    told: NDArray[np.int16]
+    base: NDArray[np.int16]
+    words: NDArray[np.uint64]
+    symbols: Ints
 
 
 @part
@@ -349,89 +93,151 @@ def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: 
         weight_row(state.weight[i], state.logit[i], tables.exponentials)
 
 
-@loop
-def trunk(net: Packed, state: State, step: int) -> None:
-    """Go to a step's positions."""
-    trunk_at(net, state, step)
+@part
+def count_row(state: State, tables: Tables, i: int, first: int, width: int, row: Ints, edges: Ints) -> None:
+    """A position's counts of the digit whose values are so many levels wide, from a level on."""
+    for a in range(DIGIT + 1):
+        edges[a] = first + a * width
+    mixture_row(
+        row, edges, state.weight[i], state.centre[i], state.scale[i], FLOOR_SHIFT, tables.slopes, tables.sigmoids
+    )
+    scale_row(row)
+    for a in range(DIGIT):
+        state.counts[i, a] = row[a]
 
 
-@loop
-def leave(net: Packed, state: State, step: int, colours: int) -> None:
-    """A step's pixels are known from now on."""
-    leave_at(net, state, step, colours)
-
-
-@loop
-def mixtures(net: Packed, state: State, tables: Tables, c: int, step: int, n: int) -> None:
-    """A channel's mixtures at a step's positions; the channel before it is known."""
-    head_at(net, state, c, n)
-    mixture_at(net, state, tables, c, step, n)
-
-
-@loop
-def count_digits(state: State, tables: Tables, first: Ints, width: int, shift: int) -> None:
-    """Counts of the digit whose values are so many levels wide, from a level on, (n,), at each position."""
-    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
-    for i in range(len(first)):
-        for a in range(DIGIT + 1):
-            edges[a] = first[i] + a * width
-        mixture_row(row, edges, state.weight[i], state.centre[i], state.scale[i], shift, tables.slopes, tables.sigmoids)
-        scale_row(row)
-        for a in range(DIGIT):
-            state.counts[i, a] = row[a]
-
-
-@loop
-def observe(net: Packed, state: State, c: int, symbols: Ints) -> None:
-    """A channel's symbols (n,) are known from now on."""
-    for i in range(len(symbols)):
-        state.known[i, c] = symbols[i] + LOWEST
-    observe_at(net, state, c, len(symbols))
-
-
-@loop
-def draw(net: Packed, state: State, tables: Tables, c: int, step: int, words: Ints) -> Ints:
-    """A channel's symbols (n,), drawn with words of 30 bits: see `tables.DrawnMixture`."""
-    n = len(words)
-    symbols = np.empty(n, np.int64)
-    head_at(net, state, c, n)
-    mixture_at(net, state, tables, c, step, n)
+@part
+def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int, colours: int) -> None:
+    """A channel's values: see `tables.DrawnMixture`."""
+    first = first_row(step, state)
     for i in range(n):
-        drawn = TAIL + (words[i] * (SPAN - 2 * TAIL) >> 30)
-        symbols[i] = inverse_of(drawn, state.weight[i], state.centre[i], state.scale[i], tables.slopes, tables.sigmoids)
-        state.known[i, c] = symbols[i] + LOWEST
-    observe_at(net, state, c, n)
-    return symbols
+        at = ((first + i) * state.width + step - 2 * (first + i)) * colours + c
+        word = np.int64(band.words[at] >> np.uint64(64 - CDF_BITS))
+        drawn = TAIL + (word * (SPAN - 2 * TAIL) >> CDF_BITS)
+        band.symbols[at] = inverse_of(
+            drawn, state.weight[i], state.centre[i], state.scale[i], tables.slopes, tables.sigmoids
+        )
+        state.known[i, c] = band.symbols[at] + LOWEST
+
+
+@part
+def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
+    """Keep a channel's parameters and base; its values are those of the band."""
+    first = first_row(step, state)
+    for i in range(n):
+        at = (first + i) * state.width + step - 2 * (first + i)
+        state.known[i, c] = band.known[at, c]
+        for j in range(COLOURS):
+            band.base[at, j] = state.base[i, j]
+        for j in range(net.counts[c]):
+            band.told[at, c, j] = state.params[i, j]
+
+
+@part
+def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours: int) -> None:
+    """What a walk that saw has kept of a step: base, values, and errors so far as they are known."""
+    first = first_row(step, state)
+    for i in range(n):
+        row = first + i
+        column = step - 2 * row
+        for c in range(COLOURS):
+            state.base[i, c] = band.base[row * state.width + column, c]
+            state.known[i, c] = band.known[row * state.width + column, c]
+        for c in range(colours):
+            state.missed[i, c] = state.errors[SIDE + row, SIDE + column, c]
+
+
+@part
+def recall_params_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
+    """A channel's parameters, likewise."""
+    first = first_row(step, state)
+    for i in range(n):
+        told = band.told[(first + i) * state.width + step - 2 * (first + i), c]
+        for j in range(net.counts[c]):
+            state.params[i, j] = told[j]
 
 
 @loop
-def see(
-    net: Packed, state: State, known: NDArray[np.int16], green: NDArray[np.int16], red: NDArray[np.int16],
-    blue: NDArray[np.int16], base: NDArray[np.int16], colours: int,
-) -> None:  # fmt: skip
-    """All steps of known pixels, (rows W, 3): the parameters of each channel, and the base, at every position."""
+def miss(net: Packed, state: State, tables: Tables, band: Band, colours: int, scales: NDArray[np.int16]) -> None:
+    """The errors of all positions, in `state.errors`, and the scales (rows W, colours) of likeliest components: see
+    `pixel_block.PixelBlock.errors`."""
     for step in range(state.width + 2 * (state.height - 1)):
         first = first_row(step, state)
         n = last_row(step, state) - first
+        recall_at(net, state, band, step, n, colours)
+        for c in range(colours):
+            recall_params_at(net, state, band, c, step, n)
+            mixture_at(net, state, tables, c, step, n)
+            miss_at(state, c, n)
+            for i in range(n):
+                row, likeliest = first + i, 0
+                for k in range(1, state.logit.shape[1]):
+                    likeliest = k if state.logit[i, k] > state.logit[i, likeliest] else likeliest
+                scales[row * state.width + step - 2 * row, c] = state.scale[i, likeliest]
+                state.errors[SIDE + row, SIDE + step - 2 * row, c] = state.missed[i, c]
+
+
+@loop
+def count_known(
+    net: Packed, state: State, tables: Tables, band: Band, step: int, colours: int, counts: NDArray[np.float32]
+) -> None:
+    """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known."""
+    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
+    n = last_row(step, state) - first_row(step, state)
+    recall_at(net, state, band, step, n, colours)
+    for c in range(colours):
+        recall_params_at(net, state, band, c, step, n)
+        mixture_at(net, state, tables, c, step, n)
+        for i in range(n):
+            count_row(state, tables, i, 0, DIGIT, row, edges)
+            for a in range(DIGIT):
+                counts[c, 0, i, a] = row[a]
+            count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, row, edges)
+            for a in range(DIGIT):
+                counts[c, 1, i, a] = row[a]
+
+
+@loop
+def walk(
+    net: Packed, state: State, tables: Tables, band: Band, start: int, stop: int, channel: int, colours: int, why: int
+) -> None:  # fmt: skip
+    """Go through steps: DRAW and SEE all channels of each, COUNT the first digit of one channel of one step, while what
+    was known last is in `state.known`; start is then the step of the values before, and stop - 1 the channel's."""
+    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
+    if why == COUNT:
+        before = channel - 1 if channel else colours - 1
+        at = stop - 1 if channel else start
+        if at >= 0:
+            observe_at(net, state, before, last_row(at, state) - first_row(at, state))
+        if not channel and at >= 0:
+            leave_at(net, state, at, colours)
+        start = stop - 1
+    for step in range(start, stop):
+        n = last_row(step, state) - first_row(step, state)
         if n <= 0:
             continue
-        trunk_at(net, state, step)
-        for i in range(n):
-            at = (first + i) * state.width + step - 2 * (first + i)
-            for c in range(COLOURS):
-                state.known[i, c] = known[at, c]
-                base[at, c] = state.base[i, c]
-        for c in range(colours):
+        for c in range(channel, channel + 1 if why == COUNT else colours):
+            if c == 0:
+                trunk_at(net, state, step)
             head_at(net, state, c, n)
-            observe_at(net, state, c, n)
-            for i in range(n):
-                at = (first + i) * state.width + step - 2 * (first + i)
-                for j in range(net.counts[c]):
-                    value = state.params[i, j]
-                    if c == 0:
-                        green[at, j] = value
-                    elif c == 1:
-                        red[at, j] = value
-                    else:
-                        blue[at, j] = value
-        leave_at(net, state, step, colours)
+            if why == SEE:
+                keep_at(net, state, band, c, step, n)
+            else:
+                mixture_at(net, state, tables, c, step, n)
+            if why == DRAW:
+                draw_at(state, tables, band, c, step, n, colours)
+            if why == COUNT:
+                for i in range(n):
+                    count_row(state, tables, i, 0, DIGIT, row, edges)
+            else:
+                observe_at(net, state, c, n)
+        if why != COUNT:
+            leave_at(net, state, step, colours)
+
+
+@loop
+def count_second(state: State, tables: Tables, digits: Ints) -> None:
+    """Counts of the second digit, given the first (n,)."""
+    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
+    for i in range(len(digits)):
+        count_row(state, tables, i, digits[i] * DIGIT, 1, row, edges)

@@ -8,6 +8,7 @@ import click
 from vlcodec import facade
 from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
+from vlcodec.jobs import jobs_of
 
 
 @click.command(short_help="Pictures to .vlz files.")
@@ -19,6 +20,7 @@ from vlcodec.cli.progress import progress
 @options.model
 @options.threshold
 @options.device
+@options.jobs
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
 @options.weights
 @options.json
@@ -33,6 +35,7 @@ def compress(
     model: str | None,
     threshold: int | None,
     device: str,
+    jobs: int | None,
     verify: bool,
     as_json: bool,
     quiet: bool,
@@ -50,7 +53,7 @@ def compress(
             raise click.UsageError("-q is for single pictures: an archive has one quality")
         target = files.target_of_all(images, out, vlz_name)
 
-        def pack(_: str) -> None:
+        def pack(_: str) -> files.Said | None:
             files.check(target, force)
             with progress(target, quiet or as_json) as show:
                 data = archives.make(
@@ -65,18 +68,18 @@ def compress(
                     verify=verify,
                 )
             files.write(target, data, force)
-            if not quiet:
-                click.echo(archives.report(target, data, as_json), err=target == files.STREAM)
+            return None if quiet else files.Said(archives.report(target, data, as_json), target == files.STREAM)
 
         files.each([images[0] if len(images) == 1 else target], pack)
         return
-    targets = files.targets(images, out, vlz_name)
+    targets, several = files.targets(images, out, vlz_name), len(images) > 1
+    at_once = jobs_of(jobs) if several else 1
 
-    def work(source: str) -> None:
+    def work(source: str) -> files.Said | None:
         target = targets[source]
         files.check(target, force)
         image = first or files.read(source)
-        with progress(source, quiet or as_json) as show:
+        with progress(source, quiet or as_json or at_once > 1) as show:
             data = facade.compress(
                 image,
                 model=model or "photo",
@@ -85,15 +88,15 @@ def compress(
                 seed=seed,
                 threshold=threshold,
                 device=device,
+                jobs=1 if several else jobs,
                 progress=show,
             )
             if verify:
                 facade.verify(data, image, threshold=threshold, device=device, progress=show)
         files.write(target, data, force)
-        if not quiet:
-            click.echo(report(source, target, data, as_json), err=target == files.STREAM)
+        return None if quiet else files.Said(report(source, target, data, as_json), target == files.STREAM)
 
-    files.each(images, work)
+    files.each(images, work, at_once)
 
 
 def vlz_name(name: str) -> str:

@@ -8,6 +8,7 @@ import click
 from vlcodec import facade
 from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
+from vlcodec.jobs import jobs_of
 
 
 @click.command(short_help=".vlz files to PNG pictures.")
@@ -20,6 +21,7 @@ from vlcodec.cli.progress import progress
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
 @options.device
+@options.jobs
 @options.max_pixels
 @options.weights
 @options.json
@@ -31,6 +33,7 @@ def decompress(
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
     device: str,
+    jobs: int | None,
     max_pixels: int,
     as_json: bool,
     quiet: bool,
@@ -47,11 +50,10 @@ def decompress(
         if len(sources) > 1 or decode is not None:
             raise click.UsageError("an archive is decompressed alone, and without --decode")
 
-        def unpack(source: str) -> None:
+        def unpack(source: str) -> files.Said | None:
             with progress(source, quiet or as_json) as show:
                 target = archives.unpack(source, first, out, seed, device, max_pixels, force, show)
-            if not quiet:
-                click.echo(archives.report(target, first, as_json))
+            return None if quiet else files.Said(archives.report(target, first, as_json))
 
         files.each(sources, unpack)
         return
@@ -60,18 +62,27 @@ def decompress(
         if target != files.STREAM and not target.lower().endswith(".png"):
             raise click.UsageError(f"-o {target}: the output is PNG and its name must end in .png")
 
-    def work(source: str) -> None:
+    several = len(sources) > 1
+    at_once = jobs_of(jobs) if several else 1
+
+    def work(source: str) -> files.Said | None:
         target = targets[source]
         files.check(target, force)
         data = first or files.read(source)
         header = facade.info(data)
-        with progress(source, quiet or as_json) as show:
+        with progress(source, quiet or as_json or at_once > 1) as show:
             image = facade.decompress(
-                data, decode=decode, seed=seed, device=device, max_pixels=max_pixels, progress=show
+                data,
+                decode=decode,
+                seed=seed,
+                device=device,
+                max_pixels=max_pixels,
+                jobs=1 if several else jobs,
+                progress=show,
             )
         files.write(target, png_bytes(image), force)
         if quiet:
-            return
+            return None
         if "stored" in header:
             kind = f"stored {header['stored']}"
         else:
@@ -83,6 +94,6 @@ def decompress(
         else:
             names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
             line = f"{names}  {image.width}x{image.height} {image.mode}, {kind}"
-        click.echo(line, err=target == files.STREAM)
+        return files.Said(line, target == files.STREAM)
 
-    files.each(sources, work)
+    files.each(sources, work, at_once)

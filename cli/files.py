@@ -4,11 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from vlcodec import facade
 from vlcodec.codec.errors import OutputError, VlcodecError
+from vlcodec.jobs import side_by_side
 
 STREAM = "-"  # stdin as an input, stdout as an output
 
@@ -48,20 +50,36 @@ def target_of_all(sources: Sequence[str], out: str | None, derive: Callable[[str
     return target
 
 
-def each(sources: Sequence[str], work: Callable[[str], None]) -> None:
-    """Works on every source; those that fail are named on stderr, the others are still done, and the exit code is 1."""
-    failed = False
-    for source in sources:
+class Said(NamedTuple):
+    """A line about one source. failed: what could not be done."""
+
+    line: str
+    on_stderr: bool = False
+    failed: bool = False
+
+
+def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int = 1) -> None:
+    """Works on every source, so many at a time, and says in order what became of each.
+
+    Those that fail are named on stderr, the others are still done, and the exit code is 1.
+    """
+
+    def tried(source: str) -> Said | None:
         try:
-            work(source)
+            return work(source)
         except BrokenPipeError:  # nobody reads on: no reason to go on, and none to complain
             raise
         except MemoryError:
-            click.echo(f"vlcodec: {click.format_filename(source)}: not enough memory", err=True)
-            failed = True
+            rule = "not enough memory"
         except (VlcodecError, OSError) as error:
-            click.echo(f"vlcodec: {click.format_filename(source)}: {reason(error)}", err=True)
-            failed = True
+            rule = reason(error)
+        return Said(f"vlcodec: {click.format_filename(source)}: {rule}", on_stderr=True, failed=True)
+
+    failed = False
+    for said in side_by_side(tried, sources, jobs):
+        if said is not None:
+            click.echo(said.line, err=said.on_stderr)
+            failed = failed or said.failed
     if failed:
         sys.exit(1)
 

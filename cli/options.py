@@ -37,4 +37,7 @@ weights = click.option(
     callback=_search_in,
     help="A folder of weights, looked into before those of VLCODEC_WEIGHTS.",
 )
+jobs = click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Pictures, or bands of one, at a time.  [default: all cores]"
+)
 force = click.option("--force", is_flag=True, help="Overwrite what exists.")

@@ -119,7 +119,7 @@ def check_pixels(pixels: int, limit: int) -> None:
 
 def check_memory(needed: int, width: int, height: int) -> None:
     """Refuse, before any is taken, a picture that needs more memory than the machine, or its cgroup, has."""
-    present = _memory()
+    present = present_memory()
     if present is not None and needed > present:
         raise VlcodecError(
             f"a picture of {width} x {height} needs about {needed / 2**30:.1f} GiB of memory; "
@@ -127,7 +127,7 @@ def check_memory(needed: int, width: int, height: int) -> None:
         )
 
 
-def _memory() -> int | None:
+def present_memory() -> int | None:
     """Bytes that this process may have, as far as the system tells."""
     limits = []
     with suppress(AttributeError, ValueError, OSError):

@@ -44,7 +44,7 @@ def rate(
     pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
     net = ready.single(header.quality)
     with memory():
-        made = write(net, pixels, header, progress, metered=True)
+        made = write(net, pixels, header, None, progress, metered=True)
         kl, given = net.prior(made.u).bits(made.symbols), sum(made.promised.values())
         totals = []
         for sample in range(samples):

@@ -19,11 +19,13 @@ from vlcodec._shared import (
     load,
     memory,
     planes,
+    present_memory,
     tick,
 )
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
 from vlcodec.codec.files import picture_file, stored_file
 from vlcodec.codec.files.picture_file import File, Header
+from vlcodec.jobs import Ticks, jobs_of, side_by_side
 from vlcodec.models import registry, zoo
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def compress(
     seed: int = 0,
     threshold: int | None = None,
     device: str = "auto",
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> bytes:
     """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
@@ -56,6 +59,7 @@ def compress(
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
         device: "auto", "cpu" or "cuda".
+        jobs: bands of a lossless picture that are worked on at the same time; None is as many as there are cores.
 
     Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
     FormatError for a seed outside [0, 2^64). Calls from several threads give the bytes that one gives.
@@ -66,7 +70,7 @@ def compress(
     with memory():
         if header.quality == placeholder.QUALITY:
             return picture_file.pack(placeholder.write(net.single(placeholder.CODED_AS), pixels, header))
-        return picture_file.pack(write(net.single(header.quality), pixels, header, progress).file)
+        return picture_file.pack(write(net.single(header.quality), pixels, header, jobs, progress).file)
 
 
 def decompress(
@@ -76,6 +80,7 @@ def decompress(
     seed: int | None = None,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Image:
     """The picture of a .vlz file. Lossless files give every pixel back.
@@ -85,6 +90,7 @@ def decompress(
             gives the mean image. "mean" of a lossless file is its preview. A placeholder has the mean image alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
         max_pixels: of the picture; a file that asks for more is refused.
+        jobs: bands that are worked on at the same time; None is as many as there are cores.
 
     Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
     where the file needs other weights. Warns (ProvisionalWarning) of a file made with weights in the making.
@@ -111,7 +117,7 @@ def decompress(
                 pixels = latents.mean_images(fz, header.height, header.width)[0]
             else:
                 regenerate = decode == "sample" or not header.lossless
-                pixels = _bands(latents, fz, file, drawn if regenerate else None, progress)
+                pixels = _bands(latents, fz, file, drawn if regenerate else None, jobs, progress)
         if header.grey and pixels.shape[-1] == 3:
             pixels = pixels[..., 1:2]  # green: of a grey picture R = B = G
         return images.to_image(pixels, header.grey)
@@ -204,27 +210,33 @@ class Written:
 
 
 def write(
-    net: LatentNet, pixels: Bytes, header: Header, progress: Progress | None, metered: bool = False
+    net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool = False
 ) -> Written:
     """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept."""
     from vlcodec.codec.coding import latents
     from vlcodec.codec.coding.meter import Meter
-    from vlcodec.codec.coding.pixels import bands, checksum, push_band
+    from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
     from vlcodec.codec.coding.stack import Stack
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
     chunk = latents.write_latents(net, symbols, u, tick(progress, "latents", 0, 1))
     fz = net.features(symbols, u) if header.lossless else None
-    parts, promised = [], dict[str, float]()
-    for place in bands(*pixels.shape[1:]) if header.lossless else ():
+    places = list(bands(*pixels.shape[1:])) if header.lossless else []
+    ticks = Ticks(progress, "pixels", len(places))
+
+    def coded(place: Place) -> tuple[picture_file.Band, dict[str, float]]:
         stack = Stack()
         meter = Meter(stack) if metered else None
-        push_band(net, fz, pixels[0], place, meter or stack, tick(progress, "pixels", place.number, header.bands))
-        for name, bits in meter.promised.items() if meter is not None else ():
-            promised[name] = promised.get(name, 0.0) + bits
+        push_band(net, fz, pixels[0], place, meter or stack, ticks.of(place.number))
         part = pixels[0, place.rows.start : place.rows.stop]
-        parts.append(picture_file.Band(stack.to_bytes(), checksum(part)))
+        return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
+
+    parts, promised = [], dict[str, float]()
+    for band, sections in side_by_side(coded, places, _at_once(header, jobs)):
+        parts.append(band)
+        for name, bits in sections.items():
+            promised[name] = promised.get(name, 0.0) + bits
     return Written(File(header, chunk, tuple(parts)), u, symbols, fz, promised)
 
 
@@ -236,22 +248,28 @@ def _features(net: LatentNet, file: File, progress: Progress | None) -> Any:
     return net.features(latents.read_latents(net, file.latents, u, tick(progress, "latents", 0, 1)), u)
 
 
-def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, progress: Progress | None) -> Bytes:
+def _bands(
+    net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | None, progress: Progress | None
+) -> Bytes:
     """(H, W, 1 or 3) uint8: decoded from the file's bands, or drawn with a seed."""
     import numpy as np
 
-    from vlcodec.codec.coding.pixels import bands, read_band, sample_band
+    from vlcodec.codec.coding.pixels import Place, bands, read_band, sample_band
 
     header = file.header
     colours = 1 if header.grey else 3
     image = np.empty((header.height, header.width, colours), np.uint8)
-    for place in bands(header.height, header.width, colours):
-        done = tick(progress, "pixels", place.number, header.bands)
-        image[place.rows.start : place.rows.stop] = (
-            read_band(net, fz, file.bands[place.number], place, done)
-            if seed is None
-            else sample_band(net, fz, seed, place, done)
-        )
+    places = list(bands(header.height, header.width, colours))
+    ticks = Ticks(progress, "pixels", len(places))
+
+    def made(place: Place) -> Bytes:
+        done = ticks.of(place.number)
+        if seed is None:
+            return read_band(net, fz, file.bands[place.number], place, done)
+        return sample_band(net, fz, seed, place, done)
+
+    for place, part in zip(places, side_by_side(made, places, _at_once(header, jobs)), strict=True):
+        image[place.rows.start : place.rows.stop] = part
     return image
 
 
@@ -260,7 +278,19 @@ def lossy_part(file: File) -> File:
     return replace(file, header=replace(file.header, lossless=False), bands=())
 
 
+def _needed(header: Header) -> tuple[int, int]:
+    """Bytes of memory, at most: for the picture, and for each band at work."""
+    pixels, of_band = header.width * header.height, header.width * picture_file.BAND_ROWS
+    return BYTES_PER_PIXEL * pixels, BYTES_PER_BAND_PIXEL * of_band
+
+
 def _check_size(header: Header) -> None:
-    needed = BYTES_PER_PIXEL * header.width * header.height
-    needed += BYTES_PER_BAND_PIXEL * header.width * picture_file.BAND_ROWS
-    check_memory(needed, header.width, header.height)
+    check_memory(sum(_needed(header)), header.width, header.height)
+
+
+def _at_once(header: Header, jobs: int | None) -> int:
+    """Bands to work on at the same time: as many as asked for, while memory lasts."""
+    whole, band = _needed(header)
+    present = present_memory()
+    room = jobs_of(jobs) if present is None else max(1, (present - whole) // band)
+    return min(jobs_of(jobs), room)

@@ -19,11 +19,12 @@ from torch import Tensor
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.coding.units import LOWEST, exponentials, scale_variances, sigmoids, slopes
-from vlcodec.codec.interface import Ints, Step, Tick
+from vlcodec.codec.interface import Ints, Tick
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.correction import Correction, Errors
+from vlcodec.models.walks.latent_block import MixtureStep
 from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
 from vlcodec.models.walks.wavefront import TOP, Strips, fronts, steps_of
 
@@ -100,13 +101,13 @@ class CompiledBand:
         self.state = _state(self.net, fz, colours, guide, correction, mixtures)
         self._nothing = self._values()
 
-    def sequential(self) -> Generator[Step, Ints, None]:
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         before, known = -1, self.state.known
         for at in fronts(self.state.height, self.state.width):
             for c in range(self.colours):
                 self._walk(self._nothing, before if c == 0 else 0, at.step + 1, c, self._kernels.COUNT)
-                symbols = yield Step(_Counted(self, len(at.index)), at.index * self.colours + c)
+                symbols = yield MixtureStep(_Counted(self, len(at.index)), at.index * self.colours + c)
                 np.add(symbols, LOWEST, out=known[: len(symbols), c])
             before = at.step
 
@@ -137,15 +138,18 @@ class CompiledBand:
 
     def backwards(
         self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints, errors: Errors | None
-    ) -> Iterator[Step]:
+    ) -> Iterator[MixtureStep]:
         """The encoder's walk; errors: of all pixels, if the band has a correction."""
         values = self._values(told=told, base=base, known=known.astype(np.int16))
         state = self.state if errors is None else self.state._replace(errors=errors.plane)
         counts = np.empty((self.colours, 2, *self.state.counts.shape), np.float32)
+        mixtures = np.empty((self.colours, 3, *self.state.logit.shape), np.int64)
         for at in fronts(state.height, state.width, reverse=True):
-            self._kernels.count_known(self.net, state, self.tables, values, at.step, self.colours, counts)
+            self._kernels.count_known(self.net, state, self.tables, values, at.step, self.colours, counts, mixtures)
             for c in reversed(range(self.colours)):
-                yield Step(_Told(counts[c, :, : len(at.index)]), at.index * self.colours + c)
+                n = len(at.index)
+                logit, centre, scale = mixtures[c, :, :n]
+                yield MixtureStep(_Told(logit, centre, scale, counts[c, :, :n]), at.index * self.colours + c)
 
     def _walk(self, values: Any, start: int, stop: int, channel: int, why: int) -> None:
         self._kernels.walk(self.net, self.state, self.tables, values, start, stop, channel, self.colours, why)
@@ -159,9 +163,11 @@ class CompiledBand:
 
 
 class _Counted(LogisticMixture):
-    """A channel's mixtures at a step's n positions, whose counts the kernels make."""
+    """A channel's mixtures at a step's n positions, whose counts the kernels make; of use until the next step."""
 
     def __init__(self, band: CompiledBand, n: int) -> None:
+        state = band.state
+        super().__init__(state.logit[:n], state.centre[:n], state.scale[:n])
         self._band, self._n = band, n
 
     def counts(self, digits: Sequence[Ints]) -> Any:
@@ -173,9 +179,10 @@ class _Counted(LogisticMixture):
 
 
 class _Told(LogisticMixture):
-    """Mixtures of known symbols. told: (2, n, 16) counts of both digits."""
+    """Mixtures of known symbols, of use until the next step. told: (2, n, 16) counts of both digits."""
 
-    def __init__(self, told: NDArray[np.float32]) -> None:
+    def __init__(self, logit: Ints, centre: Ints, scale: Ints, told: NDArray[np.float32]) -> None:
+        super().__init__(logit, centre, scale)
         self._told = told
 
     def counts(self, digits: Sequence[Ints]) -> Any:

@@ -21,7 +21,8 @@ def both_walks(block: Walk, symbols: Ints) -> Iterator[Ints]:
 
 def _integers(d: Distribution) -> list[Ints]:
     if isinstance(d, LogisticMixture):  # the weight of a single component says nothing
-        return [d.centre, d.scale] if d.logit.shape[1] == 1 else [d.logit, d.centre, d.scale]
+        kept = [d.centre, d.scale] if d.logit.shape[1] == 1 else [d.logit, d.centre, d.scale]
+        return [part.copy() for part in kept]  # a walk may use them again
     if isinstance(d, GaussianGrid):
         return [d.centre, d.scale]
     if isinstance(d, Bernoulli):

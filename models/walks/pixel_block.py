@@ -19,7 +19,7 @@ from torch import Tensor
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.tables import DrawnMixture, guided, guided_parameters, mixture_mean
-from vlcodec.codec.interface import Ints, Source, Step, Tick
+from vlcodec.codec.interface import Ints, Source, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.settings import exact_inference
@@ -81,7 +81,7 @@ class PixelBlock(NetWalk):
         """(N, rows, W, C) -> (rows W, N, C)."""
         return x.permute(1, 2, 0, 3).reshape(-1, self.lanes, x.shape[-1])
 
-    def sequential(self) -> Generator[Step, Ints, None]:
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         if self._compiles():
             yield from band_of(self.decoder, self._fz, self.colours, correction=self._correction).sequential()
@@ -131,12 +131,12 @@ class PixelBlock(NetWalk):
         band = band_of(self.decoder, self._fz, self.colours, self.guide)
         return band.draw(source.words(0), tick).reshape(self.shape)
 
-    def parallel(self, symbols: Ints) -> Iterator[Step]:
+    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
         outputs = self.see(symbols)
         return self.backwards(outputs, None if self._correction is None else self.errors(outputs)[0])
 
-    def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[Step]:
+    def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[MixtureStep]:
         """The encoder's walk over what a pass gave; errors: of all pixels, if the band has a correction."""
         if self._compiles():
             band = band_of(self.decoder, self._fz, self.colours, correction=self._correction)

@@ -179,9 +179,11 @@ def miss(net: Packed, state: State, tables: Tables, band: Band, colours: int, sc
 
 @loop
 def count_known(
-    net: Packed, state: State, tables: Tables, band: Band, step: int, colours: int, counts: NDArray[np.float32]
-) -> None:
-    """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known."""
+    net: Packed, state: State, tables: Tables, band: Band, step: int, colours: int, counts: NDArray[np.float32],
+    mixtures: Ints,
+) -> None:  # fmt: skip
+    """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known, and
+    logits, centres and scales (colours, 3, rows, K) of their mixtures."""
     row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
     n = last_row(step, state) - first_row(step, state)
     recall_at(net, state, band, step, n, colours)
@@ -189,6 +191,9 @@ def count_known(
         recall_params_at(net, state, band, c, step, n)
         mixture_at(net, state, tables, c, step, n)
         for i in range(n):
+            for k in range(state.logit.shape[1]):
+                mixtures[c, 0, i, k], mixtures[c, 1, i, k] = state.logit[i, k], state.centre[i, k]
+                mixtures[c, 2, i, k] = state.scale[i, k]
             count_row(state, tables, i, 0, DIGIT, row, edges)
             for a in range(DIGIT):
                 counts[c, 0, i, a] = row[a]

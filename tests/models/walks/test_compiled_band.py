@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from compiled_loops import carrier
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding.noise import Noise
@@ -16,6 +17,7 @@ from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.walks import compiled_band
 from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, count
+from vlcodec.models.walks.packed import packed
 from vlcodec.models.walks.pixel_block import PixelBlock
 
 EDGES = (100, 115)
@@ -53,7 +55,7 @@ def band(height: int, width: int, colours: int) -> tuple[Tensor, Ints]:
     return torch.from_numpy(fz.astype(np.float32)), pixels
 
 
-def both(block: PixelBlock, pixels: Ints) -> list[tuple[bytes, Ints, bool, Ints]]:
+def both(block: PixelBlock, pixels: Ints) -> list[tuple[bytes, Ints, bool, NDArray[np.int16]]]:
     """File, pixels decoded again, whether the stack is empty then, and the plain block's outputs; of both walks."""
     found = []
     for numba in (False, True):
@@ -71,8 +73,10 @@ def test_files_and_outputs_are_those_of_the_other_walk(net: PixelDecoder, size: 
     (data, back, empty, params), (same, again, at_end, likewise) = both(PixelBlock(net, fz, size[2] == 1), pixels)
     assert np.array_equal(params, likewise)
     assert data == same
-    assert np.array_equal(back, pixels) and np.array_equal(again, pixels)
-    assert empty and at_end
+    assert np.array_equal(back, pixels)
+    assert np.array_equal(again, pixels)
+    assert empty
+    assert at_end
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -86,7 +90,8 @@ def test_a_corrected_band_is_the_same(net: PixelDecoder, size: tuple[int, int, i
             stack = Stack()
             block.push(pixels, stack)
             made.append(stack.to_bytes())
-            assert np.array_equal(block.pop(stack), pixels) and stack.empty
+            assert np.array_equal(block.pop(stack), pixels)
+            assert stack.empty
     assert made[0] == made[1]
 
 
@@ -98,14 +103,14 @@ def test_drawn_pixels_are_the_same(net: PixelDecoder, size: tuple[int, int, int]
     for numba in (False, True):
         with carrier(numba):
             made.append(block.pop(Noise(5, 2, 1, pixels.size)))
-    assert np.array_equal(*made)
+    assert np.array_equal(made[0], made[1])
     assert len(np.unique(made[0])) > min(pixels.size, 3) // 2
 
 
 def test_a_net_that_computes_otherwise_is_left_to_torch(net: PixelDecoder) -> None:
     """What compiled steps give is compared with the net's own layers before it is used."""
-    packed = compiled_band.packed(net)
-    wrong = packed._replace(out=packed.out._replace(bias=packed.out.bias + 3000))
+    right = packed(net)
+    wrong = right._replace(out=right.out._replace(bias=right.out.bias + 3000))
     with carrier(numba=True), mock.patch.object(compiled_band, "packed", return_value=wrong):
         assert not compiled_band._right(net)
     with carrier(numba=True):

@@ -80,17 +80,24 @@ def loop(function: Loop) -> Loop:
         if not made:
             import numba
 
-            made.append(_made(function, tuple(map(numba.typeof, arguments))))
+            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False))
         return made[0](*arguments)
 
     return call  # type: ignore[return-value]
 
 
 def part(loop: Loop) -> Loop:
-    """The decorator of a function that kernels call, and that becomes a part of each."""
+    """The decorator of a small function that kernels call, and that becomes a part of each."""
     import numba
 
-    return numba.njit(nogil=True, forceinline=True)(loop)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, forceinline=True, _nrt=False)(loop)  # type: ignore[no-any-return]
+
+
+def piece(loop: Loop) -> Loop:
+    """The decorator of a large one, which is compiled once for all."""
+    import numba
+
+    return numba.njit(nogil=True, _nrt=False)(loop)  # type: ignore[no-any-return]
 
 
 def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
@@ -100,29 +107,33 @@ def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
     return _made(loop, tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks))
 
 
-def _made(loop: Loop, signature: tuple[Any, ...]) -> Loop:
+def _made(loop: Loop, signature: tuple[Any, ...], **options: Any) -> Loop:
     """A loop in the machine's code, from the user's cache folder or made anew."""
     import numba
 
     with _LOCK, _cached_in(_folder()) as cached:
         try:
-            return numba.njit(signature, nogil=True, cache=cached)(loop)  # type: ignore[no-any-return]
+            return numba.njit(signature, nogil=True, cache=cached, **options)(loop)  # type: ignore[no-any-return]
         except Exception:  # a cache that is damaged, full, or gone meanwhile
-            return numba.njit(signature, nogil=True)(loop)  # type: ignore[no-any-return]
+            return numba.njit(signature, nogil=True, **options)(loop)  # type: ignore[no-any-return]
 
 
 @contextmanager
 def _cached_in(folder: Path | None) -> Iterator[bool]:
-    """numba's own setting of the folder is the whole process's: it is set while a kernel is compiled."""
+    """numba's own settings are the whole process's: they are set while a kernel is compiled.
+
+    The least optimisation makes loops as fast as the most, in two thirds of the time.
+    """
     import numba
 
-    others = numba.config.CACHE_DIR
+    others = numba.config.CACHE_DIR, numba.config.OPT
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
+    numba.config.OPT = 1
     try:
         yield folder is not None
     finally:
-        numba.config.CACHE_DIR = others
+        numba.config.CACHE_DIR, numba.config.OPT = others
 
 
 @cache

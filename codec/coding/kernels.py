@@ -36,7 +36,9 @@ RECIPROCAL_SHIFT = 32  # more than a cdf's 30 bits, so that the error stays belo
 @part
 def weight_row(weight: Ints, logit: Ints, exponentials: Ints) -> None:
     """`mixture_weights` of one mixture, (K,), into weight."""
-    largest, total, rest = logit.max(), 0, 1 << WEIGHT_BITS
+    largest, total, rest = logit[0], 0, 1 << WEIGHT_BITS
+    for k in range(1, len(logit)):
+        largest = max(largest, logit[k])
     for k in range(len(logit)):
         weight[k] = exponentials[min(largest - logit[k], LOGIT_SPAN - 1)]
         total += weight[k]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import part
+from vlcodec.codec.coding.compiled import part, piece
 from vlcodec.codec.coding.units import FINE, WEIGHT_BITS
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import STREAM_MAX, UNIT
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
     fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4, 3),
     own: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
-    (classes - 1,). guide: variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
+    (classes - 1,). digits: (2, 17), edges of a digit's values and the cdf there. guide: variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
     """
 
     height: int
@@ -70,18 +70,19 @@ class State(NamedTuple):
     missed: Ints
     correction: Ints
     edges: Ints
+    digits: Ints
 
 
 @part
-def first_row(step: int, state: State) -> int:
+def first_row(step: int, width: int) -> int:
     """See `wavefront.front`."""
-    return max(0, (step - state.width + 2) // 2)
+    return max(0, (step - width + 2) // 2)
 
 
 @part
-def last_row(step: int, state: State) -> int:
+def last_row(step: int, height: int) -> int:
     """See `wavefront.front`."""
-    return min(state.height - 1, step // 2) + 1
+    return min(height - 1, step // 2) + 1
 
 
 @part
@@ -90,7 +91,7 @@ def addresses(layer: Dense, j: int) -> tuple[int, int, int]:
     return layer.weight[j].ctypes.data, layer.bias[j].ctypes.data, layer.multiplier[j].ctypes.data
 
 
-@part
+@piece
 def to_sums(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDArray[np.int32]) -> None:
     """(n, outputs) sums of a layer, bias included."""
     quads, step, whole = layer.weight.shape[1] // taps, 4 * out.shape[1], n - n % ROWS
@@ -105,7 +106,7 @@ def to_sums(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDAr
                     _LAST_SUMS(bases.ctypes.data, taps, row, stride, quads, weight, bias, 0, to, step, 0, 0)
 
 
-@part
+@piece
 def to_bytes(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDArray[np.uint8]) -> None:
     """(n, outputs) activations of a layer."""
     quads, step, whole = layer.weight.shape[1] // taps, out.shape[1], n - n % ROWS
@@ -120,7 +121,7 @@ def to_bytes(layer: Dense, bases: Ints, taps: int, stride: int, n: int, out: NDA
                     _LAST_BYTES(bases.ctypes.data, taps, row, stride, quads, weight, bias, scale, to, step, 0, 0)
 
 
-@part
+@piece
 def to_stream(
     layer: Dense, bases: Ints, stride: int, n: int, stream: NDArray[np.float32], out: int
 ) -> None:
@@ -149,25 +150,25 @@ def rounded(value: Any, low: Any, high: Any) -> Any:
     return min(max(np.rint(value), low), high)
 
 
-@part
+@piece
 def clear(state: State, step: int) -> None:
     """Let the slots of a step stand for 0, and those of a step without positions before it."""
-    for now in range(step - 1 if first_row(step - 1, state) >= last_row(step - 1, state) else step, step + 1):
+    for now in range(step - 1 if first_row(step - 1, state.width) >= last_row(step - 1, state.height) else step, step + 1):
         slots = len(state.x)
         before = now - slots
         if before >= 0:
-            a, b = TOP + first_row(before, state), TOP + last_row(before, state)
+            a, b = TOP + first_row(before, state.width), TOP + last_row(before, state.height)
             state.x[now % slots, a:b] = 0
             state.past[now % slots, a:b] = MIDDLE
         slots = state.near.shape[1]
         before = now - slots
         if before >= 0:
-            a, b = TOP + first_row(before, state), TOP + last_row(before, state)
+            a, b = TOP + first_row(before, state.width), TOP + last_row(before, state.height)
             for layer in range(len(state.near)):
                 state.near[layer, now % slots, a:b] = 0
 
 
-@part
+@piece
 def predict(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The base of each position, and what it sees of itself: see `PixelDecoder.own`."""
     features = state.fz.shape[1]
@@ -198,13 +199,13 @@ def at_taps(bases: Ints, taps: Ints, address: int, slots: int, rows: int, channe
         bases[t] = address + (slot * rows + TOP + first + taps[t, 0]) * channels
 
 
-@part
+@piece
 def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The first layer: the stream, and its activations in the first near layer's buffer."""
     slots, rows, channels = state.past.shape
     at_taps(state.bases, net.first_taps, state.past.ctypes.data, slots, rows, channels, step, first)
     to_sums(net.first, state.bases, len(net.first_taps), channels, n, state.sums)
-    now, y, multiplier = state.near[0, step % state.near.shape[1]], state.row, net.first.multiplier.ravel()
+    now, y, multiplier = state.near[0, step % state.near.shape[1]], state.row, net.first.multiplier.reshape(-1)
     for i in range(n):
         for j in range(len(y)):
             y[j] = state.sums[i, j]
@@ -218,11 +219,11 @@ def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None
             now[TOP + first + i, j] = np.uint8(rounded(state.stream[i, j] * SHRUNK, ZERO, BYTE))
 
 
-@part
+@piece
 def trunk_at(net: Packed, state: State, step: int) -> None:
     """All of a step before its pixels: base, trunk, and the hidden layers' sums."""
-    first = first_row(step, state)
-    n = last_row(step, state) - first
+    first = first_row(step, state.width)
+    n = last_row(step, state.height) - first
     clear(state, step)
     predict(net, state, step, first, n)
     look_first(net, state, step, first, n)
@@ -241,11 +242,11 @@ def trunk_at(net: Packed, state: State, step: int) -> None:
     to_sums(net.hidden, state.bases, 1, channels, n, state.sums)
 
 
-@part
+@piece
 def head_at(net: Packed, state: State, c: int, n: int) -> None:
     """A channel's parameters, told what the channels before it turned out to be."""
     hidden = net.seen.shape[2]
-    multiplier = net.hidden.multiplier.ravel()[c * hidden : (c + 1) * hidden]
+    multiplier = net.hidden.multiplier.reshape(-1)[c * hidden : (c + 1) * hidden]
     y = state.row[:hidden]
     for i in range(n):
         for j in range(hidden):
@@ -259,13 +260,13 @@ def head_at(net: Packed, state: State, c: int, n: int) -> None:
     state.bases[0] = state.between.ctypes.data
     params = Dense(net.params.weight[c], net.params.bias[c], net.params.multiplier[c])
     to_sums(params, state.bases, 1, state.between.shape[1], n, state.told)
-    multiplier = net.params.multiplier[c].ravel()
+    multiplier = net.params.multiplier[c, 0]
     for i in range(n):
         for j in range(net.counts[c]):
             state.params[i, j] = int(rounded(state.told[i, j] * multiplier[j], net.low[c, j], net.high[c, j]))
 
 
-@part
+@piece
 def miss_at(state: State, c: int, n: int) -> None:
     """The errors of a channel's values: see `correction.error`."""
     for i in range(n):
@@ -277,7 +278,7 @@ def miss_at(state: State, c: int, n: int) -> None:
         state.missed[i, c] = min(max(error, -ERROR_MAX), ERROR_MAX)
 
 
-@part
+@piece
 def observe_at(net: Packed, state: State, c: int, n: int) -> None:
     """What a channel's values say to the channels after it, and to the correction."""
     for i in range(n):
@@ -286,13 +287,13 @@ def observe_at(net: Packed, state: State, c: int, n: int) -> None:
         miss_at(state, c, n)
 
 
-@part
+@piece
 def leave_at(net: Packed, state: State, step: int, colours: int) -> None:
     """Keep a step's pixels, and what later positions see of them: see `PixelDecoder.past`."""
-    first = first_row(step, state)
+    first = first_row(step, state.width)
     slots = len(state.x)
     now, left, up = state.x[step % slots], state.x[(step - 1) % slots], state.x[(step - 2) % slots]
-    for i in range(last_row(step, state) - first):
+    for i in range(last_row(step, state.height) - first):
         row = first + i
         column = step - 2 * row
         for c in range(colours, COLOURS):

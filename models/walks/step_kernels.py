@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import loop, part
+from vlcodec.codec.coding.compiled import loop, part, piece
 from vlcodec.codec.coding.kernels import guide_row, inverse_of, mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import CDF_BITS, FINE, FLOOR_SHIFT, LOWEST, SPAN, TAIL
 from vlcodec.codec.interface import Ints
@@ -54,10 +54,10 @@ class Band(NamedTuple):
     symbols: Ints
 
 
-@part
+@piece
 def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: int) -> None:
     """A channel's mixtures, from its parameters: corrected, and guided, as the band has it."""
-    components, first = state.logit.shape[1], first_row(step, state)
+    components, first = state.logit.shape[1], first_row(step, state.width)
     for i in range(n):
         row = first + i
         column = step - 2 * row
@@ -106,10 +106,10 @@ def count_row(state: State, tables: Tables, i: int, first: int, width: int, row:
         state.counts[i, a] = row[a]
 
 
-@part
+@piece
 def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int, colours: int) -> None:
     """A channel's values: see `tables.DrawnMixture`."""
-    first = first_row(step, state)
+    first = first_row(step, state.width)
     for i in range(n):
         at = ((first + i) * state.width + step - 2 * (first + i)) * colours + c
         word = np.int64(band.words[at] >> np.uint64(64 - CDF_BITS))
@@ -120,10 +120,10 @@ def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int,
         state.known[i, c] = band.symbols[at] + LOWEST
 
 
-@part
+@piece
 def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
     """Keep a channel's parameters and base; its values are those of the band."""
-    first = first_row(step, state)
+    first = first_row(step, state.width)
     for i in range(n):
         at = (first + i) * state.width + step - 2 * (first + i)
         state.known[i, c] = band.known[at, c]
@@ -133,10 +133,10 @@ def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) ->
             band.told[at, c, j] = state.params[i, j]
 
 
-@part
+@piece
 def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours: int) -> None:
     """What a walk that saw has kept of a step: base, values, and errors so far as they are known."""
-    first = first_row(step, state)
+    first = first_row(step, state.width)
     for i in range(n):
         row = first + i
         column = step - 2 * row
@@ -147,10 +147,10 @@ def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours:
             state.missed[i, c] = state.errors[SIDE + row, SIDE + column, c]
 
 
-@part
+@piece
 def recall_params_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
     """A channel's parameters, likewise."""
-    first = first_row(step, state)
+    first = first_row(step, state.width)
     for i in range(n):
         told = band.told[(first + i) * state.width + step - 2 * (first + i), c]
         for j in range(net.counts[c]):
@@ -162,8 +162,8 @@ def miss(net: Packed, state: State, tables: Tables, band: Band, colours: int, sc
     """The errors of all positions, in `state.errors`, and the scales (rows W, colours) of likeliest components: see
     `pixel_block.PixelBlock.errors`."""
     for step in range(state.width + 2 * (state.height - 1)):
-        first = first_row(step, state)
-        n = last_row(step, state) - first
+        first = first_row(step, state.width)
+        n = last_row(step, state.height) - first
         recall_at(net, state, band, step, n, colours)
         for c in range(colours):
             recall_params_at(net, state, band, c, step, n)
@@ -184,8 +184,8 @@ def count_known(
 ) -> None:  # fmt: skip
     """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known, and
     logits, centres and scales (colours, 3, rows, K) of their mixtures."""
-    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
-    n = last_row(step, state) - first_row(step, state)
+    edges, row = state.digits[0], state.digits[1]
+    n = last_row(step, state.height) - first_row(step, state.width)
     recall_at(net, state, band, step, n, colours)
     for c in range(colours):
         recall_params_at(net, state, band, c, step, n)
@@ -208,17 +208,17 @@ def walk(
 ) -> None:  # fmt: skip
     """Go through steps: DRAW and SEE all channels of each, COUNT the first digit of one channel of one step, while what
     was known last is in `state.known`; start is then the step of the values before, and stop - 1 the channel's."""
-    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
+    edges, row = state.digits[0], state.digits[1]
     if why == COUNT:
         before = channel - 1 if channel else colours - 1
         at = stop - 1 if channel else start
         if at >= 0:
-            observe_at(net, state, before, last_row(at, state) - first_row(at, state))
+            observe_at(net, state, before, last_row(at, state.height) - first_row(at, state.width))
         if not channel and at >= 0:
             leave_at(net, state, at, colours)
         start = stop - 1
     for step in range(start, stop):
-        n = last_row(step, state) - first_row(step, state)
+        n = last_row(step, state.height) - first_row(step, state.width)
         if n <= 0:
             continue
         for c in range(channel, channel + 1 if why == COUNT else colours):
@@ -243,6 +243,6 @@ def walk(
 @loop
 def count_second(state: State, tables: Tables, digits: Ints) -> None:
     """Counts of the second digit, given the first (n,)."""
-    row, edges = np.empty(DIGIT + 1, np.int64), np.empty(DIGIT + 1, np.int64)
+    edges, row = state.digits[0], state.digits[1]
     for i in range(len(digits)):
         count_row(state, tables, i, digits[i] * DIGIT, 1, row, edges)

@@ -42,16 +42,16 @@ class Noise:
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
         if isinstance(distribution, DrawnMixture):
-            return distribution.inverse(self._words(0)[index])
+            return distribution.inverse(self.words(0)[index])
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
-            words = self._words(pair)[index] >> np.uint64(TABLE_BITS * second)
+            words = self.words(pair)[index] >> np.uint64(TABLE_BITS * second)
             draw = (words & np.uint64(_MASK)).astype(np.int64)
             digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
 
-    def _words(self, pair: int) -> NDArray[np.uint64]:
+    def words(self, pair: int = 0) -> NDArray[np.uint64]:
         """(size,) of a pair of digits, drawn when they are first needed."""
         if pair == len(self._pairs):
             seed, purpose, block, size = self._address

@@ -103,18 +103,20 @@ def error(value: Ints, mean: Ints) -> Ints:
 
 
 class Correction:
-    """The weights of a band. numbers: (count,) in [0, 255]: by channel, class and weight."""
+    """The weights of a band: `tables`, (classes, widths) of each channel, in 1/256.
+
+    numbers: (count,) in [0, 255]: by channel, class and weight.
+    """
 
     def __init__(self, numbers: Ints, colours: int, edges: Edges) -> None:
         classes = len(edges) + 1
         ends = np.cumsum([classes * n for n in widths(colours)])
         parts = np.split(numbers - WEIGHT_MIDDLE, ends[:-1])
-        tables = [part.reshape(classes, -1) for part in parts]
+        self.edges, self.tables = edges, [part.reshape(classes, -1) for part in parts]
         near = len(TAPS) * colours
-        self._around = np.concatenate([table[:, :near] for table in tables]).T.astype(np.float32)
-        self._own = [table[:, near:] for table in tables]
+        self._around = np.concatenate([table[:, :near] for table in self.tables]).T.astype(np.float32)
+        self._own = [table[:, near:] for table in self.tables]
         self._shape = (-1, colours, classes)
-        self._edges = edges
 
     def around(self, errors: Shorts) -> Ints:
         """(n, colours, classes): what the neighbours' errors, from `Errors.around`, add to each channel's move."""
@@ -129,9 +131,9 @@ class Correction:
         if compiled.runs():
             from vlcodec.models.walks import kernels
 
-            edges = np.array(self._edges, np.int64)
+            edges = np.array(self.edges, np.int64)
             return kernels.moves(channel, around, own, logit, scale, edges, self._own[channel])
-        which = classes_of(likeliest_scale(logit, scale), self._edges)
+        which = classes_of(likeliest_scale(logit, scale), self.edges)
         total = around[np.arange(len(which)), channel, which]
         for k in range(channel):
             total = total + own[:, k] * self._own[channel][which, k]

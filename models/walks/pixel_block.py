@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import guided, mixture_mean
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.coding.tables import DrawnMixture, guided, guided_parameters, mixture_mean
+from vlcodec.codec.interface import Ints, Source, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
+from vlcodec.models.walks.gpu import GpuBand
 from vlcodec.models.walks.latent_block import MixtureStep
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.units import SHARE_SHIFT
@@ -75,6 +76,11 @@ class PixelBlock(NetWalk):
     def _by_position(self, x: Tensor) -> Tensor:
         """(N, rows, W, C) -> (rows W, N, C)."""
         return x.permute(1, 2, 0, 3).reshape(-1, self.lanes, x.shape[-1])
+
+    def pop(self, source: Source, tick: Tick | None = None) -> Ints:
+        """See codec.interface.Block."""
+        band = GpuBand(self.decoder, self._fz, self.colours, self.guide, self._correction)
+        return band.pop(source, tick) if band.serves(source) else super().pop(source, tick)
 
     def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
@@ -202,7 +208,9 @@ class PixelBlock(NetWalk):
         Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
         """
         mixture = mover.mixture(c, *self._mixture(c, params, base, mean, known))
-        if self.guide is not None:
+        if self.guide is not None and self.decoder.narrow:
+            mixture = DrawnMixture(*guided_parameters(mixture, mean[:, c], self.guide))
+        elif self.guide is not None:
             mixture = guided(mixture, mean[:, c], self.guide)
         places = (index * self.colours + c)[:, None] * self.lanes + np.arange(self.lanes)
         return MixtureStep(mixture, places.reshape(-1))

@@ -26,8 +26,8 @@ class Noise:
 
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
     on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
-    the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes the
-    highest 30 bits of its one word.
+    the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes
+    the highest 30 bits of its one word.
 
     Args:
         seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.

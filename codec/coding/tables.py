@@ -211,7 +211,7 @@ class DrawnMixture(LogisticMixture):
     each tail cut off, so that no pixel is wild."""
 
     def inverse(self, words: NDArray[np.uint64]) -> Ints:
-        """(n,) words of noise -> (n,) symbols: how many of the edges 1 .. 255 have no more mass below than was drawn."""
+        """(n,) words of noise -> (n,) symbols: how many of the edges 1 .. 255 have no more mass below than is drawn."""
         drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
         drawn = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)  # in [TAIL, SPAN - TAIL)
         if compiled.runs():

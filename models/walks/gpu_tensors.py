@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlcodec.codec.coding.units import exponentials, scale_variances, sigmoids, slopes
 from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.carriers import BYTE, MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, SQUASH_HALF, PixelDecoder
-from vlcodec.models.layers.causal_pixels import PAST as PAST_CHANNELS
 from vlcodec.models.layers.exact import Layer, layers
 from vlcodec.models.layers.masked import BEFORE as BEFORE_TAPS
 from vlcodec.models.layers.masked import FIRST
@@ -156,7 +155,10 @@ def _power(n: int) -> int:
 
 
 def _rule(layer: Layer, outputs: int, columns: slice = slice(None), shift: int = 0) -> Tensor:
-    """(4, outputs) int32 bias, shift, lowest, highest of some of a layer's outputs; shift: what its inputs are stored less."""
+    """(4, outputs) int32 bias, shift, lowest, highest of some of a layer's outputs.
+
+    shift: what the inputs at its taps are stored less, which the bias makes up for.
+    """
     weight, bias, _ = layer.frozen
     bias = bias.double() + shift * weight[: len(layer.taps) * layer.inputs].double().sum(0)
     parts = torch.stack([bias, _shifts(layer), layer.low.double(), layer.high.double()])
@@ -178,15 +180,15 @@ def _beside(layer: Layer, inputs: int, outputs: int) -> Tensor:
 def packed(decoder: PixelDecoder, colours: int, features: int, classes: int) -> tuple[Sizes, Net]:
     """A network that `fits`. features: channels of f(z), the mean image's included."""
     net, device = decoder.net, decoder.predictor.frozen.weight.device
-    near, out = list(net.near), list(net.out)
-    channels, hidden = _power(net.first.outputs), _power(net.hidden[0].outputs)
+    near, out, heads, params = (_all(part) for part in (net.near, net.out, net.hidden, net.params))
+    channels, hidden = _power(net.first.outputs), _power(heads[0].outputs)
     shrink = (UNIT // net.relu.unit).bit_length() - 1
     sizes = Sizes(BLOCK, channels, hidden, len(near), features, colours, decoder.mixtures, shrink, classes)
     digits = torch.stack([decoder.predictor.frozen.weight.t() // DIGIT, decoder.predictor.frozen.weight.t() % DIGIT])
-    squash = [(s.table + 0).to(torch.int8) for s in (decoder.edge, decoder.noise, decoder.error, decoder.colour)]
+    squash = [s.table.to(torch.int8) for s in (decoder.edge, decoder.noise, decoder.error, decoder.colour)]
     k = decoder.mixtures
     kinds = [slice(i * k, (i + 1) * k if i < KINDS - 1 else None) for i in range(KINDS)]
-    params = [_padded(layer.frozen.weight.t()[columns], WIDE, hidden) for layer in net.params for columns in kinds]
+    weights = [_padded(layer.frozen.weight.t()[part], WIDE, hidden) for layer in params for part in kinds]
     return sizes, Net(
         around=places_around().to(device),
         predictor=_padded(digits, WIDE, AROUND).to(torch.int8),
@@ -200,13 +202,17 @@ def packed(decoder: PixelDecoder, colours: int, features: int, classes: int) -> 
         near_rule=torch.stack([_rule(layer, channels, shift=MIDDLE) for layer in near]),
         out=torch.stack([_taps(layer, channels, channels) for layer in out]),
         out_rule=torch.stack([_rule(layer, channels, shift=MIDDLE) for layer in out]),
-        hidden=torch.stack([_taps(layer, channels, hidden) for layer in net.hidden]),
-        seen=torch.stack([_beside(layer, COLOURS, hidden) for layer in net.hidden]),
-        hidden_rule=torch.stack([_rule(layer, hidden, shift=MIDDLE) for layer in net.hidden]),
-        params=torch.stack(params).to(torch.int8),
-        params_rule=torch.stack([_rule(layer, WIDE, part, MIDDLE) for layer in net.params for part in kinds]),
+        hidden=torch.stack([_taps(layer, channels, hidden) for layer in heads]),
+        seen=torch.stack([_beside(layer, COLOURS, hidden) for layer in heads]),
+        hidden_rule=torch.stack([_rule(layer, hidden, shift=MIDDLE) for layer in heads]),
+        params=torch.stack(weights).to(torch.int8),
+        params_rule=torch.stack([_rule(layer, WIDE, part, MIDDLE) for layer in params for part in kinds]),
         squash=torch.stack([_padded(table, SQUASHED) for table in squash]),
     )
+
+
+def _all(part: nn.ModuleList) -> list[Layer]:
+    return [layer for _, layer in layers(part)]
 
 
 def _table(taps: Sequence[tuple[int, int]]) -> Tensor:
@@ -235,8 +241,8 @@ def band_of(fz: Tensor, sizes: Sizes) -> Band:
 
     ring = (lanes, SLOTS, rows)
     near = empty(torch.int8, sizes.depth, *ring, sizes.channels)
-    x, past, errors = empty(torch.int8, *ring, STORED), empty(torch.int8, *ring, PAST), empty(torch.int16, *ring, STORED)
-    return Band(clock, fz.to(torch.int16).contiguous(), x, past, near, errors)
+    x, errors = empty(torch.int8, *ring, STORED), empty(torch.int16, *ring, STORED)
+    return Band(clock, fz.to(torch.int16).contiguous(), x, empty(torch.int8, *ring, PAST), near, errors)
 
 
 def spots_of(rows: int, lanes: int, sizes: Sizes, device: torch.device) -> Spots:

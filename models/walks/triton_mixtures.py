@@ -12,7 +12,7 @@ import triton.language as tl
 from vlcodec.codec.coding import units
 from vlcodec.models.walks import gpu_tensors as tensors
 from vlcodec.models.walks import units as walk_units
-from vlcodec.models.walks.triton_network import AROUND, FINE, INPUTS, WIDE, around, column
+from vlcodec.models.walks.triton_network import AROUND, FINE, WIDE, column
 
 LOWEST, LEVELS, LEVEL_BITS = tl.constexpr(units.LOWEST), tl.constexpr(units.LEVELS), tl.constexpr(units.LEVEL_BITS)
 LOGIT_SPAN, WEIGHT_BITS = tl.constexpr(units.LOGIT_SPAN), tl.constexpr(units.WEIGHT_BITS)
@@ -69,7 +69,7 @@ def guided(tables, logit, centre, scale, mean, variance):
     distance = mean[:, None].to(tl.int64) - centre
     narrowed = own - (own * ((own << 20) // total) >> 20)
     found = tl.zeros_like(scale)
-    for bit in tl.static_range(VARIANCE_BITS):
+    for bit in range(VARIANCE_BITS):
         larger = found + (VARIANCES >> bit + 1)
         found = tl.where(tl.load(tables.variances + larger) <= narrowed, larger, found)
     mismatch = (distance * distance << VARIANCE_SHIFT - 6) // total
@@ -91,7 +91,7 @@ def inverse(tables, word, weight, centre, scale):
     drawn = word >> 64 - CDF_BITS & SPAN - 1
     drawn = (drawn * (SPAN - 2 * TAIL) >> CDF_BITS) + TAIL
     slope, symbol = tl.load(tables.slopes + scale), tl.zeros_like(drawn)
-    for bit in tl.static_range(LEVEL_BITS):
+    for bit in range(LEVEL_BITS):
         edge = symbol + (LEVELS >> bit + 1)
         symbol = tl.where(mass(tables, edge, weight, centre, slope) <= drawn, edge, symbol)
     return symbol
@@ -133,16 +133,18 @@ def errors_of(known, mean):
 
 
 @triton.jit
-def move(net, band, correction, own, logit, scale, step, rows, here, height, width, c: tl.constexpr, sizes: tl.constexpr):
-    """See `correction.Correction.move`: (M,) int32. own: (M, WIDE) errors of the position's earlier channels."""
+def move(correction, c: tl.constexpr, errors, own, logit, scale, sizes: tl.constexpr):
+    """See `correction.Correction.move`: (M,) int32.
+
+    errors: (M, AROUND) of the neighbours. own: (M, WIDE), of which the channels before c count.
+    """
     k = tl.arange(0, WIDE)[None, :]
     likely = tl.where(k < sizes.mixtures, logit, -(1 << 30))
     place = tl.min(tl.where(likely == tl.max(likely, 1)[:, None], k, WIDE), 1)
-    widest, which = column(scale, place[:, None]), tl.zeros_like(rows)
-    for i in tl.static_range(sizes.classes - 1):
+    widest, which = column(scale, place[:, None]), tl.zeros_like(place)
+    for i in range(sizes.classes - 1):
         which += (widest >= tl.load(correction.edges + i)).to(tl.int32)
     part = (c * sizes.classes + which)[:, None]
-    errors = around(band.errors, net.around, step, rows, here, height, width).to(tl.int32)
     near = tl.load(correction.around + part * AROUND + tl.arange(0, AROUND)[None, :])
     total = tl.sum(errors * near, 1) + tl.sum(tl.where(k < c, own, 0) * tl.load(correction.own + part * WIDE + k), 1)
     return shifted(total, MOVE_SHIFT)

@@ -1,8 +1,10 @@
 """The pixel network at a block of positions, as parts of Triton kernels: int8 products, summed in int32.
 
-A program has `block` positions of one lane: blocks are (M, channels), and a vector of colours is a block (M, WIDE) of
-which the first three columns count. Activations lie in rings of SLOTS wavefronts (see `wavefront`), (lanes, SLOTS, rows,
+A program has M positions of one lane: blocks are (M, channels), and a vector of colours is a block (M, WIDE) of which
+the first three columns count. Activations lie in rings of SLOTS wavefronts (see `wavefront`), (lanes, SLOTS, rows,
 channels); what lies outside the picture is never read, so that nothing has to be cleared. [0, 255] is stored less 128.
+
+    step, rows (M,), here (M,)    the present positions: row r is at column step - 2 r; which of them there are
 """
 
 from __future__ import annotations
@@ -31,6 +33,21 @@ def front(clock, height, width):
     """See `wavefront.front`: the step, its first row, and the row after its last one."""
     step = tl.load(clock)
     return step, tl.maximum((step - width + 2) // 2, 0), tl.minimum(step // 2, height - 1) + 1
+
+
+@triton.jit
+def positions(clock, height, width, sizes: tl.constexpr):
+    """A program's: step, its first row, rows, here; and whether there are none."""
+    step, first, last = front(clock, height, width)
+    start = first + tl.program_id(0) * sizes.block
+    rows = start + tl.arange(0, sizes.block)
+    return step, first, rows, rows < last, start >= last
+
+
+@triton.jit
+def nothing(rows: tl.constexpr, columns: tl.constexpr):
+    """(rows, columns) int32 of 0."""
+    return tl.zeros((rows, columns), tl.int32)
 
 
 @triton.jit
@@ -130,7 +147,7 @@ def activated(stream, sizes: tl.constexpr):
 def trunk(net, band, base, mean, step, rows, here, height, width, sizes: tl.constexpr):
     """See `masked.CausalNet.trunk`: (M, channels), as int8 holds it. Each layer's input goes into its ring."""
     channels = tl.arange(0, sizes.channels)
-    sums = tl.zeros((sizes.block, sizes.channels), tl.int32)
+    sums = nothing(sizes.block, sizes.channels)
     for tap in range(TAPS):
         dr, dc = tl.load(net.first_taps + 2 * tap), tl.load(net.first_taps + 2 * tap + 1)
         past = neighbours(band.past, dr, dc, step, rows, here, height, width, PAST, 0)

@@ -1,4 +1,4 @@
-"""Triton kernels of a band's steps: a sampled step is one kernel; a decoded one is some, between which symbols are popped.
+"""Triton kernels of a band's steps: a sampled step is one kernel, a decoded one some, of which every second one pops.
 
 A program has a block of positions of one lane: the grid is (blocks, lanes). The step is read from the band's clock, so
 that every step is the same launches, which a CUDA graph can repeat. A step's positions have spots, by row and then by
@@ -26,16 +26,18 @@ from vlcodec.models.walks.triton_mixtures import (
     weights,
 )
 from vlcodec.models.walks.triton_network import (
-    COLOURS,
     FINE,
     STORED,
     WIDE,
+    around,
     column,
     front,
     hidden,
     leave,
     mean_of,
+    nothing,
     parameters,
+    positions,
     predicted,
     ring,
     trunk,
@@ -73,24 +75,22 @@ def spread(known, sizes: tl.constexpr):
 @triton.jit(do_not_specialize=["height", "width", "guide"])
 def draw(net, tables, band, words, symbols, height, width, guide, sizes: tl.constexpr):
     """A step of guided sampling. words: (symbols,) noise. guide: variance in levels^2."""
-    step, first, last = front(band.clock, height, width)
-    first += tl.program_id(0) * sizes.block
-    if first >= last:
+    step, _, rows, here, idle = positions(band.clock, height, width, sizes)
+    if idle:
         return
-    rows = first + tl.arange(0, sizes.block)
-    here, colour = rows < last, tl.arange(0, WIDE)[None, :]
     base = predicted(net, band, step, rows, here, height, width)
     mean = mean_of(band, step, rows, here, height, width, MEAN_SCALE, sizes)
     h = trunk(net, band, base, mean, step, rows, here, height, width, sizes)
-    known = tl.zeros((sizes.block, WIDE), tl.int32)
-    for c in tl.static_range(sizes.colours):
+    known = nothing(sizes.block, WIDE)
+    colours: tl.constexpr = sizes.colours
+    for c in tl.static_range(colours):
         logit, centre, scale = mixture(net, h, base, mean, known * FINE - base, c, sizes)
         logit, centre, scale = guided(tables, logit, centre, scale, column(mean, c), guide)
         place = places_of(step, rows, width, c, sizes)
         word = tl.load(words + place, mask=here, other=0)
         symbol = inverse(tables, word, weights(tables, logit, sizes), centre, scale)
         tl.store(symbols + place, symbol.to(tl.uint8), mask=here)
-        known = tl.where(colour == c, (symbol + LOWEST).to(tl.int32)[:, None], known)
+        known = tl.where(tl.arange(0, WIDE)[None, :] == c, (symbol + LOWEST).to(tl.int32)[:, None], known)
     leave(net, band, spread(known, sizes), base, mean, step, rows, here, height, width)
 
 
@@ -103,7 +103,7 @@ def spots_of(first, rows):
 @triton.jit
 def known_of(symbols, step, rows, here, width, count: tl.constexpr, sizes: tl.constexpr):
     """(M, WIDE) values of the first `count` channels, which are known; the others 0."""
-    known = tl.zeros((sizes.block, WIDE), tl.int32)
+    known = nothing(sizes.block, WIDE)
     for c in tl.static_range(count):
         symbol = tl.load(symbols + places_of(step, rows, width, c, sizes), mask=here, other=0)
         known = tl.where(tl.arange(0, WIDE)[None, :] == c, (symbol.to(tl.int32) + LOWEST)[:, None], known)
@@ -113,11 +113,10 @@ def known_of(symbols, step, rows, here, width, count: tl.constexpr, sizes: tl.co
 @triton.jit(do_not_specialize=["height", "width"])
 def see(net, band, spots, height, width, sizes: tl.constexpr):
     """The network up to its heads."""
-    step, first, last = front(band.clock, height, width)
-    rows = first + tl.program_id(0) * sizes.block + tl.arange(0, sizes.block)
-    if first + tl.program_id(0) * sizes.block >= last:
+    step, first, rows, here, idle = positions(band.clock, height, width, sizes)
+    if idle:
         return
-    here, spot = rows < last, spots_of(first, rows)[:, None]
+    spot = spots_of(first, rows)[:, None]
     base = predicted(net, band, step, rows, here, height, width)
     mean = mean_of(band, step, rows, here, height, width, MEAN_SCALE, sizes)
     h = trunk(net, band, base, mean, step, rows, here, height, width, sizes)
@@ -130,13 +129,11 @@ def open_channel(
     net, tables, band, spots, correction, symbols, height, width, c: tl.constexpr, sizes: tl.constexpr
 ):
     """A channel's mixture, and the bounds of its first digits."""
-    step, first, last = front(band.clock, height, width)
-    rows = first + tl.program_id(0) * sizes.block + tl.arange(0, sizes.block)
-    if first + tl.program_id(0) * sizes.block >= last:
+    step, first, rows, here, idle = positions(band.clock, height, width, sizes)
+    if idle:
         return
-    here, spot, wide = rows < last, spots_of(first, rows), tl.arange(0, WIDE)[None, :]
-    mine = spot[:, None] * WIDE + wide
-    channels = tl.arange(0, sizes.channels)[None, :]
+    spot, channels = spots_of(first, rows), tl.arange(0, sizes.channels)[None, :]
+    mine = spot[:, None] * WIDE + tl.arange(0, WIDE)[None, :]
     h = tl.load(spots.h + spot[:, None] * sizes.channels + channels, mask=here[:, None], other=0)
     base = tl.load(spots.base + mine, mask=here[:, None], other=0)
     mean = mean_of(band, step, rows, here, height, width, MEAN_SCALE, sizes)
@@ -146,23 +143,23 @@ def open_channel(
     if sizes.classes > 0:
         middle = mean_below(weight, centre.to(tl.int64)).to(tl.int32)
         own = errors_of(known, tl.load(spots.mean + mine, mask=here[:, None], other=0))
-        centre += move(net, band, correction, own, logit, scale, step, rows, here, height, width, c, sizes)[:, None]
+        errors = around(band.errors, net.around, step, rows, here, height, width).to(tl.int32)
+        centre += move(correction, c, errors, own, logit, scale, sizes)[:, None]
         tl.store(spots.mean + spot * WIDE + c, middle, mask=here)
     tl.store(spots.weight + mine, weight.to(tl.int32), mask=here[:, None])
     tl.store(spots.centre + mine, centre, mask=here[:, None])
     tl.store(spots.scale + mine, scale, mask=here[:, None])
-    edge = tl.zeros((sizes.block,), tl.int64)
+    edge = tl.zeros_like(spot).to(tl.int64)
     put_bounds(tables, spots.bounds + spot * BASE, here, edge, BASE, weight, centre, scale)
 
 
 @triton.jit(do_not_specialize=["height", "width"])
 def split(tables, band, spots, height, width, sizes: tl.constexpr):
     """The bounds of second digits, given the first."""
-    _, first, last = front(band.clock, height, width)
-    rows = first + tl.program_id(0) * sizes.block + tl.arange(0, sizes.block)
-    if first + tl.program_id(0) * sizes.block >= last:
+    _, first, rows, here, idle = positions(band.clock, height, width, sizes)
+    if idle:
         return
-    here, spot = rows < last, spots_of(first, rows)
+    spot = spots_of(first, rows)
     mine = spot[:, None] * WIDE + tl.arange(0, WIDE)[None, :]
     weight = tl.load(spots.weight + mine, mask=here[:, None], other=0).to(tl.int64)
     centre = tl.load(spots.centre + mine, mask=here[:, None], other=0)
@@ -172,10 +169,23 @@ def split(tables, band, spots, height, width, sizes: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["height", "width", "lanes"])
-def pop(band, spots, coder, queue, symbols, height, width, lanes, c: tl.constexpr, second: tl.constexpr, sizes: tl.constexpr):
+def pop(
+    band,
+    spots,
+    coder,
+    queue,
+    symbols,
+    height,
+    width,
+    lanes,
+    c: tl.constexpr,
+    second: tl.constexpr,
+    sizes: tl.constexpr,
+):
     """A digit of each of a step's symbols, by one program: the coder of FORMAT.md.
 
-    coder: (2,) its state's 64 bits, and how many words of the queue are left. second: whether it completes the symbol.
+    coder: (2,) its state's 64 bits, and how many words of the queue are left. second: whether the digit completes a
+    symbol, of channel c.
     What the next turn needs of memory is loaded a turn before.
     """
     step, first, last = front(band.clock, height, width)
@@ -210,11 +220,10 @@ def pop(band, spots, coder, queue, symbols, height, width, lanes, c: tl.constexp
 @triton.jit(do_not_specialize=["height", "width"])
 def close(net, band, spots, symbols, height, width, sizes: tl.constexpr):
     """A step's pixels are known: store what later ones see of them."""
-    step, first, last = front(band.clock, height, width)
-    rows = first + tl.program_id(0) * sizes.block + tl.arange(0, sizes.block)
-    if first + tl.program_id(0) * sizes.block >= last:
+    step, first, rows, here, idle = positions(band.clock, height, width, sizes)
+    if idle:
         return
-    here, colour = rows < last, tl.arange(0, WIDE)[None, :]
+    colour = tl.arange(0, WIDE)[None, :]
     mine = spots_of(first, rows)[:, None] * WIDE + colour
     base = tl.load(spots.base + mine, mask=here[:, None], other=0)
     mean = mean_of(band, step, rows, here, height, width, MEAN_SCALE, sizes)

@@ -1,8 +1,9 @@
 """Bands of pixels that a GPU samples or decodes alone, by Triton kernels: `pixel_block`'s integers, nothing on the CPU.
 
-A step of sampling is one kernel, a step of decoding some, and between a band's first step and its last one nothing
-waits for the CPU: what is drawn, or popped off the stack, stays on the device. On CUDA the launches of a step become a
-graph, which is replayed for each. Triton's interpreter runs the same kernels on the CPU, for tests.
+A step of sampling is one kernel, a step of decoding some. What is drawn, or popped off the stack, stays on the device:
+nothing waits for the CPU between a sampled band's first step and its last, and a decoded one only where `exhausted` is
+asked. On CUDA a step's launches become a graph, which is replayed for each. Triton's interpreter runs the same kernels
+on the CPU, for tests. Graphs, and the kernels' speed, have never been tried: no GPU was at hand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vlcodec.models.walks.wavefront import steps_of
 LOOKED = 64  # steps between two looks at whether a stack is exhausted
 STATE_BYTES = 2 * WORD_BYTES
 LAUNCH = {"num_warps": 4, "enable_fp_fusion": False}
+ONE_WARP = {**LAUNCH, "num_warps": 1}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class GpuBand:
             return self._decoded(source, tick)
 
     def _drawn(self, noise: Noise, tick: Tick | None) -> Ints:
-        from vlcodec.models.walks import triton_steps
+        from vlcodec.models.walks import triton_steps as kernels
 
         sizes, net = packed(self.decoder, self.colours, self.fz.shape[3], 0)
         found, band, symbols = tables(self.fz.device), band_of(self.fz, sizes), self._symbols()
@@ -66,9 +68,7 @@ class GpuBand:
         (rows, width), grid = self.fz.shape[1:3], self._grid(sizes.block)
 
         def step() -> None:
-            triton_steps.draw[grid](
-                net, found, band, words, symbols, rows, width, self.guide, sizes=sizes, **LAUNCH
-            )
+            kernels.draw[grid](net, found, band, words, symbols, rows, width, self.guide, sizes=sizes, **LAUNCH)
 
         self._walk(step, band.clock, tick, lambda: False)
         return symbols.cpu().numpy().astype(np.int64)
@@ -82,21 +82,20 @@ class GpuBand:
         found, band, symbols = tables(device), band_of(self.fz, sizes), self._symbols()
         spots, moves = spots_of(rows, lanes, sizes, device), moves_of(self.correction, self.colours, device)
         coder, queue = (part.to(device) for part in coder_of(stack.to_bytes()))
-        grid, size, one = self._grid(sizes.block), (rows, width), {**LAUNCH, "num_warps": 1}
+        grid, size = self._grid(sizes.block), (rows, width)
+
+        def pop(c: int, second: bool) -> None:
+            kernels.pop[(1,)](
+                band, spots, coder, queue, symbols, *size, lanes, c=c, second=second, sizes=sizes, **ONE_WARP
+            )
 
         def step() -> None:
             kernels.see[grid](net, band, spots, *size, sizes=sizes, **LAUNCH)
             for c in range(self.colours):
-                kernels.open_channel[grid](
-                    net, found, band, spots, moves, symbols, *size, c=c, sizes=sizes, **LAUNCH
-                )
-                kernels.pop[(1,)](
-                    band, spots, coder, queue, symbols, *size, lanes, c=c, second=False, sizes=sizes, **one
-                )
+                kernels.open_channel[grid](net, found, band, spots, moves, symbols, *size, c=c, sizes=sizes, **LAUNCH)
+                pop(c, second=False)
                 kernels.split[grid](found, band, spots, *size, sizes=sizes, **LAUNCH)
-                kernels.pop[(1,)](
-                    band, spots, coder, queue, symbols, *size, lanes, c=c, second=True, sizes=sizes, **one
-                )
+                pop(c, second=True)
             kernels.close[grid](net, band, spots, symbols, *size, sizes=sizes, **LAUNCH)
 
         self._walk(step, band.clock, tick, lambda: not coder.any())

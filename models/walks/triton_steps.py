@@ -125,9 +125,7 @@ def see(net, band, spots, height, width, sizes: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["height", "width"])
-def open_channel(
-    net, tables, band, spots, correction, symbols, height, width, c: tl.constexpr, sizes: tl.constexpr
-):
+def open_channel(net, tables, band, spots, correction, symbols, height, width, c: tl.constexpr, sizes: tl.constexpr):
     """A channel's mixture, and the bounds of its first digits."""
     step, first, rows, here, idle = positions(band.clock, height, width, sizes)
     if idle:

@@ -24,6 +24,7 @@ from vlcodec.models.walks.correction import Correction
 from vlcodec.models.walks.gpu_tensors import band_of, fits, moves_of, packed, spots_of, tables
 from vlcodec.models.walks.wavefront import steps_of
 
+CAPABILITY = (8, 0)  # of the oldest GPUs that kernels were compiled for
 LOOKED = 64  # steps between two looks at whether a stack is exhausted
 STATE_BYTES = 2 * WORD_BYTES
 LAUNCH = {"num_warps": 4, "enable_fp_fusion": False}
@@ -45,7 +46,9 @@ class GpuBand:
 
     def serves(self, source: Source) -> bool:
         """Whether the band is on a GPU, with a network that kernels serve, and is drawn with a guide or decoded."""
-        if not self.fz.is_cuda or find_spec("triton") is None:
+        if not self.fz.is_cuda or torch.version.cuda is None or find_spec("triton") is None:
+            return False
+        if torch.cuda.get_device_capability(self.fz.device) < CAPABILITY:
             return False
         drawn = isinstance(source, Noise) and self.guide is not None and self.correction is None
         decoded = isinstance(source, Stack) and self.guide is None

@@ -43,7 +43,7 @@ def multiply(x, weight, rule, found, inputs: tl.constexpr, outputs: tl.constexpr
     tl.store(found + place * outputs + tl.arange(0, outputs)[None, :], requantised(sums, rule, outputs))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["variance"])
 def guide_all(tables, logit, centre, scale, mean, variance, sizes: tl.constexpr):
     """In place, (block, WIDE) int64; scale int32."""
     place = tl.arange(0, sizes.block)

@@ -4,6 +4,7 @@ Triton decides once for a process, when it is imported, whether kernels are comp
 interpreted where there is no CUDA device.
 """
 
+import copy
 import importlib
 import math
 import os
@@ -28,7 +29,7 @@ from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import Layer, frozen_copy, layers
 from vlcodec.models.walks import gpu
 from vlcodec.models.walks.correction import Correction, count, error
-from vlcodec.models.walks.gpu import GpuBand, bytes_of, coder_of
+from vlcodec.models.walks.gpu import LAUNCH, GpuBand, bytes_of, coder_of
 from vlcodec.models.walks.gpu_tensors import BLOCK, SHIFTS, WIDE, Sizes, fits, packed, tables
 from vlcodec.models.walks.pixel_block import PixelBlock
 
@@ -71,6 +72,14 @@ def decoder_of(
     return frozen_copy(net)
 
 
+def moved(decoder: PixelDecoder, device: torch.device) -> PixelDecoder:
+    """A copy on a device, where loaded integers do not follow by themselves."""
+    there = copy.deepcopy(decoder).to(device)
+    for _, layer in layers(there):
+        layer.load_integers(*layer.integers())
+    return there
+
+
 def features_of(lanes: int, height: int, width: int) -> Tensor:
     rng = np.random.default_rng(height * width)
     return torch.from_numpy(rng.integers(-512, 513, (lanes, height, width, 3 + FEATURES)).astype(np.float32))
@@ -88,7 +97,7 @@ def check(decoder: PixelDecoder, fz: Tensor, grey: bool, device: torch.device) -
     correction = Correction(numbers, drawn.colours, EDGES) if len(fz) == 1 else None
     stack, block = Stack(BOTTOM), PixelBlock(decoder, fz, grey, correction=correction)
     block.push(symbols, stack)
-    there, decoder = fz.to(device), decoder.to(device)
+    there, decoder = fz.to(device), moved(decoder, device)
     assert np.array_equal(GpuBand(decoder, there, drawn.colours, GUIDE, None).pop(noise_of(drawn)), symbols)
     back = Stack(stack.to_bytes())
     assert np.array_equal(GpuBand(decoder, there, drawn.colours, None, correction).pop(back), symbols)
@@ -135,15 +144,14 @@ def test_an_exhausted_stack_gives_zeros(device: torch.device, looked: int, monke
     for data in (b"", b"\x01\x02\x03\x04"):
         stacks = Stack(data), Stack(data)
         expected = PixelBlock(decoder, fz, True).pop(stacks[0])
-        there = GpuBand(decoder.to(device), fz.to(device), 1, None, None)
+        there = GpuBand(moved(decoder, device), fz.to(device), 1, None, None)
         assert np.array_equal(there.pop(stacks[1]), expected)
         assert stacks[0].to_bytes() == stacks[1].to_bytes()
-        decoder.to("cpu")
 
 
 def test_every_step_ticks(device: torch.device) -> None:
     ticks = list[tuple[int, int]]()
-    band = GpuBand(decoder_of().to(device), features_of(1, 1, 2).to(device), 3, GUIDE, None)
+    band = GpuBand(moved(decoder_of(), device), features_of(1, 1, 2).to(device), 3, GUIDE, None)
     band.pop(Noise(0, PIXEL_PURPOSE, 0, 6), lambda done, total: ticks.append((done, total)))
     assert ticks == [(3, 6), (6, 6)]
 
@@ -169,13 +177,14 @@ def test_no_kernels_on_a_cpu() -> None:
 @pytest.mark.skipif(not CUDA, reason="no CUDA")
 def test_which_bands_kernels_serve() -> None:
     pytest.importorskip("triton")
-    decoder, fz = decoder_of().cuda(), features_of(1, 1, 1).cuda()
+    cuda = torch.device("cuda")
+    decoder, fz = moved(decoder_of(), cuda), features_of(1, 1, 1).to(cuda)
     correction = Correction(np.full(count(3, EDGES), 128), 3, EDGES)
     noise, stack = Noise(0, PIXEL_PURPOSE, 0, 3), Stack()
-    for guide, moved, served in ((GUIDE, None, [noise]), (None, None, [stack]), (None, correction, [stack])):
-        band = GpuBand(decoder, fz, 3, guide, moved)
+    for guide, own, served in ((GUIDE, None, [noise]), (None, None, [stack]), (None, correction, [stack])):
+        band = GpuBand(decoder, fz, 3, guide, own)
         assert [source for source in (noise, stack) if band.serves(source)] == served
-    assert not GpuBand(decoder_of(bits=10).cuda(), fz, 3, GUIDE, None).serves(noise)
+    assert not GpuBand(moved(decoder_of(bits=10), cuda), fz, 3, GUIDE, None).serves(noise)
 
 
 def test_which_networks_fit() -> None:
@@ -213,7 +222,7 @@ def test_rounding_is_half_to_even(device: torch.device, parts: ModuleType) -> No
     x = (near + torch.tensor([0, 0, 0, 0, 0, 0, 1, -1, 1, -1, 1, -1]).repeat(SHIFTS[1] + 1)).to(torch.int32)
     x, shift = (torch.nn.functional.pad(t, (0, 256 - len(t)), value=v) for t, v in ((x, 2**24 - 1), (shift, 20)))
     found = torch.empty_like(x, device=device)
-    parts.round_all[(1,)](x.to(device), shift.to(device), found, n=256)
+    parts.round_all[(1,)](x.to(device), shift.to(device), found, n=256, **LAUNCH)
     assert torch.equal(found.cpu(), (x.double() / 2.0**shift).round().to(torch.int32))
 
 
@@ -221,7 +230,7 @@ def test_division_rounds_down(device: torch.device, parts: ModuleType) -> None:
     a = np.array([-7, -6, -1, 0, 1, 6, 7, -(2**62), 2**62, -(2**62) + 1, 5, -5, 2**40, -(2**40), 3, -3])
     for b in (1, 2, 3, 7, 2**42 + 1, 2**62):
         divisor, found = torch.full((16,), b, device=device), torch.empty(16, dtype=torch.int64, device=device)
-        parts.divide_all[(1,)](torch.from_numpy(a).to(device), divisor, found, n=16)
+        parts.divide_all[(1,)](torch.from_numpy(a).to(device), divisor, found, n=16, **LAUNCH)
         assert np.array_equal(found.cpu(), a // b)
 
 
@@ -229,7 +238,8 @@ def test_errors_are_clamped(device: torch.device, parts: ModuleType) -> None:
     known = np.resize([-128, -1, 0, 127], 64)
     mean = np.repeat([-100_000, -4096, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 4064, 4090, 100_000, 17], 4)
     found = torch.empty(64, dtype=torch.int32, device=device)
-    parts.find_errors[(1,)](*(torch.from_numpy(x).to(device, torch.int32) for x in (known, mean)), found, n=64)
+    there = (torch.from_numpy(x).to(device, torch.int32) for x in (known, mean))
+    parts.find_errors[(1,)](*there, found, n=64, **LAUNCH)
     assert np.array_equal(found.cpu(), error(known, mean))
 
 
@@ -249,7 +259,7 @@ def test_products_of_extremes(device: torch.device, parts: ModuleType) -> None:
         found = torch.empty(BLOCK, outputs, dtype=torch.int32, device=device)
         bytes_ = (part.to(device, torch.int8) for part in (x, weight))
         shape = {"inputs": inputs, "outputs": outputs, "sizes": sizes_of(3)}
-        parts.multiply[(1,)](*bytes_, rule.to(device), found, **shape)
+        parts.multiply[(1,)](*bytes_, rule.to(device), found, **shape, **LAUNCH)
         assert torch.equal(found.cpu(), (x.double() @ weight.double().t()).to(torch.int32))
 
 
@@ -274,7 +284,7 @@ def test_guided_parameters(device: torch.device, parts: ModuleType, variance: in
     logit, centre, scale, mean = mixtures(4)
     found = wide(logit, device), wide(centre, device), wide(scale, device, torch.int32)
     there = torch.from_numpy(mean).to(device, torch.int32)
-    parts.guide_all[(1,)](tables(device), *found, there, variance, sizes=sizes_of(4))
+    parts.guide_all[(1,)](tables(device), *found, there, variance, sizes=sizes_of(4), **LAUNCH)
     expected = guided_parameters(LogisticMixture(logit, centre, scale), mean, variance)
     for mine, numpys in zip(found, expected, strict=True):
         assert np.array_equal(mine[:, :4].cpu(), numpys)
@@ -291,7 +301,8 @@ def test_mixtures(device: torch.device, parts: ModuleType, k: int) -> None:
     bounds = torch.empty(2, BLOCK, WIDE, dtype=torch.int32, device=device)
     given = wide(logit, device), wide(centre, device), wide(scale, device, torch.int32)
     there = torch.from_numpy(words.view(np.int64)).to(device)
-    parts.describe[(1,)](tables(device), *given, there, weight, mean, symbol, bounds, sizes=sizes_of(k))
+    found = weight, mean, symbol, bounds
+    parts.describe[(1,)](tables(device), *given, there, *found, sizes=sizes_of(k), **LAUNCH)
     assert np.array_equal(weight[:, :k].cpu(), mixture_weights(logit))
     assert np.array_equal(mean.cpu(), mixture_mean(logit, centre))
     drawn = DrawnMixture(logit, centre, scale).inverse(words)

@@ -102,7 +102,7 @@ def tiny() -> PhotoModel:
     """A small frozen model with random weights, and biases that show where they do not belong."""
     net = random_agave(0)
     freeze_from(net, integer_tensors(net))
-    return PhotoModel(net, torch.device("cpu"), guide_width=0.5, edges=(100, 115), inverted=False)
+    return PhotoModel(net, torch.device("cpu"), guide_width=0.5, edges=(100, 115))
 
 
 @pytest.fixture(scope="session")

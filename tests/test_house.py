@@ -33,6 +33,7 @@ HOMES = {
     "PIL": {"vlcodec.codec.image", "vlcodec.models.photo.data"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
     "platformdirs": {"vlcodec.codec.coding.compiled", "vlcodec.models.checks"},
+    "triton": {f"vlcodec.models.walks.triton_{part}" for part in ("mixtures", "network", "steps")},
     "torch": {name for name in FILES if name.startswith("vlcodec.models.")} | {"vlcodec._shared"},
 }
 

@@ -51,7 +51,7 @@ class Noise:
             digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
 
-    def words(self, pair: int) -> NDArray[np.uint64]:
+    def words(self, pair: int = 0) -> NDArray[np.uint64]:
         """(size,) of the whole block for a pair of digits, made when they are first needed."""
         if pair == len(self._pairs):
             seed, purpose, block, size = self._address

@@ -41,6 +41,10 @@ class Stack:
     """A stack of bits. data: what `to_bytes` gave, or nothing for an empty stack."""
 
     def __init__(self, data: bytes = b"") -> None:
+        self.refill(data)
+
+    def refill(self, data: bytes) -> None:
+        """Hold other bits from here on, as a stack made of them does."""
         if not data:
             self._coder = constriction.stream.stack.AnsCoder()
             return

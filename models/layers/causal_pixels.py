@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vlcodec.codec.coding.lookup import tanh_table
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.layers.activations import UNIT, round_through
+from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.exact import SQUARE, Layer
 from vlcodec.models.layers.masked import FIRST, CausalNet, Group, Look
 from vlcodec.models.layers.mixture import FINE, layout
@@ -105,6 +106,11 @@ class PixelDecoder(nn.Module):
             weight = self.predictor.weight.zero_().view(COLOURS, len(FIRST), COLOURS)
             for tap, w in (((0, -1), 0.75), ((-1, 0), 0.75), ((-1, -1), -0.5)):
                 weight[:, FIRST.index(tap)] = torch.eye(COLOURS) * w
+
+    @property
+    def narrow(self) -> bool:
+        """Whether activations have 8 bits; samples of such nets are drawn by inversion."""
+        return self.net.relu.most < 2 * MIDDLE
 
     def past(self, x: Tensor, left: Tensor, up: Tensor, base: Tensor, mean: Tensor) -> Tensor:
         """(..., PAST): what later positions see of a position, once its pixel is known."""

@@ -43,16 +43,14 @@ class PhotoLatents:
 
     Args:
         quality: 0-based. guide_width: of the gaussian that keeps samples near the mean image, in widths of the
-            auxiliary decoder's. edges: of the correction's classes. inverted: see PixelBlock.
+            auxiliary decoder's. edges: of the correction's classes.
     """
 
     posterior_kind: Literal["rounded"] = "rounded"
     least_ratio = 0
 
-    def __init__(
-        self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges, inverted: bool
-    ) -> None:
-        self.net, self.device, self.quality, self.edges, self._inverted = net, device, quality, edges, inverted
+    def __init__(self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges) -> None:
+        self.net, self.device, self.quality, self.edges = net, device, quality, edges
         self.guide = round((guide_width * net.shape.aux_sigma[quality]) ** 2)  # variance in levels^2
 
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
@@ -106,7 +104,7 @@ class PhotoLatents:
 
     def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
-        return PixelBlock(self.net.pixels, fz, grey, self.guide, inverted=self._inverted)
+        return PixelBlock(self.net.pixels, fz, grey, self.guide)
 
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, rows, W, C) uint8 -> (rows, W, C, n): G, R, B, or the one channel of grey pictures."""
@@ -120,12 +118,10 @@ class PhotoLatents:
 class PhotoModel:
     """See codec.interface.Model. It has no net for archives."""
 
-    def __init__(
-        self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges, inverted: bool
-    ) -> None:
+    def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities, self._inverted = net.qualities, inverted
-        self._nets = [PhotoLatents(net, device, q, guide_width, edges, inverted) for q in range(net.qualities)]
+        self.qualities = net.qualities
+        self._nets = [PhotoLatents(net, device, q, guide_width, edges) for q in range(net.qualities)]
 
     def single(self, quality: int) -> PhotoLatents:
         """See codec.interface.Model."""
@@ -155,7 +151,7 @@ class PhotoModel:
         yield from both_walks(band.corrected(Correction(numbers, COLOURS, net.edges)), pixels)
         guided = net.guided(fz[None], False)
         yield from both_walks(guided, pixels)
-        if self._inverted:
+        if self.net.pixels.narrow:
             yield guided.pop(Noise(0, PIXEL_PURPOSE, 0, pixels.size))
 
 

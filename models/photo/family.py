@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.interface import Bytes, Model
 
-UNTIL_8: Config = {"inverted": False}  # what the configs of numbers up to 8 do not say: there was no choice yet
-NET_UNTIL_8: Config = {"pixel_bits": 10}
+UNTIL_8: Config = {"pixel_bits": 10}  # what the configs of numbers up to 8 do not say: there was no choice yet
 MINIMUM_BATCH = 4  # one patch of each quality
 
 
@@ -23,7 +22,7 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(GridShape, {**NET_UNTIL_8, **config["net"]}))
+    return GridAgave(shape_of(GridShape, {**UNTIL_8, **config["net"]}))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -32,8 +31,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     from vlcodec.models.photo.net import GridAgave
 
     assert isinstance(net, GridAgave)
-    config = {**UNTIL_8, **config}
-    return PhotoModel(net, device, config["guide_width"], tuple(config["correction_edges"]), config["inverted"])
+    return PhotoModel(net, device, config["guide_width"], tuple(config["correction_edges"]))
 
 
 def golden_pictures() -> Bytes:
@@ -62,7 +60,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
     config: Config = training.CONFIG if wanted.init is None else wanted.init.config
     weights = None if wanted.init is None else dict(wanted.init.weights)
-    shape = shape_of(GridShape, {**NET_UNTIL_8, **config["net"]})
+    shape = shape_of(GridShape, {**UNTIL_8, **config["net"]})
     if weights is not None and training.grows(shape):
         weights = started(GridAgave(training.SHAPE), weights, shape)
         config, shape = training.CONFIG, training.SHAPE

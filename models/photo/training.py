@@ -53,7 +53,7 @@ SHAPE = GridShape(
     aux_sigma=(13.0, 10.0, 7.6, 5.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8),
 )
-CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115), "inverted": True}
+CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115)}
 Part = Literal["all", "autoencoder", "pixels"]
 
 

@@ -116,24 +116,25 @@ def error(value: Ints, mean: Ints) -> Ints:
 
 
 class Correction:
-    """The weights of a band. numbers: (count,) in [0, 255]: by channel, class and weight."""
+    """The weights of a band: `tables`, (classes, widths) of each channel, in 1/256.
+
+    numbers: (count,) in [0, 255]: by channel, class and weight.
+    """
 
     def __init__(self, numbers: Ints, colours: int, edges: Edges) -> None:
         classes = len(edges) + 1
         ends = np.cumsum([classes * n for n in widths(colours)])
         parts = np.split(numbers - WEIGHT_MIDDLE, ends[:-1])
-        tables = [part.reshape(classes, -1) for part in parts]
+        self.edges, self.tables = edges, [part.reshape(classes, -1) for part in parts]
         near = len(TAPS) * colours
-        self._tables = tables
-        self._around = np.concatenate([table[:, :near] for table in tables]).T.astype(np.float32)
-        self._own = [table[:, near:] for table in tables]
+        self._around = np.concatenate([table[:, :near] for table in self.tables]).T.astype(np.float32)
+        self._own = [table[:, near:] for table in self.tables]
         self._shape = (-1, colours, classes)
-        self.edges = edges
 
     def weights(self) -> Ints:
         """(3, classes, weights) by channel and class, in 1/256; what a channel has fewer of is 0."""
-        found = np.zeros((COLOURS, *self._tables[-1].shape), np.int64)
-        for channel, table in enumerate(self._tables):
+        found = np.zeros((COLOURS, *self.tables[-1].shape), np.int64)
+        for channel, table in enumerate(self.tables):
             found[channel, :, : table.shape[1]] = table
         return found
 

@@ -37,8 +37,9 @@ class State(NamedTuple):
     """A walk over a band: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
 
     fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4, 3),
-    own: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
-    (classes - 1,). digits: (2, 17), edges of a digit's values and the cdf there. guide: variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
+    missed: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
+    (classes - 1,). digits: (2, 17), edges of a digit's values and the cdf there. guide: variance, 0 where nothing is
+    drawn. params: (rows, 32), mixtures (rows, K).
     """
 
     height: int
@@ -153,7 +154,8 @@ def rounded(value: Any, low: Any, high: Any) -> Any:
 @piece
 def clear(state: State, step: int) -> None:
     """Let the slots of a step stand for 0, and those of a step without positions before it."""
-    for now in range(step - 1 if first_row(step - 1, state.width) >= last_row(step - 1, state.height) else step, step + 1):
+    skipped = first_row(step - 1, state.width) >= last_row(step - 1, state.height)
+    for now in range(step - skipped, step + 1):
         slots = len(state.x)
         before = now - slots
         if before >= 0:

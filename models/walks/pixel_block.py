@@ -26,6 +26,7 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.compiled_band import band_of, serves
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
+from vlcodec.models.walks.gpu import GpuBand
 from vlcodec.models.walks.latent_block import MixtureStep
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.units import SHARE_SHIFT
@@ -55,7 +56,6 @@ class PixelBlock(NetWalk):
         fz: (N, rows, W, 3 + features) of the band, on the device.
         guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
         correction: of the band's own, which moves the mixtures; of one picture, without lanes.
-        inverted: whether a guided mixture is drawn by inversion of its cdf, or digit by digit.
     """
 
     def __init__(
@@ -65,9 +65,8 @@ class PixelBlock(NetWalk):
         grey: bool,
         guide: int | None = None,
         correction: Correction | None = None,
-        inverted: bool = False,
     ) -> None:
-        self.decoder, self.device, self.guide, self._inverted = decoder, fz.device, guide, inverted
+        self.decoder, self.device, self.guide = decoder, fz.device, guide
         self.lanes, rows, width, _ = fz.shape
         self.colours = 1 if grey else COLOURS
         self.shape = (rows, width, self.colours, self.lanes)
@@ -122,14 +121,17 @@ class PixelBlock(NetWalk):
         return self.guide is None and serves(self.decoder, self.lanes)
 
     def pop(self, source: Source, tick: Tick | None = None) -> Ints:
-        """See codec.interface.Block; in one go where noise is inverted by compiled steps."""
-        compiled.expect(prod(self.shape))
-        if self.guide is None or not self._inverted or not isinstance(source, Noise):
+        """See codec.interface.Block; in one go on a GPU, and where noise is inverted by compiled steps."""
+        if self.guide is not None and not self.decoder.narrow:
             return super().pop(source, tick)
-        if not serves(self.decoder, self.lanes):
+        on_gpu = GpuBand(self.decoder, self._fz, self.colours, self.guide, self._correction)
+        if on_gpu.serves(source):
+            return on_gpu.pop(source, tick)
+        compiled.expect(prod(self.shape))
+        if self.guide is None or not isinstance(source, Noise) or not serves(self.decoder, self.lanes):
             return super().pop(source, tick)
         band = band_of(self.decoder, self._fz, self.colours, self.guide)
-        return band.draw(source.words(0), tick).reshape(self.shape)
+        return band.draw(source.words(), tick).reshape(self.shape)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
@@ -242,7 +244,7 @@ class PixelBlock(NetWalk):
         Without it a long sample drifts from the mean image, since a local PixelCNN trusts its neighbours.
         """
         mixture = mover.mixture(c, *self._mixture(c, params, base, mean, known))
-        if self.guide is not None and self._inverted:
+        if self.guide is not None and self.decoder.narrow:
             mixture = DrawnMixture(*guided_parameters(mixture, mean[:, c], self.guide))
         elif self.guide is not None:
             mixture = guided(mixture, mean[:, c], self.guide)

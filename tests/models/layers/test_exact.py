@@ -257,7 +257,7 @@ def config_of(net: GridAgave) -> dict[str, Any]:
 
 
 def golden_of(net: GridAgave, guide_width: float = 0.5, edges: tuple[int, ...] = EDGES) -> str:
-    return zoo.golden_digest(PhotoModel(net, CPU, guide_width, edges, False).golden())
+    return zoo.golden_digest(PhotoModel(net, CPU, guide_width, edges).golden())
 
 
 def test_the_golden_vector_holds_under_every_setting(photo: PhotoModel, setting: str) -> None:
@@ -303,7 +303,7 @@ def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], GridAgave]) 
     net = agave(3)
     tensors = integer_tensors(net)
     freeze_from(net, tensors)
-    model = PhotoModel(net, CPU, 0.5, EDGES, False)
+    model = PhotoModel(net, CPU, 0.5, EDGES)
     golden = list(model.golden())
 
     def same() -> bool:
@@ -324,8 +324,8 @@ def test_every_layer_is_in_the_golden_vector(agave: Callable[[int], GridAgave]) 
 def test_the_guide_and_the_corrections_edges_are_in_the_golden_vector(photo: PhotoModel) -> None:
     """What the config says beside the net: how wide a sample's guide is, and where each class of pixels begins."""
     edges: list[tuple[int, ...]] = [EDGES, (99, 115), (101, 115), (100, 114), (100, 116), (100,), ()]
-    models = [PhotoModel(photo.net, CPU, 0.5, each, False) for each in edges]
-    models.append(PhotoModel(photo.net, CPU, 0.51, EDGES, False))
+    models = [PhotoModel(photo.net, CPU, 0.5, each) for each in edges]
+    models.append(PhotoModel(photo.net, CPU, 0.51, EDGES))
     digests = [zoo.golden_digest(model.golden()) for model in models]
     assert digests[0] == registry.metadata(registry.by_name("photo").path)["golden"]
     assert len(set(digests)) == len(models)

@@ -99,7 +99,7 @@ def test_a_corrected_band_is_the_same(net: PixelDecoder, size: tuple[int, int, i
 @pytest.mark.parametrize("size", SIZES)
 def test_drawn_pixels_are_the_same(net: PixelDecoder, size: tuple[int, int, int], guide: int) -> None:
     fz, pixels = band(*size)
-    block, made = PixelBlock(net, fz, size[2] == 1, guide, inverted=True), []
+    block, made = PixelBlock(net, fz, size[2] == 1, guide), []
     for numba in (False, True):
         with carrier(numba):
             made.append(block.pop(Noise(5, 2, 1, pixels.size)))

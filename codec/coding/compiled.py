@@ -58,8 +58,19 @@ def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     Arrays are read, whatever their strides; what a kernel makes it returns.
     """
 
+    return _kernel_of(lambda numba: [_array(numba.int64, rank, "A", readonly=True) for rank in ranks])
+
+
+def wide_kernel(*ranks: int) -> Callable[[Loop], Loop]:
+    """Likewise of int32 arrays in C order, which it may write (0: an int64): many of them in one register."""
+    return _kernel_of(lambda numba: [_array(numba.int32, rank, "C", readonly=False) for rank in ranks])
+
+
+def _kernel_of(signature: Callable[[Any], list[Any]]) -> Callable[[Loop], Loop]:
+    """signature: of numba's types, made once numba is here."""
+
     def kernel_of(loop: Loop) -> Loop:
-        compiled = cache(lambda: _compiled(loop, ranks))
+        compiled = cache(lambda: _compiled(loop, signature))
 
         @wraps(loop)
         def call(*arguments: Any) -> Any:
@@ -70,6 +81,12 @@ def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     return kernel_of
 
 
+def _array(kind: Any, rank: int, layout: str, readonly: bool) -> Any:
+    from numba.types import Array, int64
+
+    return Array(kind, rank, layout, readonly=readonly) if rank else int64
+
+
 def part(loop: Loop) -> Loop:
     """The decorator of a function that kernels call, and that becomes a part of each."""
     import numba
@@ -77,17 +94,16 @@ def part(loop: Loop) -> Loop:
     return numba.njit(nogil=True, inline="always")(loop)  # type: ignore[no-any-return]
 
 
-def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
+def _compiled(loop: Loop, signature: Callable[[Any], list[Any]]) -> Loop:
     """A loop in the machine's code, from the user's cache folder or made anew."""
     import numba
-    from numba.types import Array, int64
 
-    signature = tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks)
+    types = tuple(signature(numba))
     with _LOCK, _cached_in(_folder()) as cached:
         try:
-            return numba.njit(signature, nogil=True, cache=cached)(loop)  # type: ignore[no-any-return]
+            return numba.njit(types, nogil=True, cache=cached)(loop)  # type: ignore[no-any-return]
         except Exception:  # a cache that is damaged, full, or gone meanwhile
-            return numba.njit(signature, nogil=True)(loop)  # type: ignore[no-any-return]
+            return numba.njit(types, nogil=True)(loop)  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -1,0 +1,209 @@
+"""Frozen layers over many pictures side by side, in int32: what archives are computed with where numba is at hand.
+
+They compute the integers of `exact.Layer`, which says what these are. Values are (positions + 1, channels, lanes):
+the last position stands for all that lies outside the picture, and is 0; channels are filled up to multiples of BLOCK.
+A layer is walked over all of its positions, or over those of a step, as a wavefront has them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlcodec.codec.coding import compiled
+from vlcodec.codec.errors import BoundError
+from vlcodec.models.layers.activations import FINE_MAX, elu_table
+from vlcodec.models.layers.exact import OWN, Layer, Taps
+from vlcodec.models.layers.resnet import Block
+from vlcodec.models.layers.units import BLOCK, Wide
+
+LIMIT = 2**31  # of a sum in int32
+LEAST_LANES = 64  # that are worth a thread
+NONE = np.zeros((0, 0, 0), np.int32)
+Found = TypeVar("Found")
+
+
+def serve(device: torch.device) -> bool:
+    """Whether nets are to be walked so."""
+    return device.type == "cpu" and compiled.runs()
+
+
+def filled(channels: int) -> int:
+    """Channels, filled up to a multiple of BLOCK."""
+    return -(-channels // BLOCK) * BLOCK
+
+
+def empty(positions: int, channels: int, lanes: int) -> Wide:
+    """Values of a picture's positions, all 0 yet."""
+    return np.zeros((positions + 1, filled(channels), lanes), np.int32)
+
+
+@cache
+def elu() -> Wide:
+    """The activation's table."""
+    return elu_table().numpy().astype(np.int32)
+
+
+@cache
+def neighbours(taps: Taps, height: int, width: int) -> Wide:
+    """(positions, taps) places of each position's neighbours; height x width is outside."""
+    rows, columns = np.divmod(np.arange(height * width), width)
+    found = [(rows + dr, columns + dc) for dr, dc in taps]
+    inside = [(0 <= r) & (r < height) & (0 <= c) & (c < width) for r, c in found]
+    places = [np.where(known, r * width + c, height * width) for known, (r, c) in zip(inside, found, strict=True)]
+    return np.stack(places, 1).astype(np.int32)
+
+
+@cache
+def squares(height: int, width: int, s: int = 2) -> Wide:
+    """(positions, s s) places under each position of `resnet.space_to_depth`; height, width: after it."""
+    r, c, i, j = np.indices((height, width, s, s))
+    return ((s * r + i) * s * width + s * c + j).reshape(height * width, s * s).astype(np.int32)
+
+
+def depth_to_space(x: Wide, height: int, width: int, s: int = 2) -> Wide:
+    """See `resnet.depth_to_space`: of (height width + 1, s s C, lanes)."""
+    channels, lanes = x.shape[1] // (s * s), x.shape[2]
+    out = empty(height * width * s * s, channels, lanes)
+    out[:, :channels][squares(height, width, s)] = x[:-1].reshape(height * width, s * s, channels, lanes)
+    return out
+
+
+def spread_out(x: Wide, positions: int, channels: int) -> Wide:
+    """The channels of the one position of x as the channels of so many."""
+    out = empty(positions, channels, x.shape[2])
+    out[:-1, :channels] = x[0, : positions * channels].reshape(positions, channels, -1)
+    return out
+
+
+def parts_of(inputs: int) -> int:
+    """Positions that many inputs of one position are best spread over, so that each one's sum fits int32."""
+    return next(parts for parts in (16, 8, 4, 2, 1) if inputs % (parts * BLOCK) == 0 or parts == 1)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A residual stream, and what the next layer takes of it: its activation."""
+
+    values: Wide
+    active: Wide
+
+
+@dataclass(frozen=True)
+class LaneLayer:
+    """A layer's integers. weight: (outputs, taps inputs + beside). ends: bias, shift, low, high, (4, outputs).
+
+    group: taps whose sums fit int32, whatever their inputs.
+    """
+
+    weight: Wide
+    ends: Wide
+    group: int
+
+    def put(
+        self, x: Wide, taps: Wide, at: Wide, out: Wide, *, beside: Wide = NONE, stream: Wide = NONE, active: bool = True
+    ) -> None:
+        """The layer at the positions `at`, into out: as it is, or activated, alone or added to a stream."""
+        from vlcodec.models.layers import kernels
+
+        table = elu() if active else elu()[:0]
+        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, stream, table, FINE_MAX, out)
+
+    def whole(self, x: Wide, taps: Wide, *, stream: Wide = NONE, active: bool = True) -> Wide:
+        """The layer at all positions that have taps."""
+        out = empty(len(taps), len(self.weight), x.shape[2])
+        self.put(x, taps, np.arange(len(taps), dtype=np.int32), out, stream=stream, active=active)
+        return out
+
+    def begin(self, x: Wide, taps: Wide) -> Stream:
+        """A stream that begins with the layer's outputs."""
+        values = empty(len(taps), len(self.weight), x.shape[2])
+        return Stream(values, self.whole(x, taps, stream=values))
+
+
+def packed(layer: Layer, parts: int = 1) -> LaneLayer:
+    """A frozen layer. parts: positions that a 1x1 layer's inputs are spread over.
+
+    Raises BoundError where int32 does not hold the sum over one tap, or a gain makes outputs finer than sums.
+    """
+    weight, bias, exponent = (part.cpu().numpy() for part in layer.integers())
+    shift = exponent - np.log2(layer.gain.double().cpu().numpy())
+    if shift.min() < 0:
+        raise BoundError("lanes take no outputs that are finer than their sums")
+    count, inputs = len(layer.taps) * parts, layer.inputs // parts
+    near, far = weight[:, : count * inputs].reshape(-1, count, inputs), weight[:, count * inputs :]
+    reached = np.abs(near).sum(2).T * layer.input_max  # (taps, outputs)
+    reached[-1] += np.abs(far).sum(1) * layer.input_max
+    group = count
+    while max(float(reached[i : i + group].sum(0).max()) for i in range(0, count, group)) >= LIMIT:
+        if group == 1:
+            raise BoundError("a tap's sum can reach more than int32 holds")
+        group -= 1
+    outputs = filled(layer.outputs)
+    taps = np.zeros((outputs, count, filled(inputs)), np.int32)
+    taps[: layer.outputs, :, :inputs] = near
+    beside = np.zeros((outputs, filled(layer.beside)), np.int32)
+    beside[: layer.outputs, : layer.beside] = far
+    ends = np.zeros((4, outputs), np.int32)
+    ends[:, : layer.outputs] = bias, shift, layer.low.cpu().numpy(), layer.high.cpu().numpy()
+    return LaneLayer(np.concatenate((taps.reshape(outputs, -1), beside), 1), ends, group)
+
+
+@dataclass(frozen=True)
+class LaneBlock:
+    """See `resnet.Block`."""
+
+    first: LaneLayer
+    second: LaneLayer
+
+    def __call__(self, h: Stream, taps: Wide) -> Stream:
+        """The stream with the block added to it, in place."""
+        return Stream(h.values, self.second.whole(self.first.whole(h.active, taps), taps, stream=h.values))
+
+
+def packed_block(block: Block) -> LaneBlock:
+    """A frozen block. Raises BoundError as `packed`."""
+    return LaneBlock(packed(block.first), packed(block.second))
+
+
+def own(positions: int) -> Wide:
+    """The taps of a 1x1 layer."""
+    return neighbours(OWN, positions, 1)
+
+
+def to_lanes(x: Tensor) -> Wide:
+    """(N, H, W, C) of integers -> (H W + 1, C, N)."""
+    n, height, width, channels = x.shape
+    out = empty(height * width, channels, n)
+    out[:-1, :channels] = x.permute(1, 2, 3, 0).reshape(-1, channels, n).numpy()
+    return out
+
+
+def from_lanes(x: Wide, height: int, width: int, channels: int) -> Tensor:
+    """The inverse of `to_lanes`, in float32."""
+    values = x[:-1, :channels].reshape(height, width, channels, -1).transpose(3, 0, 1, 2)
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+
+def shares(lanes: int) -> list[slice]:
+    """Of the lanes, one for each thread that is worth it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = max(1, min(cores, lanes // LEAST_LANES))
+    return [slice(lanes * i // count, lanes * (i + 1) // count) for i in range(count)]
+
+
+def in_shares(work: Callable[[slice], Found], lanes: int) -> list[Found]:
+    """What a work finds for each share of the lanes, in threads."""
+    parts = shares(lanes)
+    if len(parts) == 1:
+        return [work(parts[0])]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return list(pool.map(work, parts))

@@ -1,0 +1,9 @@
+"""Units of layers over lanes: what packs them and what is compiled share these."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Wide = NDArray[np.int32]  # (positions, channels, lanes): many pictures side by side
+BLOCK = 4  # channels come in multiples of it

@@ -34,10 +34,11 @@ def _add(sums: Wide, x: Wide, weight: Wide, row: int, column: int) -> None:
 
 @part
 def _requantise(out: Wide, total: Wide, shift: int, low: int, high: int) -> None:
-    """Sums (lanes,) in int64 over 2^shift, rounded half to even, and clamped."""
-    half, tie = (1 << shift) >> 1, min(shift, 1)
+    """Sums (lanes,) over 2^shift, rounded half to even, and clamped; computed in the sums' own type."""
+    kind = total.dtype.type
+    half, tie, shift, low, high = kind((1 << shift) >> 1), kind(min(shift, 1)), kind(shift), kind(low), kind(high)
     for i in range(len(out)):
-        rounded = (total[i] + (half - tie) + (total[i] >> shift & tie)) >> shift
+        rounded = kind(total[i] + (half - tie) + (total[i] >> shift & tie)) >> shift
         out[i] = min(max(rounded, low), high)
 
 
@@ -46,7 +47,7 @@ def _activate(out: Wide, elu: Wide, most: int) -> None:
     """See `activations.Elu`, of (lanes,); elu: its table."""
     reach = len(elu) - 1
     for i in range(len(out)):
-        out[i] = min(out[i], most) if out[i] > 0 else elu[max(out[i], -reach) + reach]
+        out[i] = elu[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
 
 
 @wide_kernel(3, 2, 1, 3, 2, 2, 0, 3, 1, 0, 3)
@@ -63,30 +64,39 @@ def layer(
     most: int,
     out: Wide,
 ) -> None:
-    """A layer at the positions `at`, into out.
+    """A layer at n positions, into out at the places `at`.
 
-    taps: (positions, taps) places in x. beside: seen at the own position; none has no channels. ends: (4, outputs)
-    bias, shift, low, high. group: so many taps' sums fit int32. stream: the outputs are added to it, and it is what is
-    put out; none has no positions. elu: the activation's table, for outputs up to `most`; none is empty.
+    taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
+    position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, with the bias
+    where they are all. stream: the outputs are added to it, and it is what is put out; none has no positions. elu: the
+    activation's table, for outputs up to `most`; none is empty.
     """
     lanes, outputs, channels, count = x.shape[2], weight.shape[0], x.shape[1], taps.shape[1]
-    total, sums = np.empty((outputs, lanes), np.int64), np.empty((outputs, lanes), np.int32)
-    for p in at:
+    outside, wide = len(x) - 1, group < count
+    sums, total = np.empty((outputs, lanes), np.int32), np.empty((outputs * wide, lanes), np.int64)
+    for n in range(len(at)):
+        p = at[n]
         for o in range(outputs):
-            total[o, :] = ends[0, o]
+            sums[o, :] = ends[0, o]
+        total[:, :] = 0
         for first in range(0, count, group):
-            sums[:, :] = 0
             last = min(first + group, count)
             for t in range(first, last):
-                _add(sums, x[taps[p, t]], weight, 0, t * channels)
+                if taps[n, t] != outside:
+                    _add(sums, x[taps[n, t]], weight, 0, t * channels)
             if last == count and beside.shape[1] > 0:
-                _add(sums, beside[p], weight, 0, count * channels)
-            for o in range(outputs):
-                for i in range(lanes):
-                    total[o, i] += sums[o, i]
+                _add(sums, beside[n], weight, 0, count * channels)
+            if wide:
+                for o in range(outputs):
+                    for i in range(lanes):
+                        total[o, i] += sums[o, i]
+                sums[:, :] = 0
         for o in range(outputs):
             row = out[p, o]
-            _requantise(row, total[o], ends[1, o], ends[2, o], ends[3, o])
+            if wide:
+                _requantise(row, total[o], ends[1, o], ends[2, o], ends[3, o])
+            else:
+                _requantise(row, sums[o], ends[1, o], ends[2, o], ends[3, o])
             if len(stream) > 0:
                 for i in range(lanes):
                     stream[p, o, i] += row[i]

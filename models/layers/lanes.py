@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -20,13 +21,14 @@ from torch import Tensor
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.errors import BoundError
-from vlcodec.models.layers.activations import FINE_MAX, elu_table
+from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
 from vlcodec.models.layers.units import BLOCK, Wide
 
 LIMIT = 2**31  # of a sum in int32
-LEAST_LANES = 64  # that are worth a thread
+VECTOR = 16  # lanes of a register
+LEAST_LANES = 16  # that are worth a thread
 NONE = np.zeros((0, 0, 0), np.int32)
 Found = TypeVar("Found")
 
@@ -44,12 +46,6 @@ def filled(channels: int) -> int:
 def empty(positions: int, channels: int, lanes: int) -> Wide:
     """Values of a picture's positions, all 0 yet."""
     return np.zeros((positions + 1, filled(channels), lanes), np.int32)
-
-
-@cache
-def elu() -> Wide:
-    """The activation's table."""
-    return elu_table().numpy().astype(np.int32)
 
 
 @cache
@@ -90,6 +86,25 @@ def parts_of(inputs: int) -> int:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """table[reach + x] for x in [-reach, 0], and x above, up to `most`."""
+
+    table: Wide
+    most: int
+
+
+@cache
+def elu() -> Activation:
+    """See `activations.Elu`; the table begins with the last of its lowest values."""
+    table = elu_table().numpy().astype(np.int32)
+    return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), FINE_MAX)
+
+
+RELU = Activation(np.zeros(1, np.int32), ACTIVATION_MAX)
+AS_IT_IS = Activation(np.zeros(0, np.int32), 0)
+
+
+@dataclass(frozen=True)
 class Stream:
     """A residual stream, and what the next layer takes of it: its activation."""
 
@@ -109,24 +124,33 @@ class LaneLayer:
     group: int
 
     def put(
-        self, x: Wide, taps: Wide, at: Wide, out: Wide, *, beside: Wide = NONE, stream: Wide = NONE, active: bool = True
+        self,
+        x: Wide,
+        taps: Wide,
+        at: Wide,
+        out: Wide,
+        *,
+        active: Activation = AS_IT_IS,
+        stream: Wide = NONE,
+        beside: Wide = NONE,
     ) -> None:
-        """The layer at the positions `at`, into out: as it is, or activated, alone or added to a stream."""
+        """The layer at positions with these taps, into out at the places `at`, alone or added to a stream."""
         from vlcodec.models.layers import kernels
 
-        table = elu() if active else elu()[:0]
-        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, stream, table, FINE_MAX, out)
+        kernels.layer(
+            x, taps, at, beside, self.weight, self.ends, self.group, stream, active.table, active.most, out
+        )
 
-    def whole(self, x: Wide, taps: Wide, *, stream: Wide = NONE, active: bool = True) -> Wide:
-        """The layer at all positions that have taps."""
+    def whole(self, x: Wide, taps: Wide, *, active: Activation = AS_IT_IS, stream: Wide = NONE) -> Wide:
+        """The layer at all positions."""
         out = empty(len(taps), len(self.weight), x.shape[2])
-        self.put(x, taps, np.arange(len(taps), dtype=np.int32), out, stream=stream, active=active)
+        self.put(x, taps, np.arange(len(taps), dtype=np.int32), out, active=active, stream=stream)
         return out
 
     def begin(self, x: Wide, taps: Wide) -> Stream:
         """A stream that begins with the layer's outputs."""
         values = empty(len(taps), len(self.weight), x.shape[2])
-        return Stream(values, self.whole(x, taps, stream=values))
+        return Stream(values, self.whole(x, taps, active=elu(), stream=values))
 
 
 def packed(layer: Layer, parts: int = 1) -> LaneLayer:
@@ -141,6 +165,7 @@ def packed(layer: Layer, parts: int = 1) -> LaneLayer:
     count, inputs = len(layer.taps) * parts, layer.inputs // parts
     near, far = weight[:, : count * inputs].reshape(-1, count, inputs), weight[:, count * inputs :]
     reached = np.abs(near).sum(2).T * layer.input_max  # (taps, outputs)
+    reached[0] += np.abs(bias) + 2.0**shift  # what rounding may add
     reached[-1] += np.abs(far).sum(1) * layer.input_max
     group = count
     while max(float(reached[i : i + group].sum(0).max()) for i in range(0, count, group)) >= LIMIT:
@@ -166,12 +191,32 @@ class LaneBlock:
 
     def __call__(self, h: Stream, taps: Wide) -> Stream:
         """The stream with the block added to it, in place."""
-        return Stream(h.values, self.second.whole(self.first.whole(h.active, taps), taps, stream=h.values))
+        hidden = self.first.whole(h.active, taps, active=elu())
+        return Stream(h.values, self.second.whole(hidden, taps, active=elu(), stream=h.values))
 
 
 def packed_block(block: Block) -> LaneBlock:
     """A frozen block. Raises BoundError as `packed`."""
     return LaneBlock(packed(block.first), packed(block.second))
+
+
+class Ring:
+    """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept."""
+
+    def __init__(self, height: int, width: int, *layers: Layer) -> None:
+        rows, columns = np.divmod(np.arange(height * width), width)
+        slots = 1 + max(-2 * dr - dc for layer in layers for dr, dc in layer.taps)
+        self.size = slots * height
+        self.places = ((columns + 2 * rows) % slots * height + rows).astype(np.int32)
+        self._inside, self._grid = np.append(self.places, np.int32(self.size)), (height, width)
+
+    def empty(self, channels: int, lanes: int) -> Wide:
+        """Values at its places."""
+        return empty(self.size, channels, lanes)
+
+    def taps(self, layer: Layer) -> Wide:
+        """(positions, taps) places of every position's neighbours."""
+        return self._inside[neighbours(layer.taps, *self._grid)]
 
 
 def own(positions: int) -> Wide:
@@ -197,7 +242,8 @@ def shares(lanes: int) -> list[slice]:
     """Of the lanes, one for each thread that is worth it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = max(1, min(cores, lanes // LEAST_LANES))
-    return [slice(lanes * i // count, lanes * (i + 1) // count) for i in range(count)]
+    bounds = [lanes * i // count // VECTOR * VECTOR for i in range(count)] + [lanes]
+    return [slice(*both) for both in pairwise(bounds)]
 
 
 def in_shares(work: Callable[[slice], Found], lanes: int) -> list[Found]:

@@ -23,10 +23,10 @@ class MadeLanes:
         size, lanes = x.shape
         h = empty(1, size, lanes)
         h[0, :size] = x
-        h = self._enter.whole(h, own(1), active=False)
+        h = self._enter.whole(h, own(1))
         for layer in (self._middle, self._leave):
             taps = np.arange(self._parts, dtype=np.int32)[None]
-            h = layer.whole(spread_out(h, self._parts, self._hidden // self._parts), taps, active=False)
+            h = layer.whole(spread_out(h, self._parts, self._hidden // self._parts), taps)
         return h[0, :size]
 
     def undo(self, x: Wide, period: int) -> None:
@@ -43,7 +43,7 @@ class MadeLanes:
 
 
 class FlowLanes:
-    """See `made.Flow`, on a cyclic grid."""
+    """See `made.Flow`."""
 
     def __init__(self, flow: Flow) -> None:
         self._steps = [MadeLanes(step) for step in flow.mades()]
@@ -53,11 +53,12 @@ class FlowLanes:
         """Latents (size, lanes) -> noise."""
         half = self._period // 2
         for step in self._steps:
-            z = ((z - step.shifts(z) + half) % self._period - half)[:: self._order]
+            z = z - step.shifts(z)
+            z = ((z + half) % self._period - half if half else z)[:: self._order]
         return z
 
     def from_noise(self, noise: Wide) -> Wide:
-        """The inverse of to_noise."""
+        """The inverse of to_noise, on a cyclic grid."""
         for step in reversed(self._steps):
             noise = noise[:: self._order].copy()
             step.undo(noise, self._period)

@@ -79,12 +79,11 @@ class LanePixelBlock(BinaryPixelBlock):
         walks = [self._walk(part) for part in parts]
         with ThreadPoolExecutor(len(parts)) as pool:
             for at in fronts(rows, width):
-                index = at.index.astype(np.int32)
-                found = pool.map(PixelWalk.logits, walks, repeat(index))
+                found = pool.map(PixelWalk.logits, walks, repeat(at.index))
                 bits = yield self._step(np.concatenate(list(found), 1).astype(np.int64).reshape(-1), at.index)
                 values = FINE_UNIT * (2 * bits - 1).reshape(-1, lanes)
                 for walk, part in zip(walks, parts, strict=True):
-                    walk.put(index, values[:, part])
+                    walk.put(at.index, values[:, part])
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
@@ -93,9 +92,9 @@ class LanePixelBlock(BinaryPixelBlock):
 
         def logits(part: slice) -> Wide:
             walk, found = self._walk(part), np.empty(values[:, part].shape, np.int32)
-            walk.put(np.arange(len(values), dtype=np.int32), values[:, part])
-            for at in fronts(rows, width):  # so few positions at a time that what they take stays in the cache
-                found[at.index] = walk.logits(at.index.astype(np.int32))
+            for at in fronts(rows, width):  # what so few positions take stays in the cache
+                found[at.index] = walk.logits(at.index)
+                walk.put(at.index, values[at.index, part])
             return found
 
         flat = np.concatenate(in_shares(logits, lanes), 1)
@@ -109,8 +108,8 @@ class LanePixelBlock(BinaryPixelBlock):
 class FlowBlock(NetWalk):
     """Latents' symbols k + 128 under the flow prior of a uniform posterior; dither: (..., latents) is the block's."""
 
-    def __init__(self, net: Vlae, dither: Ints) -> None:
-        self.net, self.shape, self.count = net, dither.shape, dither.shape[-1]
+    def __init__(self, net: Vlae, dither: Ints, lanes: FlowLanes | None = None) -> None:
+        self.net, self.shape, self.count, self._lanes = net, dither.shape, dither.shape[-1], lanes
         self.device = next(net.parameters()).device
         self._dither = dither.reshape(-1, dither.shape[-1])
         with exact_inference():
@@ -133,8 +132,12 @@ class FlowBlock(NetWalk):
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
         z = reconstruct(symbols.reshape(self._dither.shape), self._dither)
-        with exact_inference():
-            centre = z - to_numpy(self.net.flow(torch.from_numpy(z).to(self.device, torch.float32)))
+        if self._lanes is not None:
+            noise = _over_lanes(self._lanes.to_noise, z)
+        else:
+            with exact_inference():
+                noise = to_numpy(self.net.flow(torch.from_numpy(z).to(self.device, torch.float32)))
+        centre = z - noise
         for i in reversed(range(self.count)):
             yield self._step(i, centre[:, i])
 
@@ -171,14 +174,14 @@ class NoiseBlock:
     def to_noise(self, symbols: Ints) -> Ints:
         """Symbols of latents -> symbols of the noise."""
         if self._lanes is not None:
-            return _over_lanes(self._lanes.to_noise, symbols)
+            return _over_lanes(self._lanes.to_noise, symbols - CELLS // 2) + CELLS // 2
         with exact_inference():
             return to_numpy(self.net.flow(self._centred(symbols))) + CELLS // 2
 
     def from_noise(self, noise: Ints) -> Ints:
         """The inverse of to_noise, one latent after the other."""
         if self._lanes is not None:
-            return _over_lanes(self._lanes.from_noise, noise)
+            return _over_lanes(self._lanes.from_noise, noise - CELLS // 2) + CELLS // 2
         with stepwise():
             return to_numpy(self.net.flow.inverse(self._centred(noise))) + CELLS // 2
 
@@ -186,7 +189,7 @@ class NoiseBlock:
         return torch.from_numpy(symbols - CELLS // 2).to(self._device, torch.float32)
 
 
-def _over_lanes(flow: Callable[[Wide], Wide], symbols: Ints) -> Ints:
-    """A direction of the flow, of symbols (n, latents)."""
-    x = (symbols.T - CELLS // 2).astype(np.int32)
-    return np.concatenate(in_shares(lambda part: flow(x[:, part]), len(symbols)), 1).T.astype(np.int64) + CELLS // 2
+def _over_lanes(flow: Callable[[Wide], Wide], x: Ints) -> Ints:
+    """A direction of the flow, of (n, latents)."""
+    across = x.T.astype(np.int32)
+    return np.concatenate(in_shares(lambda part: flow(across[:, part]), len(x)), 1).T.astype(np.int64)

@@ -144,7 +144,8 @@ class Dithered(_Lanes):
 
     def prior(self, u: Ints) -> FlowBlock:
         """p(z)."""
-        return FlowBlock(self.net, u)
+        lanes = self._over_lanes
+        return FlowBlock(self.net, u, lanes and lanes.flow)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z), (n, 28, 28, F)."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.exact import SQUARE
 from vlcodec.models.layers.lanes import (
+    LaneBlock,
+    Ring,
     Stream,
     depth_to_space,
+    elu,
     empty,
     neighbours,
     own,
@@ -17,7 +21,6 @@ from vlcodec.models.layers.lanes import (
     squares,
 )
 from vlcodec.models.layers.made_lanes import FlowLanes
-from vlcodec.models.layers.masked import NEAR, spread
 from vlcodec.models.layers.units import Wide
 from vlcodec.models.vlae.net import SIDE, BinaryPixels, Vlae, VlaeDecoder, VlaeEncoder
 
@@ -42,9 +45,9 @@ class EncoderLanes:
         h = self._down.begin(h.active, squares(LOW, LOW))
         for block in self._low:
             h = block(h, low)
-        found = self._narrow.whole(h.active, own(LOW * LOW))
-        found = self._hidden.whole(found, np.arange(LOW * LOW, dtype=np.int32)[None])
-        return [gain * head.whole(found, own(1), active=False)[0, :count] for head, count, gain in self._heads]
+        found = self._narrow.whole(h.active, own(LOW * LOW), active=elu())
+        found = self._hidden.whole(found, np.arange(LOW * LOW, dtype=np.int32)[None], active=elu())
+        return [gain * head.whole(found, own(1))[0, :count] for head, count, gain in self._heads]
 
 
 class DecoderLanes:
@@ -60,7 +63,7 @@ class DecoderLanes:
         high, low, vector = neighbours(SQUARE, HIGH, HIGH), neighbours(SQUARE, LOW, LOW), own(1)
         found = empty(1, *z.shape)
         found[0, : len(z)] = z
-        found = self._hidden.whole(self._enter.whole(found, vector), vector)
+        found = self._hidden.whole(self._enter.whole(found, vector, active=elu()), vector, active=elu())
         h = self._widen.begin(spread_out(found, LOW * LOW, self._bottleneck), own(LOW * LOW))
         for block in self._low:
             h = block(h, low)
@@ -68,56 +71,59 @@ class DecoderLanes:
         h = Stream(depth_to_space(h.values, LOW, LOW), depth_to_space(h.active, LOW, LOW))
         for block in self._high:
             h = block(h, high)
-        return depth_to_space(self._leave.whole(h.active, high, active=False), HIGH, HIGH)
+        return depth_to_space(self._leave.whole(h.active, high), HIGH, HIGH)
 
 
 class PixelLanes:
     """See `net.BinaryPixels`, with a window."""
 
     def __init__(self, pixels: BinaryPixels) -> None:
-        self.first, self.near = packed(pixels.first), [packed(near) for near in pixels.near]
+        self.net = pixels
+        self.first, self.near = packed(pixels.first), [packed(layer) for layer in pixels.near]
         self.mix, self.leave = [packed_block(block) for block in pixels.mix], packed(pixels.leave)
-        self.before = pixels.first.taps
-        self.around = spread(NEAR, pixels.dilation)
 
 
 class PixelWalk:
-    """One walk over the pixels of some lanes: `logits` of positions, `put` once they are known. features: f(z)."""
+    """One walk over the pixels of some lanes: `logits` of positions, `put` once they are known.
 
-    def __init__(self, net: PixelLanes, features: Wide, height: int, width: int) -> None:
-        self._net, self._features = net, features
-        lanes, channels, positions = features.shape[2], len(net.first.weight), height * width
-        self._past = empty(positions, 1, lanes)
-        self._stream, self._hidden, self._last = (empty(positions, channels, lanes) for _ in range(3))
-        self._inputs = [empty(positions, channels, lanes) for _ in net.near]  # of the near layers
-        self._logits = empty(positions, 1, lanes)
-        self._before, self._around = (neighbours(taps, height, width) for taps in (net.before, net.around))
-        self._own = own(positions)
+    features: f(z), (positions + 1, features, lanes).
+    """
 
-    def put(self, at: Wide, values: Wide) -> None:
+    def __init__(self, lanes: PixelLanes, features: Wide, height: int, width: int) -> None:
+        self._lanes, self._features = lanes, features
+        self._ring = ring = Ring(height, width, lanes.net.first, *lanes.net.near)
+        self._before, self._around = ring.taps(lanes.net.first), [ring.taps(layer) for layer in lanes.net.near]
+        channels, count = len(lanes.first.weight), features.shape[2]
+        self._past, self._logits = ring.empty(1, count), ring.empty(1, count)
+        self._stream, self._hidden, self._last = (ring.empty(channels, count) for _ in range(3))
+        self._inputs = [ring.empty(channels, count) for _ in lanes.near]  # of the near layers
+
+    def put(self, at: Ints, values: Ints) -> None:
         """(n, lanes) of +-1024."""
-        self._past[at, 0] = values
+        self._past[self._ring.places[at], 0] = values
 
-    def logits(self, at: Wide) -> Wide:
-        """(n, lanes) of a one, in 1/1024 nat; what the positions see of earlier ones must be put."""
-        net, outs = self._net, [*self._inputs, self._last]
-        net.first.put(self._past, self._before, at, self._last, beside=self._features, stream=self._stream)
-        self._mix(0, at, outs[0])
-        for i, near in enumerate(net.near):
+    def logits(self, at: Ints) -> Wide:
+        """(n, lanes) of a one, in 1/1024 nat, at a step's positions; what they see of earlier ones must be put."""
+        lanes, outs, places = self._lanes, [*self._inputs, self._last], self._ring.places[at]
+        there = places[:, None]  # a layer that sees nothing else
+        self._stream[places] = 0
+        own = self._features[at]
+        lanes.first.put(self._past, self._before[at], places, self._last, active=elu(), stream=self._stream, beside=own)
+        self._mix(lanes.mix[0], there, outs[0])
+        for i, (near, taps) in enumerate(zip(lanes.near, self._around, strict=True)):
             mixed = i % 2 == 1
             out = self._last if mixed else outs[i + 1]
-            near.put(self._inputs[i], self._around, at, out, stream=self._stream)
+            near.put(self._inputs[i], taps[at], places, out, active=elu(), stream=self._stream)
             if mixed:
-                self._mix((i + 1) // 2, at, outs[i + 1])
-        self._mix(len(net.mix) - 1, at, self._last)
-        net.leave.put(self._last, self._own, at, self._logits, active=False)
-        return self._logits[at, 0]
+                self._mix(lanes.mix[(i + 1) // 2], there, outs[i + 1])
+        self._mix(lanes.mix[-1], there, self._last)
+        lanes.leave.put(self._last, there, places, self._logits)
+        return self._logits[places, 0]
 
-    def _mix(self, block: int, at: Wide, out: Wide) -> None:
+    def _mix(self, block: LaneBlock, there: Wide, out: Wide) -> None:
         """A 1x1 block on the stream, whose activation lies in `_last`; out: where the next layer finds it."""
-        layers = self._net.mix[block]
-        layers.first.put(self._last, self._own, at, self._hidden)
-        layers.second.put(self._hidden, self._own, at, out, stream=self._stream)
+        block.first.put(self._last, there, there[:, 0], self._hidden, active=elu())
+        block.second.put(self._hidden, there, there[:, 0], out, active=elu(), stream=self._stream)
 
 
 class VlaeLanes:

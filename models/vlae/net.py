@@ -135,7 +135,7 @@ class BinaryPixels(nn.Module):
         c, s = shape.pixel_channels, shape.dilation
         before, near = spread(BEFORE, s), spread(NEAR, s)
         beside = shape.features if shape.posterior != "none" else 0
-        self.elu, self.window, self.dilation = Elu(), shape.window, s
+        self.elu, self.window = Elu(), shape.window
         if shape.window:
             self.first = fine_layer(before, 1, c, beside=beside, input_max=FINE_MAX)
         else:

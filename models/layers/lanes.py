@@ -65,6 +65,14 @@ def squares(height: int, width: int, s: int = 2) -> Wide:
     return ((s * r + i) * s * width + s * c + j).reshape(height * width, s * s).astype(np.int32)
 
 
+def space_to_depth(x: Wide, channels: int, height: int, width: int, s: int = 2) -> Wide:
+    """See `resnet.space_to_depth`; height, width: after it."""
+    lanes = x.shape[2]
+    out = empty(height * width, s * s * channels, lanes)
+    out[:-1, : s * s * channels] = x[:, :channels][squares(height, width, s)].reshape(height * width, -1, lanes)
+    return out
+
+
 def depth_to_space(x: Wide, height: int, width: int, s: int = 2) -> Wide:
     """See `resnet.depth_to_space`: of (height width + 1, s s C, lanes)."""
     channels, lanes = x.shape[1] // (s * s), x.shape[2]
@@ -215,8 +223,12 @@ class Ring:
         return empty(self.size, channels, lanes)
 
     def taps(self, layer: Layer) -> Wide:
-        """(positions, taps) places of every position's neighbours."""
-        return self._inside[neighbours(layer.taps, *self._grid)]
+        """(positions, taps) places that a layer sees at every position."""
+        return self.around(layer.taps)
+
+    def around(self, taps: Taps) -> Wide:
+        """Likewise."""
+        return self._inside[neighbours(taps, *self._grid)]
 
 
 def own(positions: int) -> Wide:

@@ -17,6 +17,7 @@ from vlcodec.models.layers.lanes import (
     own,
     packed,
     packed_block,
+    space_to_depth,
     spread_out,
     squares,
 )
@@ -39,7 +40,7 @@ class EncoderLanes:
     def __call__(self, x: Wide) -> list[Wide]:
         """(784 + 1, 1, lanes) in +-1024 -> (latents, lanes) of each head."""
         high, low = neighbours(SQUARE, HIGH, HIGH), neighbours(SQUARE, LOW, LOW)
-        h = self._enter.begin(x[:, 0][np.append(squares(HIGH, HIGH), [[SIDE * SIDE] * 4], 0)], high)
+        h = self._enter.begin(space_to_depth(x, 1, HIGH, HIGH), high)
         for block in self._high:
             h = block(h, high)
         h = self._down.begin(h.active, squares(LOW, LOW))

@@ -1,0 +1,79 @@
+"""The pixels of many pictures side by side, over lanes: a thread for each share of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from torch import Tensor
+
+from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder
+from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
+from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
+from vlcodec.models.layers.units import Wide
+from vlcodec.models.walks.correction import Mover
+from vlcodec.models.walks.dither import CENTRE
+from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.pixel_block import PixelBlock, Shorts
+from vlcodec.models.walks.wavefront import fronts
+
+
+class LanePixelBlock(PixelBlock):
+    """See `walks.pixel_block.PixelBlock`; of whole pictures, without corrections."""
+
+    def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None, net: PixelLanes) -> None:
+        super().__init__(decoder, fz, grey, guide)
+        self._net = net
+
+    def sequential(self) -> Generator[MixtureStep, Ints, None]:
+        """See codec.interface.Steps."""
+        rows, width, _, lanes = self.shape
+        parts, mover = shares(lanes), Mover()
+        walks = [self._walk(part) for part in parts]
+        with ThreadPoolExecutor(len(parts)) as pool:
+
+            def everywhere(work: Callable[[PixelWalk, slice], Wide]) -> Ints:
+                """What the walks find, (n lanes, channels)."""
+                found = np.concatenate(list(pool.map(work, walks, parts)), 2).transpose(0, 2, 1)
+                return found.reshape(-1, found.shape[2]).astype(np.int64)
+
+            for at in fronts(rows, width):
+                mean = self._mean[at.index].reshape(-1, COLOURS)
+                values = np.zeros((len(at.index), COLOURS, lanes), np.int32)
+                known = values.transpose(0, 2, 1)
+                base = everywhere(lambda walk, _, at=at: walk.enter(at.index))
+                for c in range(self.colours):
+                    params = everywhere(
+                        lambda walk, part, c=c, at=at, values=values: walk.head(c, at.index, values[:, :c, part])
+                    )
+                    given = known.reshape(-1, COLOURS).astype(np.int64)
+                    symbols = yield self._step(c, params, base, mean, given, at.index, mover)
+                    values[:, c] = (symbols - CENTRE).reshape(len(at.index), lanes)
+                if self.colours == 1:
+                    values[:, 1:] = values[:, :1]
+                list(pool.map(lambda walk, part: walk.leave(at.index, values[:, :, part]), walks, parts))
+
+    def _outputs(self, known: Ints) -> tuple[list[Shorts], Shorts]:
+        """See `PixelBlock`."""
+        rows, width, _, lanes = self.shape
+        values = np.ascontiguousarray(known.reshape(lanes, -1, COLOURS).transpose(1, 2, 0), np.int32)
+        sizes = [*self._net.sizes[: self.colours], COLOURS]
+        found = [np.empty((rows * width, lanes, size), np.int16) for size in sizes]
+
+        def see(part: slice) -> None:
+            walk = self._walk(part)
+            for at in fronts(rows, width):
+                x = values[at.index, :, part]
+                found[-1][at.index, part] = walk.enter(at.index).transpose(0, 2, 1)
+                for c in range(self.colours):
+                    found[c][at.index, part] = walk.head(c, at.index, x[:, :c]).transpose(0, 2, 1)
+                walk.leave(at.index, x)
+
+        in_shares(see, lanes)
+        return found[:-1], found[-1]
+
+    def _walk(self, part: slice) -> PixelWalk:
+        fz = self._fz[part]
+        return PixelWalk(self._net, to_lanes(fz), fz.shape[-1] - COLOURS, *self.shape[:2])

@@ -110,21 +110,26 @@ class LaneLadderBlock(LadderBlock):
         """See `LadderBlock`."""
         n, first = self._size[0], 0
         parts = shares(n)
-        seen = self._features or [None] * len(parts)
+        seen = self._features
         walks = [
-            self._lanes.walk(self._kind, features, part.stop - part.start)
-            for features, part in zip(seen, parts, strict=True)
+            self._lanes.walk(self._kind, None if seen is None else seen[i], part.stop - part.start)
+            for i, part in enumerate(parts)
         ]
         with ThreadPoolExecutor(len(parts)) as pool:
             told = list(pool.map(next, walks))
             for count in self._counts:
                 centre, scale = (np.concatenate(each, 1).T.astype(np.int64) for each in zip(*told, strict=True))
-                z = (yield slice(first, first + count), centre, scale).T.astype(np.int32)
+                known = (yield slice(first, first + count), centre, scale).T.astype(np.int32)
+                z = [known[:, part] for part in parts]
                 first += count
                 if first < self._size[1]:
-                    told = list(pool.map(lambda walk, part: walk.send(z[:, part]), walks, parts))
-            fz = list(pool.map(lambda walk, part: _end(walk, z[:, part]), walks, parts))
+                    told = list(pool.map(_send, walks, z))
+            fz = list(pool.map(_end, walks, z))
         return torch.cat([from_lanes(each, SIDE, SIDE, COLOURS + self._net.shape.features) for each in fz])
+
+
+def _send(walk: Generator[Told, Wide, Wide], z: Wide) -> Told:
+    return walk.send(z)
 
 
 def _end(walk: Generator[Told, Wide, Wide], z: Wide) -> Wide:

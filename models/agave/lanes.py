@@ -46,7 +46,7 @@ class EncoderLanes:
     """See `net.LadderEncoder`."""
 
     def __init__(self, encoder: LadderEncoder) -> None:
-        self._enter, self._down = packed(encoder.enter), [packed(cast(Any, down), 4) for down in encoder.down]
+        self._enter, self._down = packed(encoder.enter), [packed(down, 4) for down in encoder.down]
         self._stages = [Blocks(cast(Any, stage), SIDE >> i) for i, stage in enumerate(encoder.stages, 1)]
 
     def __call__(self, x: Wide) -> list[Wide]:
@@ -128,7 +128,8 @@ class LadderLanes:
         if net.shape.aux_stride != 1:
             raise BoundError("lanes compute no auxiliary pictures that are smaller")
         self.encoder, self.pixels = EncoderLanes(net.encoder), PixelLanes(net.pixels)
-        self._side, self._start, self._stem = net.shape.sides[0], packed(net.start), Blocks([net.stem], net.shape.sides[0])
+        self._side = net.shape.sides[0]
+        self._start, self._stem = packed(net.start), Blocks([net.stem], self._side)
         levels = zip(net.levels, net.shape.sides, strict=True)
         self._levels = [LevelLanes(cast(Level, level), side) for level, side in levels]
         self._last, self._leave = Blocks(cast(Any, net.last), SIDE // 2), packed(net.leave)

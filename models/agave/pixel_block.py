@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -34,26 +36,23 @@ class LanePixelBlock(PixelBlock):
         walks = [self._walk(part) for part in parts]
         with ThreadPoolExecutor(len(parts)) as pool:
 
-            def everywhere(work: Callable[[PixelWalk, slice], Wide]) -> Ints:
-                """What the walks find, (n lanes, channels)."""
-                found = np.concatenate(list(pool.map(work, walks, parts)), 2).transpose(0, 2, 1)
+            def everywhere(work: Callable[..., Wide], *arguments: Iterable[Any]) -> Ints:
+                """What the walks find, (n lanes, channels); arguments: of each walk."""
+                found = np.concatenate(list(pool.map(work, walks, *arguments)), 2).transpose(0, 2, 1)
                 return found.reshape(-1, found.shape[2]).astype(np.int64)
 
             for at in fronts(rows, width):
-                mean = self._mean[at.index].reshape(-1, COLOURS)
+                mean, index = self._mean[at.index].reshape(-1, COLOURS), repeat(at.index)
                 values = np.zeros((len(at.index), COLOURS, lanes), np.int32)
-                known = values.transpose(0, 2, 1)
-                base = everywhere(lambda walk, _, at=at: walk.enter(at.index))
+                base = everywhere(PixelWalk.enter, index)
                 for c in range(self.colours):
-                    params = everywhere(
-                        lambda walk, part, c=c, at=at, values=values: walk.head(c, at.index, values[:, :c, part])
-                    )
-                    given = known.reshape(-1, COLOURS).astype(np.int64)
-                    symbols = yield self._step(c, params, base, mean, given, at.index, mover)
-                    values[:, c] = (symbols - CENTRE).reshape(len(at.index), lanes)
+                    params = everywhere(PixelWalk.head, repeat(c), index, [values[:, :c, part] for part in parts])
+                    known = values.transpose(0, 2, 1).reshape(-1, COLOURS).astype(np.int64)
+                    symbols = yield self._step(c, params, base, mean, known, at.index, mover)
+                    values[:, c] = (symbols - CENTRE).reshape(-1, lanes)
                 if self.colours == 1:
                     values[:, 1:] = values[:, :1]
-                list(pool.map(lambda walk, part: walk.leave(at.index, values[:, :, part]), walks, parts))
+                list(pool.map(PixelWalk.leave, walks, index, [values[:, :, part] for part in parts]))
 
     def _outputs(self, known: Ints) -> tuple[list[Shorts], Shorts]:
         """See `PixelBlock`."""

@@ -1,7 +1,7 @@
 """Compiled twins of frozen layers, over many pictures side by side: sums of integers, lanes innermost.
 
 Values are (positions, channels, lanes) int32, channels in multiples of BLOCK, so that four outputs of four inputs are
-summed at once, in registers. They are the integers of `exact.Layer`, `activations.Elu` and `made.OneByOne`.
+summed at once, in registers. They are the integers of `exact.Layer`, `activations` and `made.OneByOne`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vlcodec.codec.coding.compiled import part, wide_kernel
-from vlcodec.models.layers.units import BLOCK, Wide
+from vlcodec.models.layers.units import BLOCK, Sums, Wide
 
 
 @part
@@ -33,21 +33,21 @@ def _add(sums: Wide, x: Wide, weight: Wide, row: int, column: int) -> None:
 
 
 @part
-def _requantise(out: Wide, total: Wide, shift: int, low: int, high: int) -> None:
+def _requantise(out: Wide, total: Sums, shift: int, low: int, high: int) -> None:
     """Sums (lanes,) over 2^shift, rounded half to even, and clamped; computed in the sums' own type."""
     kind = total.dtype.type
-    half, tie, shift, low, high = kind((1 << shift) >> 1), kind(min(shift, 1)), kind(shift), kind(low), kind(high)
+    tie, by, least, most = kind(min(shift, 1)), kind(shift), kind(low), kind(high)
+    half = kind(((1 << shift) >> 1) - tie)
     for i in range(len(out)):
-        rounded = kind(total[i] + (half - tie) + (total[i] >> shift & tie)) >> shift
-        out[i] = min(max(rounded, low), high)
+        out[i] = min(max(kind(total[i] + half + (total[i] >> by & tie)) >> by, least), most)
 
 
 @part
-def _activate(out: Wide, elu: Wide, most: int) -> None:
-    """See `activations.Elu`, of (lanes,); elu: its table."""
-    reach = len(elu) - 1
+def _activate(out: Wide, table: Wide, most: int) -> None:
+    """See `lanes.Activation`, of (lanes,)."""
+    reach = len(table) - 1
     for i in range(len(out)):
-        out[i] = elu[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
+        out[i] = table[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
 
 
 @wide_kernel(3, 2, 1, 3, 2, 2, 0, 3, 1, 0, 3)
@@ -60,16 +60,16 @@ def layer(
     ends: Wide,
     group: int,
     stream: Wide,
-    elu: Wide,
+    table: Wide,
     most: int,
     out: Wide,
 ) -> None:
     """A layer at n positions, into out at the places `at`.
 
     taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
-    position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, with the bias
-    where they are all. stream: the outputs are added to it, and it is what is put out; none has no positions. elu: the
-    activation's table, for outputs up to `most`; none is empty.
+    position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, and
+    the bias with the first ones. stream: the outputs are added to it, and it is what is put out; none has no positions.
+    table, most: of the activation; none has an empty table.
     """
     lanes, outputs, channels, count = x.shape[2], weight.shape[0], x.shape[1], taps.shape[1]
     outside, wide = len(x) - 1, group < count
@@ -101,13 +101,13 @@ def layer(
                 for i in range(lanes):
                     stream[p, o, i] += row[i]
                     row[i] = stream[p, o, i]
-            if len(elu) > 0:
-                _activate(row, elu, most)
+            if len(table) > 0:
+                _activate(row, table, most)
 
 
 @part
 def _rows(
-    out: Wide, x: Wide, weight: Wide, ends: Wide, first: int, last: int, group: int, total: Wide, sums: Wide
+    out: Wide, x: Wide, weight: Wide, ends: Wide, first: int, last: int, group: int, total: Sums, sums: Wide
 ) -> None:
     """Outputs first .. last - 1 of a 1x1 layer, in multiples of BLOCK, into the same rows of out; x: (n, lanes).
 

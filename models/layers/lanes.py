@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.errors import BoundError
@@ -53,7 +53,7 @@ def neighbours(taps: Taps, height: int, width: int) -> Wide:
     """(positions, taps) places of each position's neighbours; height x width is outside."""
     rows, columns = np.divmod(np.arange(height * width), width)
     found = [(rows + dr, columns + dc) for dr, dc in taps]
-    inside = [(0 <= r) & (r < height) & (0 <= c) & (c < width) for r, c in found]
+    inside = [(r >= 0) & (r < height) & (c >= 0) & (c < width) for r, c in found]
     places = [np.where(known, r * width + c, height * width) for known, (r, c) in zip(inside, found, strict=True)]
     return np.stack(places, 1).astype(np.int32)
 
@@ -124,7 +124,7 @@ class Stream:
 class LaneLayer:
     """A layer's integers. weight: (outputs, taps inputs + beside). ends: bias, shift, low, high, (4, outputs).
 
-    group: taps whose sums fit int32, whatever their inputs.
+    group: so many taps' sums fit int32, whichever they are and whatever their inputs.
     """
 
     weight: Wide
@@ -161,11 +161,12 @@ class LaneLayer:
         return Stream(values, self.whole(x, taps, active=elu(), stream=values))
 
 
-def packed(layer: Layer, parts: int = 1) -> LaneLayer:
+def packed(layer: nn.Module, parts: int = 1) -> LaneLayer:
     """A frozen layer. parts: positions that a 1x1 layer's inputs are spread over.
 
     Raises BoundError where int32 does not hold the sum over one tap, or a gain makes outputs finer than sums.
     """
+    layer = cast(Layer, layer)
     weight, bias, exponent = (part.cpu().numpy() for part in layer.integers())
     shift = exponent - np.log2(layer.gain.double().cpu().numpy())
     if shift.min() < 0:
@@ -176,7 +177,7 @@ def packed(layer: Layer, parts: int = 1) -> LaneLayer:
     reached[0] += np.abs(bias) + 2.0**shift  # what rounding may add
     reached[-1] += np.abs(far).sum(1) * layer.input_max
     group = count
-    while max(float(reached[i : i + group].sum(0).max()) for i in range(0, count, group)) >= LIMIT:
+    while max(float(reached[i : i + group].sum(0).max()) for i in range(count - group + 1)) >= LIMIT:
         if group == 1:
             raise BoundError("a tap's sum can reach more than int32 holds")
         group -= 1
@@ -203,17 +204,17 @@ class LaneBlock:
         return Stream(h.values, self.second.whole(hidden, taps, active=elu(), stream=h.values))
 
 
-def packed_block(block: Block) -> LaneBlock:
+def packed_block(block: nn.Module) -> LaneBlock:
     """A frozen block. Raises BoundError as `packed`."""
-    return LaneBlock(packed(block.first), packed(block.second))
+    return LaneBlock(packed(cast(Block, block).first), packed(cast(Block, block).second))
 
 
 class Ring:
     """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept."""
 
-    def __init__(self, height: int, width: int, *layers: Layer) -> None:
+    def __init__(self, height: int, width: int, *layers: nn.Module) -> None:
         rows, columns = np.divmod(np.arange(height * width), width)
-        slots = 1 + max(-2 * dr - dc for layer in layers for dr, dc in layer.taps)
+        slots = 1 + max(-2 * dr - dc for layer in layers for dr, dc in cast(Layer, layer).taps)
         self.size = slots * height
         self.places = ((columns + 2 * rows) % slots * height + rows).astype(np.int32)
         self._inside, self._grid = np.append(self.places, np.int32(self.size)), (height, width)
@@ -222,9 +223,9 @@ class Ring:
         """Values at its places."""
         return empty(self.size, channels, lanes)
 
-    def taps(self, layer: Layer) -> Wide:
+    def taps(self, layer: nn.Module) -> Wide:
         """(positions, taps) places that a layer sees at every position."""
-        return self.around(layer.taps)
+        return self.around(cast(Layer, layer).taps)
 
     def around(self, taps: Taps) -> Wide:
         """Likewise."""
@@ -250,10 +251,14 @@ def from_lanes(x: Wide, height: int, width: int, channels: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def shares(lanes: int) -> list[slice]:
     """Of the lanes, one for each thread that is worth it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = max(1, min(cores, lanes // LEAST_LANES))
+    count = max(1, min(cores(), lanes // LEAST_LANES))
     bounds = [lanes * i // count // VECTOR * VECTOR for i in range(count)] + [lanes]
     return [slice(*both) for both in pairwise(bounds)]
 

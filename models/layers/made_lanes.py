@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vlcodec.models.layers.lanes import LaneLayer, empty, filled, own, packed, parts_of, spread_out
+from vlcodec.models.layers.lanes import empty, filled, own, packed, parts_of, spread_out
 from vlcodec.models.layers.made import Flow, Made
 from vlcodec.models.layers.units import Wide
 
@@ -33,13 +33,22 @@ class MadeLanes:
         """x - m(x) = noise is solved for x, in place of the noise, on a cyclic grid."""
         from vlcodec.models.layers import kernels
 
-        layers = (self._enter, self._middle, self._leave)
-        integers = [part for layer in layers for part in (layer.weight, layer.ends)]
-        kernels.unshifted(x, self._units, *integers, min(self._inputs(layer) for layer in layers), period)
+        enter, middle, leave = self._enter, self._middle, self._leave
+        part = filled(self._hidden // self._parts)  # of the hidden units
+        group = min(enter.weight.shape[1], middle.group * part, leave.group * part)
+        kernels.unshifted(
+            x,
+            self._units,
+            enter.weight,
+            enter.ends,
+            middle.weight,
+            middle.ends,
+            leave.weight,
+            leave.ends,
+            group,
+            period,
+        )
 
-    def _inputs(self, layer: LaneLayer) -> int:
-        """So many inputs' sums fit int32."""
-        return layer.group * filled(self._hidden // self._parts) if layer is not self._enter else len(layer.weight[0])
 
 
 class FlowLanes:

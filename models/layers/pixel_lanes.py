@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PAST, SQUASH_HALF, PixelDecoder, Squash
 from vlcodec.models.layers.exact import SQUARE, Layer
-from vlcodec.models.layers.lanes import NONE, RELU, Ring, empty, filled, neighbours, packed
+from vlcodec.models.layers.lanes import NONE, RELU, Ring, filled, neighbours, packed
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.units import Wide
 
@@ -36,15 +36,15 @@ class PixelLanes:
         net = decoder.net
         if net.gate is not None or net.relu.most != ACTIVATION_MAX:
             raise BoundError("lanes compute rectified activations of 10 bits alone")
-        self.seeing = [decoder.predictor, net.first, *(cast(Layer, layer) for layer in net.near)]
+        self.seeing = [decoder.predictor, net.first, *net.near]
         self.predictor, self.first, *self.near = (packed(layer) for layer in self.seeing)
         self.out, self.hidden, self.params = (
-            [packed(cast(Layer, layer)) for layer in part] for part in (net.out, net.hidden, net.params)
+            [packed(layer) for layer in part] for part in (net.out, net.hidden, net.params)
         )
         self.sizes = [cast(Layer, layer).outputs for layer in net.params]
         self.edge, self.noise = SquashLanes(decoder.edge), SquashLanes(decoder.noise)
         self.error, self.colour = SquashLanes(decoder.error), SquashLanes(decoder.colour)
-        self._streams = [packed(cast(Any, layer)) for layer in getattr(decoder, "stream", ())]
+        self._streams = [packed(layer) for layer in getattr(decoder, "stream", ())]
 
     def streams(self, fz: Wide, height: int, width: int) -> list[Wide]:
         """What each near layer sees of f(z); none without a stream."""

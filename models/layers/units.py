@@ -6,4 +6,5 @@ import numpy as np
 from numpy.typing import NDArray
 
 Wide = NDArray[np.int32]  # (positions, channels, lanes): many pictures side by side
+Sums = NDArray[np.int32] | NDArray[np.int64]
 BLOCK = 4  # channels come in multiples of it

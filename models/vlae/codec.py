@@ -21,6 +21,7 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.lanes import from_lanes, in_shares, serve, to_lanes
+from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS
 from vlcodec.models.layers.settings import exact_inference
@@ -72,6 +73,10 @@ class _Lanes:
         """The net in layers over lanes, where these serve."""
         return self._packed if serve(self.device) and self.net.pixels.window else None
 
+    @property
+    def _flow(self) -> FlowLanes | None:
+        return None if self._over_lanes is None else self._over_lanes.flow
+
     def _parameters(self, pictures: Bytes) -> list[Ints]:
         if lanes := self._over_lanes:
             x = torch.from_numpy(FINE_UNIT * (2 * (pictures > 0).astype(np.int32) - 1))
@@ -120,8 +125,7 @@ class Chained(_Lanes):
 
     def prior(self, u: Ints) -> NoiseBlock:
         """p(z)."""
-        lanes = self._over_lanes
-        return NoiseBlock(self.net, len(u), self.device, lanes and lanes.flow)
+        return NoiseBlock(self.net, len(u), self.device, self._flow)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z), (n, 28, 28, F)."""
@@ -144,8 +148,7 @@ class Dithered(_Lanes):
 
     def prior(self, u: Ints) -> FlowBlock:
         """p(z)."""
-        lanes = self._over_lanes
-        return FlowBlock(self.net, u, lanes and lanes.flow)
+        return FlowBlock(self.net, u, self._flow)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z), (n, 28, 28, F)."""

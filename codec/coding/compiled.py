@@ -1,8 +1,8 @@
-"""Whether loops over integers run compiled, by numba, or as numpy's functions: the same integers, sooner.
+"""Whether loops over integers run compiled, by numba, or as numpy's functions and torch's layers: the same integers.
 
-numba takes half a second to load, and some more to compile for the first time. So it is loaded for large blocks, or
-used where it is loaded already. What it has compiled lies in the user's cache folder, if that can be written.
-VLCODEC_NUMBA=0 turns it off.
+numba takes half a second to load, and some more to compile for the first time. So it is loaded for large blocks and
+archives, or used where it is loaded already. What it has compiled lies in the user's cache folder, if that can be
+written. VLCODEC_NUMBA=0 turns it off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Switch:
 
 
 def expect(symbols: int) -> None:
-    """A block of so many symbols is about to be coded."""
+    """A block of so many symbols, or an archive, is about to be coded."""
     _Switch.large = _Switch.large or symbols > LARGE
 
 

@@ -127,7 +127,8 @@ def test_golden_vectors_are_the_same(name: str) -> None:
 def test_small_vlaes_are_the_same(kind: dict[str, Any]) -> None:
     from vlcodec.models.vlae.training import SHAPE
 
-    sizes: dict[str, Any] = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "bottleneck": 3, "hidden": 12, "flow_hidden": 20}
+    vectors = {"latents": 6, "bottleneck": 3, "hidden": 12, "flow_hidden": 20}
+    sizes: dict[str, Any] = {"widths": (4, 6), "blocks": (1, 1), **vectors}
     shape = replace(SHAPE, **sizes, **{"features": 2, "pixel_channels": 5} | kind)
     nets = vlae.VlaeNets({"gaussian": shape, "uniform": replace(shape, posterior="uniform")})
     freeze_from(nets, integer_tensors(nets))

@@ -16,9 +16,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.latents import StackLow, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
@@ -92,6 +94,7 @@ def write(
     metered: whether what the likelihood promises is kept, which takes time.
     """
     count = len(pictures)
+    compiled.expect(pictures.size)
     if lossless and nets.chained is not None:
         for ratio in range(nets.chained.least_ratio, LAST_RATIO + 1):
             dithered = min(count, max(0, ratio - len(extra) // CREDIT_BYTES))
@@ -161,6 +164,7 @@ def read(nets: Nets, file: ArchiveFile, drawn: int, colours: int, tick: Tick | N
     header, checks = file.header, file.checks
     stack, parts, done = Stack(file.stack), list[Bytes](), 0
     size = (header.height, header.width, colours)
+    compiled.expect(header.count * prod(size))
     for link in reversed(list(links(header.count, header.dithered, header.ratio, header.extra))):
         net = net_of(nets, link)
         u = dither_of(net, header.seed, link.first, link.count, header.height, header.width)

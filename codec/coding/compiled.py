@@ -1,8 +1,8 @@
-"""Whether loops over integers run compiled, by numba, or as numpy's functions: the same integers, sooner.
+"""Whether loops over integers run compiled, by numba, or as numpy's functions and torch's layers: the same integers.
 
-numba takes half a second to load, and some more to compile for the first time. So it is loaded for large blocks, or
-used where it is loaded already. What it has compiled lies in the user's cache folder, if that can be written.
-VLCODEC_NUMBA=0 turns it off.
+numba takes half a second to load, and some more to compile for the first time. So it is loaded for large blocks and
+archives, or used where it is loaded already. What it has compiled lies in the user's cache folder, if that can be
+written. VLCODEC_NUMBA=0 turns it off.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Switch:
 
 
 def expect(symbols: int) -> None:
-    """A block of so many symbols is about to be coded."""
+    """A block of so many symbols, or an archive, is about to be coded."""
     _Switch.large = _Switch.large or symbols > LARGE
 
 
@@ -59,8 +59,19 @@ def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     Arrays are read, whatever their strides; what a kernel makes it returns.
     """
 
+    return _kernel_of(lambda numba: [_array(numba.int64, rank, "A", readonly=True) for rank in ranks])
+
+
+def wide_kernel(*ranks: int) -> Callable[[Loop], Loop]:
+    """Likewise of int32 arrays in C order, which it may write (0: an int64): many of them in one register."""
+    return _kernel_of(lambda numba: [_array(numba.int32, rank, "C", readonly=False) for rank in ranks])
+
+
+def _kernel_of(signature: Callable[[Any], list[Any]]) -> Callable[[Loop], Loop]:
+    """signature: of numba's types, made once numba is here."""
+
     def kernel_of(loop: Loop) -> Loop:
-        compiled = cache(lambda: _compiled(loop, ranks))
+        compiled = cache(lambda: _compiled(loop, signature))
 
         @wraps(loop)
         def call(*arguments: Any) -> Any:
@@ -86,6 +97,12 @@ def loop(function: Loop) -> Loop:
     return call  # type: ignore[return-value]
 
 
+def _array(kind: Any, rank: int, layout: str, readonly: bool) -> Any:
+    from numba.types import Array, int64
+
+    return Array(kind, rank, layout, readonly=readonly) if rank else int64
+
+
 def part(loop: Loop) -> Loop:
     """The decorator of a small function that kernels call, and that becomes a part of each."""
     import numba
@@ -100,11 +117,11 @@ def piece(loop: Loop) -> Loop:
     return numba.njit(nogil=True, _nrt=False)(loop)  # type: ignore[no-any-return]
 
 
-def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
-    """A kernel of arrays of these ranks."""
-    from numba.types import Array, int64
+def _compiled(loop: Loop, signature: Callable[[Any], list[Any]]) -> Loop:
+    """A kernel of the types that a signature gives."""
+    import numba
 
-    return _made(loop, tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks))
+    return _made(loop, tuple(signature(numba)))
 
 
 def _made(loop: Loop, signature: tuple[Any, ...], **options: Any) -> Loop:

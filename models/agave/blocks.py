@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -10,9 +11,13 @@ from torch import Tensor
 
 from vlcodec.codec.coding.tables import GaussianGrid, LogisticMixture
 from vlcodec.codec.interface import Distribution, Ints, Step
-from vlcodec.models.agave.net import LadderAgave
+from vlcodec.models.agave.lanes import LadderLanes, Told
+from vlcodec.models.agave.net import SIDE, LadderAgave
+from vlcodec.models.layers.causal_pixels import COLOURS
+from vlcodec.models.layers.lanes import from_lanes, shares
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.layers.units import Wide
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 
@@ -84,3 +89,54 @@ class LadderBlock(NetWalk):
             return symbols - CELLS // 2
         assert self._dither is not None
         return reconstruct(symbols, self._dither[:, part])
+
+
+class LaneLadderBlock(LadderBlock):
+    """The same, over lanes. seen: activations of the pictures' features, of each share of the lanes."""
+
+    def __init__(
+        self,
+        net: LadderAgave,
+        kind: Kind,
+        n: int,
+        lanes: LadderLanes,
+        seen: list[list[Wide]] | None = None,
+        dither: Ints | None = None,
+    ) -> None:
+        super().__init__(net, kind, n, None, dither)
+        self._lanes, self._features = lanes, seen
+
+    def levels(self) -> Generator[tuple[slice, Ints, Ints], Ints, Tensor]:
+        """See `LadderBlock`."""
+        n, first = self._size[0], 0
+        parts = shares(n)
+        seen = self._features
+        walks = [
+            self._lanes.walk(self._kind, None if seen is None else seen[i], part.stop - part.start)
+            for i, part in enumerate(parts)
+        ]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            told = list(pool.map(next, walks))
+            for count in self._counts:
+                centre, scale = (np.concatenate(each, 1).T.astype(np.int64) for each in zip(*told, strict=True))
+                known = (yield slice(first, first + count), centre, scale).T.astype(np.int32)
+                z = [known[:, part] for part in parts]
+                first += count
+                if first < self._size[1]:
+                    told = list(pool.map(_send, walks, z))
+            fz = list(pool.map(_end, walks, z))
+        return torch.cat([from_lanes(each, SIDE, SIDE, COLOURS + self._net.shape.features) for each in fz])
+
+
+def _send(walk: Generator[Told, Wide, Wide], z: Wide) -> Told:
+    return walk.send(z)
+
+
+def _end(walk: Generator[Told, Wide, Wide], z: Wide) -> Wide:
+    """What a walk returns after its last level's z."""
+    try:
+        walk.send(z)
+    except StopIteration as end:
+        found: Wide = end.value
+        return found
+    raise RuntimeError("a walk has as many levels as its shape says")

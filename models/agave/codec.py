@@ -7,6 +7,7 @@ and an archive's first links, by dither (`Dithered`). Prior and posterior are wa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,10 +17,14 @@ from torch import Tensor
 from vlcodec.codec.coding.noise import Likeliest
 from vlcodec.codec.coding.tables import variances
 from vlcodec.codec.coding.walk import Settled
+from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints
-from vlcodec.models.agave.blocks import LadderBlock
+from vlcodec.models.agave.blocks import LadderBlock, LaneLadderBlock
+from vlcodec.models.agave.lanes import LadderLanes
 from vlcodec.models.agave.net import SIDE, LadderAgave
+from vlcodec.models.agave.pixel_block import LanePixelBlock
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
+from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.dither import quantise, reconstruct
@@ -48,14 +53,31 @@ class _Lanes:
         """(n, latents)."""
         return n, self.latents
 
-    def _seen(self, pictures: Bytes) -> list[Tensor]:
+    @cached_property
+    def _packed(self) -> LadderLanes | None:
+        try:
+            return LadderLanes(self.net)
+        except BoundError:
+            return None
+
+    @property
+    def _over_lanes(self) -> LadderLanes | None:
+        """The net in layers over lanes, where these serve."""
+        return self._packed if serve(self.device) else None
+
+    def _levels(self, n: int, pictures: Bytes | None = None, dither: Ints | None = None) -> LadderBlock:
+        """The latents of n pictures: of the posterior where these are given, else of the prior."""
+        x = None if pictures is None else centred(in_colour(pictures)).to(self.device)
+        if lanes := self._over_lanes:
+            features = None if x is None else in_shares(lambda part: lanes.encoder(to_lanes(x[part])), n)
+            return LaneLadderBlock(self.net, self.kind, n, lanes, features, dither)
         with exact_inference():
-            seen: list[Tensor] = self.net.encoder(centred(in_colour(pictures)).to(self.device))
-            return seen
+            seen = None if x is None else self.net.encoder(x)
+        return LadderBlock(self.net, self.kind, n, seen, dither)
 
     def _decoded(self, z: Ints) -> Tensor:
         """f(z) (n, 32, 32, 3 + features) of latents (n, latents), in cells or in 1/32 step."""
-        walk = LadderBlock(self.net, self.kind, len(z)).levels()
+        walk = self._levels(len(z)).levels()
         part, _, _ = next(walk)
         try:
             while True:
@@ -70,7 +92,10 @@ class _Lanes:
 
     def pixels(self, fz: Tensor, rows: range, width: int, colours: int, guided: bool = False) -> PixelBlock:
         """Block (32, 32, 1 or 3, n); guided for sampling."""
-        return PixelBlock(self.net.pixels, fz, colours == 1, self.guide if guided else None)
+        grey, guide, lanes = colours == 1, self.guide if guided else None, self._over_lanes
+        if lanes is None:
+            return PixelBlock(self.net.pixels, fz, grey, guide)
+        return LanePixelBlock(self.net.pixels, fz, grey, guide, lanes.pixels)
 
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, 32, 32, C) uint8 -> (32, 32, C, n): G, R, B, or the one channel of grey pictures."""
@@ -90,11 +115,11 @@ class Chained(_Lanes):
 
     def posterior(self, pictures: Bytes, u: Ints) -> LadderBlock:
         """q(z | x): symbols (n, latents) in [0, 4096)."""
-        return LadderBlock(self.net, "gaussian", len(pictures), self._seen(pictures))
+        return self._levels(len(pictures), pictures)
 
     def prior(self, u: Ints) -> LadderBlock:
         """p(z)."""
-        return LadderBlock(self.net, "gaussian", len(u))
+        return self._levels(len(u))
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z)."""
@@ -111,7 +136,7 @@ class Dithered(_Lanes):
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Symbols k + 128 (n, latents)."""
         symbols = np.empty_like(u)
-        walk = LadderBlock(self.net, "uniform", len(pictures), self._seen(pictures)).levels()
+        walk = self._levels(len(pictures), pictures).levels()
         part, centre, _ = next(walk)
         try:
             while True:
@@ -122,7 +147,7 @@ class Dithered(_Lanes):
 
     def prior(self, u: Ints) -> LadderBlock:
         """p(z)."""
-        return LadderBlock(self.net, "uniform", len(u), dither=u)
+        return self._levels(len(u), dither=u)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z)."""

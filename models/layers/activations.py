@@ -76,7 +76,7 @@ def clip(x: Tensor, most: int = ACTIVATION_MAX) -> Tensor:
 
 
 @cache
-def _elu_table() -> Tensor:
+def elu_table() -> Tensor:
     """round(FINE_UNIT (e^(i / FINE_UNIT) - 1)) at i + _ELU_REACH, for i in [-_ELU_REACH, 0]."""
     falling = exp_table(Fraction(-1, FINE_UNIT), _ELU_REACH + 1, Fraction(0), FINE_UNIT)
     return torch.from_numpy(falling[::-1].copy() - FINE_UNIT).float()
@@ -89,7 +89,7 @@ class Elu(IntegerModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("table", _elu_table(), False)
+        self.register_buffer("table", elu_table(), False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape; frozen, integers up to FINE_MAX."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -12,10 +14,14 @@ from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture
 from vlcodec.codec.coding.walk import OneStep
 from vlcodec.codec.interface import Coder, Ints, Source, Step, Tick
 from vlcodec.models.layers.activations import FINE_UNIT
+from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
 from vlcodec.models.layers.made import OneByOne
+from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX
 from vlcodec.models.layers.settings import exact_inference, stepwise
+from vlcodec.models.layers.units import Wide
+from vlcodec.models.vlae.lanes import PixelLanes, PixelWalk
 from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
@@ -59,11 +65,51 @@ class BinaryPixelBlock(NetWalk):
         return Step(Bernoulli(logit), (index[:, None] * lanes + np.arange(lanes)).reshape(-1))
 
 
+class LanePixelBlock(BinaryPixelBlock):
+    """The same, over lanes: a thread for each share of them."""
+
+    def __init__(self, net: Vlae, features: Tensor, lanes: PixelLanes) -> None:
+        super().__init__(net, features)
+        self._lanes = lanes
+
+    def sequential(self) -> Generator[Step, Ints, None]:
+        """See codec.interface.Steps."""
+        rows, width, _, lanes = self.shape
+        parts = shares(lanes)
+        walks = [self._walk(part) for part in parts]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            for at in fronts(rows, width):
+                found = pool.map(PixelWalk.logits, walks, repeat(at.index))
+                bits = yield self._step(np.concatenate(list(found), 1).astype(np.int64).reshape(-1), at.index)
+                values = FINE_UNIT * (2 * bits - 1).reshape(-1, lanes)
+                for walk, part in zip(walks, parts, strict=True):
+                    walk.put(at.index, values[:, part])
+
+    def parallel(self, symbols: Ints) -> Iterator[Step]:
+        """See codec.interface.Steps."""
+        rows, width, _, lanes = self.shape
+        values = FINE_UNIT * (2 * symbols - 1).reshape(-1, lanes)
+
+        def logits(part: slice) -> Wide:
+            walk, found = self._walk(part), np.empty(values[:, part].shape, np.int32)
+            for at in fronts(rows, width):  # what so few positions take stays in the cache
+                found[at.index] = walk.logits(at.index)
+                walk.put(at.index, values[at.index, part])
+            return found
+
+        flat = np.concatenate(in_shares(logits, lanes), 1)
+        for at in fronts(rows, width, reverse=True):
+            yield self._step(flat[at.index].astype(np.int64).reshape(-1), at.index)
+
+    def _walk(self, part: slice) -> PixelWalk:
+        return PixelWalk(self._lanes, to_lanes(self.features[part]), *self.shape[:2])
+
+
 class FlowBlock(NetWalk):
     """Latents' symbols k + 128 under the flow prior of a uniform posterior; dither: (..., latents) is the block's."""
 
-    def __init__(self, net: Vlae, dither: Ints) -> None:
-        self.net, self.shape, self.count = net, dither.shape, dither.shape[-1]
+    def __init__(self, net: Vlae, dither: Ints, lanes: FlowLanes | None = None) -> None:
+        self.net, self.shape, self.count, self._lanes = net, dither.shape, dither.shape[-1], lanes
         self.device = next(net.parameters()).device
         self._dither = dither.reshape(-1, dither.shape[-1])
         with exact_inference():
@@ -86,8 +132,12 @@ class FlowBlock(NetWalk):
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
         z = reconstruct(symbols.reshape(self._dither.shape), self._dither)
-        with exact_inference():
-            centre = z - to_numpy(self.net.flow(torch.from_numpy(z).to(self.device, torch.float32)))
+        if self._lanes is not None:
+            noise = _over_lanes(self._lanes.to_noise, z)
+        else:
+            with exact_inference():
+                noise = to_numpy(self.net.flow(torch.from_numpy(z).to(self.device, torch.float32)))
+        centre = z - noise
         for i in reversed(range(self.count)):
             yield self._step(i, centre[:, i])
 
@@ -103,8 +153,8 @@ class NoiseBlock:
     See codec.interface.Block. What is coded are the noise symbols that the flow, a bijection, makes of the latents.
     """
 
-    def __init__(self, net: Vlae, n: int, device: torch.device) -> None:
-        self.net, self.shape, self._device = net, (n, net.shape.latents), device
+    def __init__(self, net: Vlae, n: int, device: torch.device, lanes: FlowLanes | None = None) -> None:
+        self.net, self.shape, self._device, self._lanes = net, (n, net.shape.latents), device, lanes
         size = n * net.shape.latents
         noise = GaussianGrid(np.zeros(size, np.int64), np.full(size, PRIOR_INDEX, np.int64))
         self._noise = OneStep(noise, self.shape)
@@ -123,13 +173,23 @@ class NoiseBlock:
 
     def to_noise(self, symbols: Ints) -> Ints:
         """Symbols of latents -> symbols of the noise."""
+        if self._lanes is not None:
+            return _over_lanes(self._lanes.to_noise, symbols - CELLS // 2) + CELLS // 2
         with exact_inference():
             return to_numpy(self.net.flow(self._centred(symbols))) + CELLS // 2
 
     def from_noise(self, noise: Ints) -> Ints:
         """The inverse of to_noise, one latent after the other."""
+        if self._lanes is not None:
+            return _over_lanes(self._lanes.from_noise, noise - CELLS // 2) + CELLS // 2
         with stepwise():
             return to_numpy(self.net.flow.inverse(self._centred(noise))) + CELLS // 2
 
     def _centred(self, symbols: Ints) -> Tensor:
         return torch.from_numpy(symbols - CELLS // 2).to(self._device, torch.float32)
+
+
+def _over_lanes(flow: Callable[[Wide], Wide], x: Ints) -> Ints:
+    """A direction of the flow, of (n, latents)."""
+    across = x.T.astype(np.int32)
+    return np.concatenate(in_shares(lambda part: flow(across[:, part]), len(x)), 1).T.astype(np.int64)

@@ -7,6 +7,7 @@ uniform posterior serves lossy files, single pictures and an archive's first lin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,12 +17,16 @@ from torch import Tensor, nn
 from vlcodec.codec.coding.noise import Likeliest
 from vlcodec.codec.coding.tables import GaussianGrid
 from vlcodec.codec.coding.walk import OneStep, Settled
-from vlcodec.codec.interface import Block, Bytes, Ints
+from vlcodec.codec.errors import BoundError
+from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.activations import FINE_UNIT
+from vlcodec.models.layers.lanes import from_lanes, in_shares, serve, to_lanes
+from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, NoiseBlock
+from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, LanePixelBlock, NoiseBlock
+from vlcodec.models.vlae.lanes import VlaeLanes
 from vlcodec.models.vlae.net import SIDE, Vlae, VlaeShape
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
@@ -56,23 +61,47 @@ class _Lanes:
         """(n, latents)."""
         return n, self.latents
 
+    @cached_property
+    def _packed(self) -> VlaeLanes | None:
+        try:
+            return VlaeLanes(self.net)
+        except BoundError:
+            return None
+
+    @property
+    def _over_lanes(self) -> VlaeLanes | None:
+        """The net in layers over lanes, where these serve."""
+        return self._packed if serve(self.device) and self.net.pixels.window else None
+
+    @property
+    def _flow(self) -> FlowLanes | None:
+        return None if self._over_lanes is None else self._over_lanes.flow
+
     def _parameters(self, pictures: Bytes) -> list[Ints]:
+        if lanes := self._over_lanes:
+            x = torch.from_numpy(FINE_UNIT * (2 * (pictures > 0).astype(np.int32) - 1))
+            found = in_shares(lambda part: lanes.encoder(to_lanes(x[part])), len(x))
+            return [np.concatenate(parts, 1).T.astype(np.int64) for parts in zip(*found, strict=True)]
         with exact_inference():
             bits = torch.from_numpy((pictures > 0).astype(np.float32)).to(self.device)
             return [to_numpy(p) for p in self.net.encoder(FINE_UNIT * (2 * bits - 1))]
 
     def _decoded(self, z: Ints) -> Tensor:
+        if lanes := self._over_lanes:
+            x, count = z.T.astype(np.int32), self.net.shape.features
+            return torch.cat(in_shares(lambda part: from_lanes(lanes.decoder(x[:, part]), SIDE, SIDE, count), len(z)))
         with exact_inference():
             features: Tensor = self.net.decoder(torch.from_numpy(z).to(self.device, torch.float32))
             return features
 
     def mean_images(self, fz: Tensor, height: int, width: int) -> Bytes:
         """(n, 28, 28, 1) uint8: the likeliest value of each pixel after the ones before it."""
-        return self.to_pictures(BinaryPixelBlock(self.net, fz).pop(Likeliest()))
+        return self.to_pictures(self.pixels(fz, range(height), width, 1).pop(Likeliest()))
 
-    def pixels(self, fz: Tensor, rows: range, width: int, colours: int, guided: bool = False) -> Block:
+    def pixels(self, fz: Tensor, rows: range, width: int, colours: int, guided: bool = False) -> BinaryPixelBlock:
         """Block (28, 28, 1, n). Sampling needs no guide: the latents hold what is global."""
-        return BinaryPixelBlock(self.net, fz)
+        lanes = self._over_lanes
+        return BinaryPixelBlock(self.net, fz) if lanes is None else LanePixelBlock(self.net, fz, lanes.pixels)
 
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, 28, 28, 1) uint8, 0 or 255 -> (28, 28, 1, n) bits."""
@@ -96,7 +125,7 @@ class Chained(_Lanes):
 
     def prior(self, u: Ints) -> NoiseBlock:
         """p(z)."""
-        return NoiseBlock(self.net, len(u), self.device)
+        return NoiseBlock(self.net, len(u), self.device, self._flow)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z), (n, 28, 28, F)."""
@@ -119,7 +148,7 @@ class Dithered(_Lanes):
 
     def prior(self, u: Ints) -> FlowBlock:
         """p(z)."""
-        return FlowBlock(self.net, u)
+        return FlowBlock(self.net, u, self._flow)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """f(z), (n, 28, 28, F)."""
@@ -148,9 +177,14 @@ class VlaeModel(TwoNets[Chained, Dithered]):
         yield centres
         yield from both_walks(dithered.prior(u), k)
         pixels = chained.to_symbols(pictures[:, :CROP, :CROP])
-        for net, fz in ((chained.net, chained.features(z, u)), (dithered.net, dithered.features(k, u))):
+        lanes: tuple[tuple[_Lanes, Tensor], ...] = (
+            (chained, chained.features(z, u)),
+            (dithered, dithered.features(k, u)),
+        )
+        for net, fz in lanes:
             yield to_numpy(fz)
-            yield from both_walks(BinaryPixelBlock(net, fz[:, :CROP, :CROP].contiguous()), pixels)
+            part = fz[:, :CROP, :CROP].contiguous()
+            yield from both_walks(net.pixels(part, range(CROP), CROP, 1), pixels)
 
 
 def golden_pictures() -> Bytes:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.made import Flow
-from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole
+from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole, spread
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, dither_like
@@ -91,7 +91,11 @@ class VlaeEncoder(nn.Module):
         h = self.low(self.down(space_to_depth(self.elu(h), 2)))
         h = self.narrow(self.elu(h))
         h = self.elu(self.hidden(self.elu(h).reshape(len(x), -1)))
-        return [self.centre(h), self.scale(h)] if hasattr(self, "scale") else [2 * self.centre(h)]
+        return [gain * head(h) for head, gain in self.heads()]
+
+    def heads(self) -> list[tuple[Layer, int]]:
+        """The layers that tell the parameters, and what each is multiplied by."""
+        return [(self.centre, 1), (self.scale, 1)] if hasattr(self, "scale") else [(self.centre, 2)]
 
 
 def _head(shape: VlaeShape, gain: float, low: float, high: float) -> Layer:
@@ -129,7 +133,7 @@ class BinaryPixels(nn.Module):
     def __init__(self, shape: VlaeShape) -> None:
         super().__init__()
         c, s = shape.pixel_channels, shape.dilation
-        before, near = (tuple((s * r, s * t) for r, t in taps) for taps in (BEFORE, NEAR))
+        before, near = spread(BEFORE, s), spread(NEAR, s)
         beside = shape.features if shape.posterior != "none" else 0
         self.elu, self.window = Elu(), shape.window
         if shape.window:

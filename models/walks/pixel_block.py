@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Iterator
+from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
@@ -72,9 +73,12 @@ class PixelBlock(NetWalk):
         self.shape = (rows, width, self.colours, self.lanes)
         self.count = self.colours * steps_of(rows, width)
         self._fz, self._correction = fz, correction
-        with exact_inference():
-            self._streams = decoder.streams(fz)
         self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
+
+    @cached_property
+    def _streams(self) -> list[Tensor]:
+        with exact_inference():
+            return self.decoder.streams(self._fz)
 
     def _by_position(self, x: Tensor) -> Tensor:
         """(N, rows, W, C) -> (rows W, N, C)."""

@@ -1,0 +1,10 @@
+"""Units of layers over lanes: what packs them and what is compiled share these."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Wide = NDArray[np.int32]  # (positions, channels, lanes): many pictures side by side
+Sums = NDArray[np.int32] | NDArray[np.int64]
+BLOCK = 4  # channels come in multiples of it

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-
 from numpy.typing import NDArray
 
 from vlcodec.codec.coding.tables import LogisticMixture
@@ -64,8 +63,9 @@ class LatentBlock(NetWalk):
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""
+        height, width, _ = self.shape
         params = self._outputs(symbols)
-        for at in fronts(*self.shape[:2], reverse=True):
+        for at in fronts(height, width, reverse=True):
             here, dither = params[at.index].astype(np.int64), self._dither[at.index]
             for part in reversed(self._parts()):
                 yield self._step(here[:, part], dither, at.index, part)

@@ -18,6 +18,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+TABLE = -1  # in place of a rank: an array of rank 1 in one piece, which is quicker to look up
 LARGE = 1 << 17  # symbols of a block above which loading numba pays: a photograph of 210 x 210 in colour
 SOURCES = Path(__file__).parents[2]
 Loop = TypeVar("Loop", bound=Callable[..., Any])
@@ -55,7 +56,7 @@ def _usable() -> bool:
 def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     """The decorator of a function of int64 arrays of these ranks (0: an integer) that is compiled at its first call.
 
-    Arrays are read, whatever their strides; what a kernel makes it returns.
+    Arrays are read, whatever their strides but those of a TABLE; what a kernel makes it returns.
     """
 
     def kernel_of(loop: Loop) -> Loop:
@@ -82,7 +83,8 @@ def _compiled(loop: Loop, ranks: tuple[int, ...]) -> Loop:
     import numba
     from numba.types import Array, int64
 
-    signature = tuple(Array(int64, rank, "A", readonly=True) if rank else int64 for rank in ranks)
+    kinds = {0: int64, TABLE: Array(int64, 1, "C", readonly=True)}
+    signature = tuple(kinds.get(rank) or Array(int64, rank, "A", readonly=True) for rank in ranks)
     with _LOCK, _cached_in(_folder()) as cached:
         try:
             return numba.njit(signature, nogil=True, cache=cached)(loop)  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py PICTURE
     python benchmarks/speed.py PICTURE --threads 2 --device cuda
+    python benchmarks/speed.py PICTURE... --against REVISION --archive DATA
 
 The CPU is always measured, with two threads; CUDA too where it is at hand or asked for, and then its files and pictures
 must equal the CPU's. Medians of three runs after one to warm up; loading the weights and checking their golden vector
@@ -9,6 +10,8 @@ happens once a process and is not counted.
 
 "one pass" is the pixels' share of the encoder without the coder: f(z) at full resolution, the network for every pixel,
 and the tables of every symbol. Naive sampling is an estimate: one network pass for each pixel.
+
+With --against, whole calls of this checkout and of another revision are measured side by side instead (`against`).
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import against
 import numpy as np
 import torch
-from common import Row, keep, load, parser, say, seconds, show
+from common import RESULTS, Row, keep, load, parser, say, seconds, show
 from PIL import Image
 
 import vlcodec
@@ -124,20 +128,32 @@ def photo_on(device: str) -> PhotoModel:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, keep, show; 1 where two devices disagree."""
     options = parser(__doc__, "speed")
-    options.add_argument("picture", type=Path, metavar="PICTURE")
+    options.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="several with --against alone")
     options.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="[default: auto]")
     options.add_argument("--threads", type=int, default=2, help="[default: 2]")
+    options.add_argument("--against", metavar="REVISION", help="compare; JSON goes to results/against.json")
+    options.add_argument("--rounds", type=int, default=5, help="of a comparison [default: 5]")
+    options.add_argument("--archive", type=Path, metavar="DATA", help="compare an archive of MNIST's digits too")
+    options.add_argument("--digits", type=int, default=500, help="of that archive [default: 500]")
     chosen = options.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
+    if chosen.against is not None:
+        out = RESULTS / "against.json" if chosen.out == options.get_default("out") else chosen.out
+        of = (chosen.against, chosen.pictures, chosen.rounds, chosen.threads, chosen.archive, chosen.digits)
+        against.report(chosen.against, against.compare(*of), chosen.rounds, out)
+        return 0
+    if len(chosen.pictures) > 1:
+        options.error("several pictures are for --against")
 
-    picture = load(chosen.picture)
+    [path] = chosen.pictures
+    picture = load(path)
     with_cuda = chosen.device == "cuda" or (chosen.device == "auto" and torch.cuda.is_available())
     devices = ["cpu", "cuda"] if with_cuda else ["cpu"]
     measured = {device: measure(photo_on(device), picture, device) for device in devices}
     same = all(made == measured["cpu"][1] for _, made in measured.values())
 
     times = {device: parts for device, (parts, _) in measured.items()}
-    about = {"picture": chosen.picture.name, "width": picture.width, "height": picture.height, "mode": picture.mode}
+    about = {"picture": path.name, "width": picture.width, "height": picture.height, "mode": picture.mode}
     keep(chosen.out, {**about, "devices_agree": same if with_cuda else None, "seconds": times})
     show(
         [f"{picture.width} x {picture.height}, {chosen.threads} threads", *(f"{device}, s" for device in devices)],

@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
+growth = importlib.import_module("growth")
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -301,3 +302,36 @@ def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row["identical"]
     assert row["pictures"] == 2
     assert row["decode_archive_of_100_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_a_revision_against_itself(binary_sets: Path, tmp_path: Path) -> None:
+    picture(24, 20).save(tmp_path / "a.png")
+    sizes = ["--rounds", "1", "--archive", str(binary_sets), "--digits", "3", "--out", str(tmp_path / "a.json")]
+    assert speed.main([str(tmp_path / "a.png"), "--against", "HEAD", *sizes]) == 0
+    results = json.loads((tmp_path / "a.json").read_text())["results"]
+    assert results.keys() == {"a.png", "archive"}
+    for row in (row for rows in results.values() for row in rows.values()):
+        assert row["same"]
+        assert row["ratio"] == pytest.approx(row["now"] / row["before"], abs=1e-2)
+        assert row["now_peak_mib"] > 100
+
+
+@pytest.mark.parametrize(("millions", "size"), [(0.00015, (15, 10)), (0.0006, (30, 20)), (0.0054, (90, 60))])
+def test_pictures_that_grow_are_made_of_the_picture_and_its_mirror_images(
+    millions: float, size: tuple[int, int]
+) -> None:
+    image = picture(30, 20)
+    pixels = np.asarray(growth.sized(image, millions))
+    assert pixels.shape == (size[1], size[0], 3)
+    assert np.array_equal(pixels[:20, :30], np.asarray(image)[: size[1], : size[0]])
+    assert np.array_equal(pixels[20:40, :30], np.asarray(image)[::-1][: max(0, size[1] - 20), : size[0]])
+
+
+def test_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(30, 20).save(tmp_path / "a.png")
+    monkeypatch.setattr(growth, "SIZES", (0.0002, 0.0006, 1))
+    growth.main([str(tmp_path / "a.png"), "--most", "0.5", "--out", str(tmp_path / "a.json")])
+    rows = json.loads((tmp_path / "a.json").read_text())["sizes"]
+    assert [row["width"] for row in rows] == [16, 30]
+    assert all(row[work] > 0 for row in rows for work in growth.WORKS)

@@ -18,6 +18,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+TABLE = -1  # in place of a rank: an array of rank 1 in one piece, which is quicker to look up
 LARGE = 1 << 17  # symbols of a block above which loading numba pays: a photograph of 210 x 210 in colour
 SOURCES = Path(__file__).parents[2]
 STAMPED = ("kernels", "units", "tiles")  # how the names of files end that kernels are made of
@@ -56,7 +57,7 @@ def _usable() -> bool:
 def kernel(*ranks: int) -> Callable[[Loop], Loop]:
     """The decorator of a function of int64 arrays of these ranks (0: an integer) that is compiled at its first call.
 
-    Arrays are read, whatever their strides; what a kernel makes it returns.
+    Arrays are read, whatever their strides but those of a TABLE; what a kernel makes it returns.
     """
 
     return _kernel_of(lambda numba: [_array(numba.int64, rank, "A", readonly=True) for rank in ranks])
@@ -100,6 +101,8 @@ def loop(function: Loop) -> Loop:
 def _array(kind: Any, rank: int, layout: str, readonly: bool) -> Any:
     from numba.types import Array, int64
 
+    if rank == TABLE:
+        return Array(kind, 1, "C", readonly=readonly)
     return Array(kind, rank, layout, readonly=readonly) if rank else int64
 
 
@@ -146,7 +149,7 @@ def _cached_in(folder: Path | None) -> Iterator[bool]:
     others = numba.config.CACHE_DIR, numba.config.OPT
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
-    numba.config.OPT = 1
+    numba.config.OPT = type(numba.config.OPT)(1)
     try:
         yield folder is not None
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vlcodec.codec.coding.compiled import kernel, part
+from vlcodec.codec.coding.compiled import TABLE, kernel, part
 from vlcodec.codec.coding.units import (
     ARGUMENT_HALF,
     CDF_BITS,
@@ -48,7 +48,7 @@ def weight_row(weight: Ints, logit: Ints, exponentials: Ints) -> None:
     weight[0] += rest
 
 
-@kernel(2, 1)
+@kernel(2, TABLE)
 def mixture_weights(logit: Ints, exponentials: Ints) -> Ints:
     """See `tables.mixture_weights`."""
     weight = np.empty(logit.shape, np.int64)
@@ -82,19 +82,34 @@ def mass_below(edge: int, weight: Ints, centre: Ints, scale: Ints, slopes: Ints,
 
 @part
 def mixture_row(
-    row: Ints, edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
+    row: Ints,
+    first: int,
+    step: int,
+    i: int,
+    weight: Ints,
+    centre: Ints,
+    scale: Ints,
+    shift: int,
+    slopes: Ints,
+    sigmoids: Ints,
 ) -> None:
-    """P(symbol < edge) at each of a row's edges, in 2^-30; of one mixture, (K,)."""
-    row[:] = 0
-    for k in range(len(weight)):
-        share, slope, offset = weight[k], slopes[scale[k]], centre[k] - FINE * LOWEST + FINE // 2
+    """P(symbol < edge) at the edges first, first + step, ..., in 2^-30; of mixture i of (n, K)."""
+    for a in range(len(row)):
+        row[a] = 0
+    for k in range(weight.shape[1]):
+        share, slope = weight[i, k], slopes[scale[i, k]]
+        start = (first * FINE - (centre[i, k] - FINE * LOWEST + FINE // 2)) * slope
+        stride = step * FINE * slope
         for a in range(len(row)):
-            argument = (edges[a] * FINE - offset) * slope >> SLOPE_SHIFT
+            argument = start + a * stride >> SLOPE_SHIFT
             row[a] += sigmoids[min(max(argument, -ARGUMENT_HALF), ARGUMENT_HALF) + ARGUMENT_HALF] * share
     for a in range(len(row)):
-        total, edge = row[a] >> WEIGHT_BITS, edges[a]
-        total += (edge << CDF_BITS - shift - LEVEL_BITS) - (total >> shift)
-        row[a] = 0 if edge == 0 else SPAN if edge == LEVELS else total
+        total = row[a] >> WEIGHT_BITS
+        row[a] = total - (total >> shift) + (first + a * step << CDF_BITS - shift - LEVEL_BITS)
+    if first == 0:
+        row[0] = 0
+    if first + (len(row) - 1) * step == LEVELS:
+        row[-1] = SPAN
 
 
 @part
@@ -129,16 +144,16 @@ def scale_row(row: Ints) -> None:
     """
     base, low = len(row) - 1, row[0]
     span, target = row[base] - low, (1 << TABLE_BITS) - base
-    reciprocal, before = (target << RECIPROCAL_SHIFT) // span, 0
-    for a in range(base):
-        above = row[a + 1] - low
+    reciprocal = (target << RECIPROCAL_SHIFT) // span
+    for a in range(base + 1):
+        above = row[a] - low
         scaled = above * reciprocal >> RECIPROCAL_SHIFT
-        scaled += above * target - scaled * span >= span
-        row[a] = scaled - before
-        before = scaled
+        row[a] = scaled + (above * target - scaled * span >= span)
+    for a in range(base):
+        row[a] = row[a + 1] - row[a]
 
 
-@kernel(2, 2, 2, 2, 0, 1, 1)
+@kernel(2, 2, 2, 2, 0, TABLE, TABLE)
 def mixture_cdf(
     edges: Ints, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
 ) -> Ints:
@@ -146,28 +161,28 @@ def mixture_cdf(
     cdf = np.empty((len(weight), edges.shape[1]), np.int64)
     for i in range(len(weight)):
         here = edges[min(i, len(edges) - 1)]
-        mixture_row(cdf[i], here, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+        for a in range(len(here)):
+            mixture_row(cdf[i, a : a + 1], here[a], 0, i, weight, centre, scale, shift, slopes, sigmoids)
     return cdf
 
 
-@kernel(1, 0, 0, 2, 2, 2, 0, 1, 1)
+@kernel(1, 0, 0, 2, 2, 2, 0, TABLE, TABLE)
 def mixture_counts(
     first: Ints, base: int, step: int, weight: Ints, centre: Ints, scale: Ints, shift: int, slopes: Ints, sigmoids: Ints
 ) -> Ints:
     """See `tables.Ordered.counts`: between edges first[i], first[i] + step, ... of base digits; first (n,) or (1,)."""
     counts = np.empty((len(weight), base), np.int64)
-    row, edges = np.empty(base + 1, np.int64), np.empty(base + 1, np.int64)
+    row = np.empty(base + 1, np.int64)
     for i in range(len(weight)):
-        for a in range(base + 1):
-            edges[a] = first[min(i, len(first) - 1)] + a * step
-        mixture_row(row, edges, weight[i], centre[i], scale[i], shift, slopes, sigmoids)
+        edge = first[min(i, len(first) - 1)]
+        mixture_row(row, edge, step, i, weight, centre, scale, shift, slopes, sigmoids)
         scale_row(row)
         for a in range(base):
             counts[i, a] = row[a]
     return counts
 
 
-@kernel(1, 0, 0, 1, 1, 1, 1)
+@kernel(1, 0, 0, 1, 1, TABLE, TABLE)
 def gaussian_counts(
     first: Ints, base: int, step: int, centre: Ints, scale: Ints, slopes: Ints, normals: Ints
 ) -> Ints:
@@ -182,7 +197,7 @@ def gaussian_counts(
     return counts
 
 
-@kernel(1, 1)
+@kernel(1, TABLE)
 def bernoulli_counts(logit: Ints, sigmoids: Ints) -> Ints:
     """See `tables.Bernoulli`."""
     counts, target = np.empty((len(logit), 2), np.int64), (1 << TABLE_BITS) - 2
@@ -221,7 +236,7 @@ def guided_parameters(
     return logits, centres, scales
 
 
-@kernel(1, 2, 2, 2, 1, 1)
+@kernel(1, 2, 2, 2, TABLE, TABLE)
 def inverted(drawn: Ints, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints) -> Ints:
     """See `tables.DrawnMixture.inverse`."""
     symbols = np.empty(len(drawn), np.int64)

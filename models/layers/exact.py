@@ -7,8 +7,8 @@ while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.pro
 One class serves three walks:
 
     train      conv2d on real weights, or simulated: rounded with straight-through gradients  (see `mode`)
-    dense      frozen integers: gather the taps, one matrix product, in tiles of rows         (encoder, likelihood)
-    step       frozen integers: the caller gathers the taps                                   (wavefront decoder)
+    dense      frozen integers: a matrix product of gathered taps, or one a tap (`shifted`), in tiles of rows
+    step       frozen integers: the caller gathers the taps, as the wavefront does
 
 conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.
 """
@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
+from vlcodec.models.layers import shifted
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
 from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
@@ -71,7 +72,7 @@ SQUARE: Taps = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 
 @contextmanager
 def uninitialised() -> Iterator[None]:
-    """Layers made inside begin without random weights, which take longer than all else: a file's are about to come."""
+    """Layers made inside begin without random weights, which take longer than all else: a file's are to come."""
     token = _RANDOM.set(False)
     try:
         yield
@@ -139,15 +140,17 @@ class Layer(IntegerModule):
         if not (torch.frexp(self.gain).mantissa == 0.5).all():
             raise BoundError(f"a gain must be a power of two, not {gain}")
         self.register_buffer("mask", mask, False)
-        rows, columns = [r for r, _ in self.taps], [c for _, c in self.taps]
+        rows, columns = zip(*self.taps, strict=True)
         self.above, self.below = max(0, -min(rows)), max(0, max(rows))
         self.left, self.right = max(0, -min(columns)), max(0, max(columns))
-        places = [(r + self.above) * (self.left + self.right + 1) + c + self.left for r, c in self.taps]
-        self.register_buffer("places", torch.tensor(places), False)  # of the taps in conv2d's kernel
+        self.corners = [(r + self.above, c + self.left) for r, c in self.taps]  # of the taps in a padded picture
+        places = [r * (self.left + self.right + 1) + c for r, c in self.corners]
+        self.register_buffer("places", torch.tensor(places), False)  # in conv2d's kernel
         self.rectified = bool((self.low == 0).all())
         ranges = set(zip(self.low.tolist(), self.high.tolist(), strict=True))
         self.range = next(iter(ranges)) if len(ranges) == 1 else None
         self._frozen: Floats | None = None
+        self._narrows = False  # to float32, for values that allow it
         self._bytes: Bytes | None = None
 
     # ---- integers ------------------------------------------------------------------------------------------------
@@ -183,8 +186,7 @@ class Layer(IntegerModule):
 
     def prove(self, weight: Tensor, bias: Tensor, carrier: torch.dtype | None = None) -> None:
         """Raise BoundError where some input could drive a partial sum out of the carrier's exact range."""
-        carrier = carrier or self.carrier
-        sums = weight.abs().sum(1, dtype=torch.float64)
+        carrier, sums = carrier or self.carrier, weight.abs().sum(1, dtype=torch.float64)
         peak = float((sums * self.input_max + bias.double().abs()).max())
         if peak >= CARRIER_LIMIT[carrier]:
             raise BoundError(f"a sum can reach {peak:.4g}, which {carrier} does not hold exactly")
@@ -192,8 +194,8 @@ class Layer(IntegerModule):
     def load_integers(self, weight: Tensor, bias: Tensor, exponent: Tensor, carrier: torch.dtype | None = None) -> None:
         """Freeze the layer to integers: weight (outputs, fan_in), bias and exponent (outputs,), of any type.
 
-        carrier: a wider float type than the layer's own, to check one against the other. The real parameters follow
-        when the layer leaves its frozen mode. Raises BoundError as `prove`, RuntimeError for other shapes.
+        carrier: a wider float type than the layer's own, to check one against the other. Raises BoundError as `prove`,
+        RuntimeError for other shapes.
         """
         if weight.shape != self.weight.shape or {bias.shape, exponent.shape} != {self.bias.shape}:
             raise RuntimeError(f"weights of {tuple(self.weight.shape)} are needed, not {tuple(weight.shape)}")
@@ -202,6 +204,7 @@ class Layer(IntegerModule):
         multiplier = torch.exp2(-exponent.double()) * self.gain.double().cpu()
         parts = (weight.to(kind).t().contiguous(), bias, multiplier)
         self._frozen, self._bytes = Floats(*(part.to(device, kind) for part in parts)), None
+        self._narrows = carrier is None and kind == torch.float64 and not self.fine
         self.mode = "frozen"
 
     def carry(self, in_int8: bool) -> None:
@@ -269,7 +272,7 @@ class Layer(IntegerModule):
         return torch.clamp(y.to(torch.float32), self.low[outputs], self.high[outputs])
 
     def _columns(self, parts: Sequence[Tensor], beside: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """What one product takes: all inputs side by side, and beside them those that stay in floats."""
+        """What one product takes: inputs side by side, and those that stay in floats."""
         if self._bytes is not None:
             return self._bytes.columns(parts, beside)
         whole = parts if beside is None else [*parts, beside]
@@ -278,30 +281,31 @@ class Layer(IntegerModule):
     def _rounded(self, columns: Tensor, beside: Tensor | None) -> Tensor:
         """Product and requantisation: the one place that knows of carriers."""
         if self._bytes is None:
-            y = self.frozen.scaled(columns).round_().to(torch.float32)
-        else:
-            y = self._bytes.scaled(columns, beside).round_()
-            if self._bytes.narrow.outputs:
-                return y.clamp_(*BYTE).to(torch.int8)
-        return torch.clamp(y, self.low, self.high) if self.range is None else y.clamp_(*self.range)
+            return self._requantised(self.frozen.scaled(columns))
+        y = self._bytes.scaled(columns, beside)
+        return y.round_().clamp_(*BYTE).to(torch.int8) if self._bytes.narrow.outputs else self._requantised(y)
+
+    def _requantised(self, y: Tensor) -> Tensor:
+        """Scaled sums, which are overwritten -> outputs in float32."""
+        y = y.round_().to(torch.float32)
+        return torch.clamp(y, self.low, self.high, out=y) if self.range is None else y.clamp_(*self.range)
 
     def _dense(self, x: Tensor, beside: Tensor | None, above: Tensor | None) -> Tensor:
-        n, height, width = x.shape[0], x.shape[1], x.shape[2]
-        x, outside = self.stored.store(x), -self.stored.shift
-        padded = x
-        if self.taps != OWN:
-            top = x.new_full((n, self.above, width, self.inputs), outside)
-            top = top if above is None else self.stored.store(above)
-            padded = F.pad(torch.cat((top, x), 1), (0, 0, self.left, self.right, 0, self.below), value=outside)
+        n, height, width = x.shape[:3]
+        x, top = self.stored.store(x), self.above
+        if above is not None:
+            x, top = torch.cat((self.stored.store(above), x), 1), 0
+        sides = (0, 0, self.left, self.right, top, self.below)
+        padded = F.pad(x, sides, value=-self.stored.shift) if any(sides) else x
         out = torch.empty(n, height, width, self.outputs, dtype=self._kept, device=x.device)
+        if self._bytes is None and beside is None and self.inputs >= shifted.LEAST_INPUTS:
+            floats = shifted.narrowed(self.frozen, padded) if self._narrows else self.frozen
+            return shifted.fill(out, padded, floats, self.corners, self._requantised)
         values = TILE_VALUES if self._bytes is None else min(TILE_VALUES, INT8_VALUES)
         tile = max(1, values // (n * width * self.weight.shape[1]))
         for r in range(0, height, tile):
             m = min(tile, height - r)
-            parts = [
-                padded[:, r + self.above + dr : r + self.above + dr + m, self.left + dc : self.left + dc + width]
-                for dr, dc in self.taps
-            ]
+            parts = [padded[:, r + a : r + a + m, b : b + width] for a, b in self.corners]
             columns, rest = self._columns(parts, None if beside is None else beside[:, r : r + m])
             y = self._long(columns.reshape(-1, columns.shape[-1]), rest if rest is None else rest.flatten(0, 2))
             out[:, r : r + m] = y.view(n, m, width, self.outputs)
@@ -316,8 +320,7 @@ class Layer(IntegerModule):
         return torch.cat([self._rounded(*both) for both in zip(blocks, rest, strict=True)])
 
     def _train(self, x: Tensor, beside: Tensor | None) -> Tensor:
-        w, b = self.used(), self.bias * self.unit
-        simulated = self.mode == "simulated"
+        w, b, simulated = self.used(), self.bias * self.unit, self.mode == "simulated"
         if simulated:
             e = self.exponent()
             scale = torch.exp2(e)

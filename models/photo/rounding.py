@@ -37,8 +37,9 @@ def log_mass(mass: Ints) -> Ints:
 def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
     """Symbols (h, w, latents) of centres in 1/32 step, less the dither; some of them one step nearer to that of 0."""
     symbols = quantise(centres, np.zeros((), np.int64))
-    chosen, centre = symbols.reshape(-1), centres.reshape(-1)  # the walk has seen all symbols before its first step
-    for step in block.parallel(symbols):
+    chosen, centre = symbols.reshape(-1), centres.reshape(-1)
+    places = np.flatnonzero(chosen != CENTRE)  # the symbol of 0 has none nearer to 0
+    for step in block.given(symbols, places):  # which has seen all symbols before its first step
         symbol, mu = chosen[step.index], centre[step.index]
         k = symbol - CENTRE
         nearer = k - np.sign(k)

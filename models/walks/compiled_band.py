@@ -234,5 +234,5 @@ def _state(
         missed=triple.copy(),
         correction=no_weights if correction is None else correction.weights(),
         edges=np.array(() if correction is None else correction.edges, np.int64),
-        digits=np.zeros((2, LogisticMixture.radix[0] + 1), np.int64),
+        digit=np.zeros(LogisticMixture.radix[0] + 1, np.int64),
     )

@@ -238,7 +238,9 @@ def add_squares(
 
         taps, start, stop = np.array(TAPS, np.int64), int(index[0]), int(index[-1]) + 1
         told = (taps, np.array(edges, np.int64), precisions, limits)
-        kernels.add_squares(squares, products, errors.plane, scales, start, stop, channel, *told)
+        kernels.add_squares(
+            squares, products, np.empty(squares.shape[1]), errors.plane, scales, start, stop, channel, *told
+        )
         return
     own, scale = errors.at(index), scales[index, channel].astype(np.int64)
     known = np.concatenate((errors.around(index), own[:, :channel]), 1).astype(np.float64)

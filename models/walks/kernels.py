@@ -61,12 +61,15 @@ def errors(value: Ints, mean: Ints) -> Ints:
 
 @loop
 def add_squares(
-    squares: NDArray[np.float64], products: NDArray[np.float64], errors: NDArray[np.int16], scales: NDArray[np.int16],
+    squares: NDArray[np.float64], products: NDArray[np.float64], known: NDArray[np.float64],
+    errors: NDArray[np.int16], scales: NDArray[np.int16],
     start: int, stop: int, channel: int, taps: Ints, edges: Ints, precisions: Ints, limits: Ints,
 ) -> None:  # fmt: skip
-    """See `correction.add_squares`: of the places start .. stop - 1. errors: with empty places around, see Errors."""
+    """See `correction.add_squares`: of the places start .. stop - 1. errors: with empty places around, see Errors.
+
+    known: (n,) to work in.
+    """
     width, size = errors.shape[1] - 2 * SIDE, products.shape[1]
-    known = np.empty(size)
     for index in range(start, stop):
         row, column = index // width + TOP, index % width + SIDE
         scale, which, at = np.int64(scales[index, channel]), 0, 0

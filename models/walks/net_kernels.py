@@ -38,7 +38,7 @@ class State(NamedTuple):
 
     fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4, 3),
     missed: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
-    (classes - 1,). digits: (2, 17), edges of a digit's values and the cdf there. guide: variance, 0 where nothing is
+    (classes - 1,). digit: (17,) cdf at a digit's edges. guide: variance, 0 where nothing is
     drawn. params: (rows, 32), mixtures (rows, K).
     """
 
@@ -71,7 +71,7 @@ class State(NamedTuple):
     missed: Ints
     correction: Ints
     edges: Ints
-    digits: Ints
+    digit: Ints
 
 
 @part

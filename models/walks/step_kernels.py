@@ -94,16 +94,14 @@ def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: 
 
 
 @part
-def count_row(state: State, tables: Tables, i: int, first: int, width: int, row: Ints, edges: Ints) -> None:
-    """A position's counts of the digit whose values are so many levels wide, from a level on."""
-    for a in range(DIGIT + 1):
-        edges[a] = first + a * width
-    mixture_row(
-        row, edges, state.weight[i], state.centre[i], state.scale[i], FLOOR_SHIFT, tables.slopes, tables.sigmoids
-    )
+def count_row(state: State, tables: Tables, i: int, first: int, width: int, counts: NDArray[np.float32]) -> None:
+    """A position's counts (16,) of the digit whose values are so many levels wide, from a level on."""
+    row = state.digit
+    weight, centre, scale = state.weight, state.centre, state.scale
+    mixture_row(row, first, width, i, weight, centre, scale, FLOOR_SHIFT, tables.slopes, tables.sigmoids)
     scale_row(row)
     for a in range(DIGIT):
-        state.counts[i, a] = row[a]
+        counts[a] = row[a]
 
 
 @piece
@@ -184,7 +182,6 @@ def count_known(
 ) -> None:  # fmt: skip
     """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known, and
     logits, centres and scales (colours, 3, rows, K) of their mixtures."""
-    edges, row = state.digits[0], state.digits[1]
     n = last_row(step, state.height) - first_row(step, state.width)
     recall_at(net, state, band, step, n, colours)
     for c in range(colours):
@@ -194,12 +191,8 @@ def count_known(
             for k in range(state.logit.shape[1]):
                 mixtures[c, 0, i, k], mixtures[c, 1, i, k] = state.logit[i, k], state.centre[i, k]
                 mixtures[c, 2, i, k] = state.scale[i, k]
-            count_row(state, tables, i, 0, DIGIT, row, edges)
-            for a in range(DIGIT):
-                counts[c, 0, i, a] = row[a]
-            count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, row, edges)
-            for a in range(DIGIT):
-                counts[c, 1, i, a] = row[a]
+            count_row(state, tables, i, 0, DIGIT, counts[c, 0, i])
+            count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, counts[c, 1, i])
 
 
 @loop
@@ -208,7 +201,6 @@ def walk(
 ) -> None:  # fmt: skip
     """Go through steps: DRAW and SEE all channels of each, COUNT the first digit of one channel of one step, while what
     was known last is in `state.known`; start is then the step of the values before, and stop - 1 the channel's."""
-    edges, row = state.digits[0], state.digits[1]
     if why == COUNT:
         before = channel - 1 if channel else colours - 1
         at = stop - 1 if channel else start
@@ -233,7 +225,7 @@ def walk(
                 draw_at(state, tables, band, c, step, n, colours)
             if why == COUNT:
                 for i in range(n):
-                    count_row(state, tables, i, 0, DIGIT, row, edges)
+                    count_row(state, tables, i, 0, DIGIT, state.counts[i])
             else:
                 observe_at(net, state, c, n)
         if why != COUNT:
@@ -243,6 +235,5 @@ def walk(
 @loop
 def count_second(state: State, tables: Tables, digits: Ints) -> None:
     """Counts of the second digit, given the first (n,)."""
-    edges, row = state.digits[0], state.digits[1]
     for i in range(len(digits)):
-        count_row(state, tables, i, digits[i] * DIGIT, 1, row, edges)
+        count_row(state, tables, i, digits[i] * DIGIT, 1, state.counts[i])

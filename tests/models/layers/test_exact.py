@@ -16,7 +16,7 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave.net import LadderAgave
-from vlcodec.models.layers import exact
+from vlcodec.models.layers import exact, shifted
 from vlcodec.models.layers.activations import round_through
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, frozen_copy, layers
 from vlcodec.models.layers.masked import FIRST, NEAR
@@ -104,7 +104,14 @@ def reference(layer: Layer, x: Tensor, beside: Tensor | None) -> Ints:
 # ---- walks ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[1, 6], ids=["a product a tap", "gathered"])
+def gathering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of a dense layer, whatever its inputs."""
+    monkeypatch.setattr(shifted, "LEAST_INPUTS", request.param)
+
+
 @every_kind
+@pytest.mark.usefixtures("gathering")
 def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
     layer = kind.make()
     for shape in SHAPES:
@@ -121,20 +128,36 @@ def test_dense_step_and_reference_agree(kind: Kind, setting: str) -> None:
 
 
 @every_kind
+@pytest.mark.usefixtures("gathering")
 @pytest.mark.parametrize("values", [1, 500])
 def test_tiles_change_nothing(kind: Kind, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, (x, beside) = frozen(kind.make()), kind.inputs(2, 7, 5)
     monkeypatch.setattr(exact, "TILE_VALUES", values)
+    monkeypatch.setattr(shifted, "ROWS", values // 20)
     assert np.array_equal(layer(x, beside).detach().numpy(), reference(layer, x, beside))
 
 
 @every_kind
+@pytest.mark.usefixtures("gathering")
 @pytest.mark.parametrize("cut", [1, 3])
 def test_a_part_under_the_rows_above_it(kind: Kind, cut: int) -> None:
     layer, (x, beside) = frozen(kind.make()), kind.inputs(2, 7, 5)
     above = nn.functional.pad(x, (0, 0, 0, 0, 4, 0))[:, 4 + cut - layer.above : 4 + cut]
     part = layer(x[:, cut:], None if beside is None else beside[:, cut:], above)
     assert torch.equal(part, layer(x, beside)[:, cut:])
+
+
+@pytest.mark.parametrize(("value", "carrier"), [(1, torch.float32), (8191, torch.float64)])
+def test_float32_serves_where_the_values_at_hand_allow_it(value: int, carrier: torch.dtype) -> None:
+    kind = Kind(SQUARE, carrier=torch.float64, bits=11)
+    layer, x = frozen(kind.make()), torch.full((1, 3, 4, 5), float(value))
+    x[0, 1, 2] *= -1
+    narrowed = shifted.narrowed(layer.frozen, x)
+    assert {part.dtype for part in narrowed} == {carrier}
+    padded = nn.functional.pad(x, (0, 0, 1, 1, 1, 1))
+    made = torch.empty(1, 3, 4, 6)
+    shifted.fill(made, padded, narrowed, layer.corners, layer._requantised)
+    assert np.array_equal(made.numpy(), reference(layer, x, None))
 
 
 def test_positions_of_a_step_take_the_same_path() -> None:

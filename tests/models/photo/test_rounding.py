@@ -24,9 +24,9 @@ class Independent:
     def __init__(self, sigma: float) -> None:
         self.scale = round(16 * math.log(sigma / 0.002))
 
-    def parallel(self, symbols: Ints) -> Iterator[Step]:
-        zero = np.zeros((symbols.size, 1), np.int64)
-        yield Step(LogisticMixture(zero, zero, zero + self.scale), np.arange(symbols.size))
+    def given(self, symbols: Ints, places: Ints) -> Iterator[Step]:
+        zero = np.zeros((len(places), 1), np.int64)
+        yield Step(LogisticMixture(zero, zero, zero + self.scale), places)
 
 
 def chosen(sigma: float, centres: Ints) -> Ints:

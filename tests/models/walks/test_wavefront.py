@@ -7,7 +7,7 @@ import pytest
 
 from vlcodec.codec.coding.latents import dither
 from vlcodec.codec.interface import Block, Ints
-from vlcodec.models.layers import exact
+from vlcodec.models.layers import exact, shifted
 from vlcodec.models.layers.masked import FIRST, NEAR
 from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel
 from vlcodec.models.walks import pixel_block
@@ -68,6 +68,7 @@ def test_pixels_one_by_one_and_all_at_once(
     for strip, tile in ((1, 1 << 23), (3 * width, 1), (2 * width, 700)):
         monkeypatch.setattr(pixel_block, "STRIP_PIXELS", strip)
         monkeypatch.setattr(exact, "TILE_VALUES", tile)
+        monkeypatch.setattr(shifted, "LEAST_INPUTS", tile)
         assert check_round_trip(block, symbols) == whole
 
 
@@ -86,6 +87,7 @@ def test_latents_one_by_one_and_all_at_once(
     symbols = np.random.default_rng(1).integers(0, 256, shape)
     whole = check_round_trip(block, symbols)
     monkeypatch.setattr(exact, "TILE_VALUES", 1)
+    monkeypatch.setattr(shifted, "LEAST_INPUTS", 1)
     assert check_round_trip(block, symbols) == whole
 
 

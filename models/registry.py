@@ -80,6 +80,13 @@ class Entry:
 
 ENTRIES = [
     Entry(
+        9,
+        "photo",
+        PHOTO,
+        "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN of 8 bits)",
+        "4eb410360f4f0f40dcbcc85b4e1e1263d7c5168f65f9606c726a4779ce3303e8",
+    ),
+    Entry(
         8,
         "photo",
         PHOTO,

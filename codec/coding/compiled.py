@@ -120,6 +120,13 @@ def piece(loop: Loop) -> Loop:
     return numba.njit(nogil=True, _nrt=False)(loop)  # type: ignore[no-any-return]
 
 
+def passage(loop: Loop) -> Loop:
+    """The decorator of a passage of a kernel: a function of many arguments that is called once or twice."""
+    import numba
+
+    return numba.njit(nogil=True, _nrt=False, inline="always")(loop)  # type: ignore[no-any-return]
+
+
 def _compiled(loop: Loop, signature: Callable[[Any], list[Any]]) -> Loop:
     """A kernel of the types that a signature gives."""
     import numba

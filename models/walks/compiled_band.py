@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ def _right(decoder: PixelDecoder) -> bool:
         with exact_inference():
             raw, base = decoder(Strips().look, x, F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], fz, [])
         band = CompiledBand(packed(decoder), fz, COLOURS, decoder.mixtures)
-        told, found = band.see(x.reshape(-1, COLOURS).numpy().astype(np.int64))
+        told, found, *_ = band.see(x.reshape(-1, COLOURS).numpy().astype(np.int64))
     except (ImportError, RuntimeError, ValueError):  # an instruction set, or a numba, of another kind
         return False
     made = [*(told[:, c, : raw[c].shape[-1]] for c in range(COLOURS)), found]
@@ -84,6 +84,16 @@ def band_of(
     if net is None:
         raise RuntimeError("compiled steps do not serve this net")
     return CompiledBand(net, fz, colours, decoder.mixtures, guide, correction)
+
+
+class Seen(NamedTuple):
+    """What a band is to a walk that knows its pixels. told, base: see `pixel_block.Pass`; errors, scales: see
+    `pixel_block.PixelBlock.errors`."""
+
+    told: NDArray[np.int16]
+    base: NDArray[np.int16]
+    errors: Errors
+    scales: NDArray[np.int16]
 
 
 class CompiledBand:
@@ -122,30 +132,24 @@ class CompiledBand:
         found: Ints = values.symbols
         return found
 
-    def see(self, known: Ints) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """(rows W, 3) values -> the parameters of each channel, and the base: see `pixel_block.Pass`."""
+    def see(self, known: Ints) -> Seen:
+        """All that a walk over (rows W, 3) known values finds, without a correction."""
         told = np.zeros((len(known), self.colours, int(self.net.counts.max())), np.int16)
-        values = self._values(known=known.astype(np.int16), told=told, base=np.empty(known.shape, np.int16))
+        base, scales = np.empty(known.shape, np.int16), np.empty((len(known), self.colours), np.int16)
+        values = self._values(known=known.astype(np.int16), told=told, base=base, scales=scales)
         self._walk(values, 0, steps_of(self.state.height, self.state.width), 0, self._kernels.SEE)
-        return told, values.base
-
-    def errors(self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints) -> tuple[Errors, NDArray[np.int16]]:
-        """See `pixel_block.PixelBlock.errors`; of what `see` gave, without a correction."""
-        values = self._values(told=told, base=base, known=known.astype(np.int16))
-        scales = np.empty((len(known), self.colours), np.int16)
-        self._kernels.miss(self.net, self.state, self.tables, values, self.colours, scales)
-        return Errors(self.state.height, self.state.width, self.colours, self.state.errors), scales
+        return Seen(told, base, Errors(self.state.height, self.state.width, self.colours, self.state.errors), scales)
 
     def backwards(
         self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints, errors: Errors | None
     ) -> Iterator[MixtureStep]:
         """The encoder's walk; errors: of all pixels, if the band has a correction."""
-        values = self._values(told=told, base=base, known=known.astype(np.int16))
-        state = self.state if errors is None else self.state._replace(errors=errors.plane)
         counts = np.empty((self.colours, 2, *self.state.counts.shape), np.float32)
         mixtures = np.empty((self.colours, 3, *self.state.logit.shape), np.int64)
-        for at in fronts(state.height, state.width, reverse=True):
-            self._kernels.count_known(self.net, state, self.tables, values, at.step, self.colours, counts, mixtures)
+        values = self._values(known=known.astype(np.int16), told=told, base=base, counts=counts, mixtures=mixtures)
+        self.state = self.state if errors is None else self.state._replace(errors=errors.plane)
+        for at in fronts(self.state.height, self.state.width, reverse=True):
+            self._walk(values, at.step, at.step + 1, 0, self._kernels.TELL)
             for c in reversed(range(self.colours)):
                 n = len(at.index)
                 logit, centre, scale = mixtures[c, :, :n]
@@ -156,8 +160,8 @@ class CompiledBand:
 
     def _values(self, **given: Any) -> Any:
         """Of the band; what is not given is empty."""
-        kinds = {"known": "i2", "told": "i2", "base": "i2", "words": "u8", "symbols": "i8"}
-        ranks = {"known": 2, "told": 3, "base": 2, "words": 1, "symbols": 1}
+        ranks = {"known": 2, "told": 3, "base": 2, "scales": 2, "words": 1, "symbols": 1, "counts": 4, "mixtures": 4}
+        kinds = dict.fromkeys(ranks, "i2") | {"words": "u8", "symbols": "i8", "counts": "f4", "mixtures": "i8"}
         empty = {name: np.zeros([0] * rank, kinds[name]) for name, rank in ranks.items()}
         return self._kernels.Band(**empty | given)
 
@@ -230,7 +234,7 @@ def _state(
         weight=whole.copy(),
         move=np.zeros(rows, np.int64),
         counts=np.zeros((rows, LogisticMixture.radix[0]), np.float32),
-        errors=np.zeros((SIDE + height, width + 2 * SIDE, colours), np.int16),
+        errors=np.zeros((SIDE + height, width + 2 * SIDE, 0 if guide else colours), np.int16),
         missed=triple.copy(),
         correction=no_weights if correction is None else correction.weights(),
         edges=np.array(() if correction is None else correction.edges, np.int64),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import part, piece
+from vlcodec.codec.coding.compiled import part, passage, piece
 from vlcodec.codec.coding.units import FINE, WEIGHT_BITS
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import STREAM_MAX, UNIT
@@ -36,10 +36,10 @@ _STREAM, _LAST_STREAM = tile(ROWS, "stream"), tile(1, "stream")
 class State(NamedTuple):
     """A walk over a band: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
 
-    fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4, 3),
-    missed: (rows, 3) those of the step. correction: (3, classes, 35) weights, no classes where there is none; edges:
-    (classes - 1,). digit: (17,) cdf at a digit's edges. guide: variance, 0 where nothing is
-    drawn. params: (rows, 32), mixtures (rows, K).
+    fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4,
+    colours), without channels where nobody asks; missed: (rows, 3) those of the step. correction: (3, classes, 35)
+    weights, no classes where there is none; edges: (classes - 1,). digit: (17,) cdf at a digit's edges. guide:
+    variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
     """
 
     height: int
@@ -151,7 +151,7 @@ def rounded(value: Any, low: Any, high: Any) -> Any:
     return min(max(np.rint(value), low), high)
 
 
-@piece
+@passage
 def clear(state: State, step: int) -> None:
     """Let the slots of a step stand for 0, and those of a step without positions before it."""
     skipped = first_row(step - 1, state.width) >= last_row(step - 1, state.height)
@@ -170,7 +170,7 @@ def clear(state: State, step: int) -> None:
                 state.near[layer, now % slots, a:b] = 0
 
 
-@piece
+@passage
 def predict(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The base of each position, and what it sees of itself: see `PixelDecoder.own`."""
     features = state.fz.shape[1]
@@ -201,7 +201,7 @@ def at_taps(bases: Ints, taps: Ints, address: int, slots: int, rows: int, channe
         bases[t] = address + (slot * rows + TOP + first + taps[t, 0]) * channels
 
 
-@piece
+@passage
 def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The first layer: the stream, and its activations in the first near layer's buffer."""
     slots, rows, channels = state.past.shape
@@ -221,7 +221,7 @@ def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None
             now[TOP + first + i, j] = np.uint8(rounded(state.stream[i, j] * SHRUNK, ZERO, BYTE))
 
 
-@piece
+@passage
 def trunk_at(net: Packed, state: State, step: int) -> None:
     """All of a step before its pixels: base, trunk, and the hidden layers' sums."""
     first = first_row(step, state.width)
@@ -244,7 +244,7 @@ def trunk_at(net: Packed, state: State, step: int) -> None:
     to_sums(net.hidden, state.bases, 1, channels, n, state.sums)
 
 
-@piece
+@passage
 def head_at(net: Packed, state: State, c: int, n: int) -> None:
     """A channel's parameters, told what the channels before it turned out to be."""
     hidden = net.seen.shape[2]
@@ -268,7 +268,7 @@ def head_at(net: Packed, state: State, c: int, n: int) -> None:
             state.params[i, j] = int(rounded(state.told[i, j] * multiplier[j], net.low[c, j], net.high[c, j]))
 
 
-@piece
+@passage
 def miss_at(state: State, c: int, n: int) -> None:
     """The errors of a channel's values: see `correction.error`."""
     for i in range(n):
@@ -280,16 +280,16 @@ def miss_at(state: State, c: int, n: int) -> None:
         state.missed[i, c] = min(max(error, -ERROR_MAX), ERROR_MAX)
 
 
-@piece
+@passage
 def observe_at(net: Packed, state: State, c: int, n: int) -> None:
     """What a channel's values say to the channels after it, and to the correction."""
     for i in range(n):
         state.seen[i, c] = squashed(net.colour, FINE * state.known[i, c] - state.base[i, c])
-    if state.correction.shape[1]:
+    if state.errors.shape[2]:
         miss_at(state, c, n)
 
 
-@piece
+@passage
 def leave_at(net: Packed, state: State, step: int, colours: int) -> None:
     """Keep a step's pixels, and what later positions see of them: see `PixelDecoder.past`."""
     first = first_row(step, state.width)
@@ -313,6 +313,6 @@ def leave_at(net: Packed, state: State, step: int, colours: int) -> None:
             past[13 + c] = squashed(net.edge, above) + MIDDLE
             past[16 + c] = squashed(net.error, FINE * x - state.base[i, c]) + MIDDLE
             past[19 + c] = squashed(net.noise, FINE * x - mean) + MIDDLE
-            if state.correction.shape[1] and c < colours:
+            if c < state.errors.shape[2]:
                 state.errors[SIDE + row, SIDE + column, c] = state.missed[i, c]
         past[3] = UNIT + MIDDLE

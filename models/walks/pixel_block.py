@@ -41,11 +41,13 @@ class Pass(NamedTuple):
     """Every network output of a band with its pixels, as small integers.
 
     params: (rows W, N, colours, 3 K + 3), of which channel c has 3 K + c + 1. base, and known values: (rows W, N, 3).
+    missed: what `PixelBlock.errors` gives, where the pass has found it.
     """
 
     params: Shorts
     base: Shorts
     known: Ints
+    missed: tuple[Errors, Shorts] | None = None
 
 
 class PixelBlock(NetWalk):
@@ -163,8 +165,8 @@ class PixelBlock(NetWalk):
 
     def errors(self, outputs: Pass) -> tuple[Errors, Shorts]:
         """Every error of a band's pixels, and the `likeliest_scale` of its mixtures, (rows W, colours)."""
-        if serves(self.decoder, self.lanes):
-            return band_of(self.decoder, self._fz, self.colours).errors(*self._single(outputs))
+        if outputs.missed is not None:
+            return outputs.missed
         rows, width, _, _ = self.shape
         errors = Errors(rows, width, self.colours)
         scales = np.empty((len(outputs.known), self.colours), np.int16)
@@ -184,8 +186,8 @@ class PixelBlock(NetWalk):
         values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
         if serves(self.decoder, self.lanes):
             known = values.reshape(-1, COLOURS)
-            told, base = band_of(self.decoder, self._fz, self.colours).see(known)
-            return Pass(told[:, None], base[:, None], known[:, None])
+            told, base, errors, scales = band_of(self.decoder, self._fz, self.colours).see(known)
+            return Pass(told[:, None], base[:, None], known[:, None], (errors, scales))
         params, base = self._outputs(np.moveaxis(values, 3, 0))
         return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
 

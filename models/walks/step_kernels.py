@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import loop, part, piece
+from vlcodec.codec.coding.compiled import loop, part, passage
 from vlcodec.codec.coding.kernels import guide_row, inverse_of, mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import CDF_BITS, FINE, FLOOR_SHIFT, LOWEST, SPAN, TAIL
 from vlcodec.codec.interface import Ints
@@ -23,7 +23,6 @@ from vlcodec.models.walks.net_kernels import (
     head_at,
     last_row,
     leave_at,
-    miss_at,
     observe_at,
     trunk_at,
 )
@@ -31,7 +30,7 @@ from vlcodec.models.walks.packed import Packed
 from vlcodec.models.walks.units import MOVE_SHIFT, SHARE_SHIFT
 
 DIGIT = 16  # values of a digit
-COUNT, DRAW, SEE = range(3)  # what a walk is for
+COUNT, DRAW, SEE, TELL = range(4)  # what a walk is for
 
 
 class Tables(NamedTuple):
@@ -44,17 +43,33 @@ class Tables(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Values at all positions of a band. known: (rows W, 3). told: (rows W, 3, parameters), base: (rows W, 3) of a walk
-    that sees. words: (rows W colours,) of 30 bits, symbols likewise, of one that draws."""
+    """Values at all positions of a band, those that a walk is for.
+
+    DRAW: words of noise and symbols (rows W colours,). SEE, from known (rows W, 3): told (rows W, colours, parameters),
+    base (rows W, 3), scales of likeliest components (rows W, colours). TELL, from known, told and base: counts
+    (colours, 2, rows, 16) of a step's digits, mixtures (colours, 3, rows, K): logits, centres, scales.
+    """
 
     known: NDArray[np.int16]
     told: NDArray[np.int16]
     base: NDArray[np.int16]
+    scales: NDArray[np.int16]
     words: NDArray[np.uint64]
     symbols: Ints
+    counts: NDArray[np.float32]
+    mixtures: Ints
 
 
-@piece
+@part
+def likeliest_of(logit: Ints) -> int:
+    """Of components (K,), the first of equals."""
+    likeliest = 0
+    for k in range(1, len(logit)):
+        likeliest = k if logit[k] > logit[likeliest] else likeliest
+    return likeliest
+
+
+@passage
 def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: int) -> None:
     """A channel's mixtures, from its parameters: corrected, and guided, as the band has it."""
     components, first = state.logit.shape[1], first_row(step, state.width)
@@ -68,12 +83,10 @@ def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: 
         for j in range(c):
             moved += share[j] * (FINE * state.known[i, j] - base[j])
         middle = base[c] + (moved + (1 << SHARE_SHIFT - 1) >> SHARE_SHIFT)
-        likeliest = 0
         for k in range(components):
             state.logit[i, k], state.scale[i, k] = told[k], told[2 * components + k]
-            likeliest = k if told[k] > told[likeliest] else likeliest
         if state.correction.shape[1]:
-            which = 0
+            which, likeliest = 0, likeliest_of(state.logit[i])
             for edge in state.edges:
                 which += state.scale[i, likeliest] >= edge
             weights, total, at = state.correction[c, which], 0, 0
@@ -104,7 +117,7 @@ def count_row(state: State, tables: Tables, i: int, first: int, width: int, coun
         counts[a] = row[a]
 
 
-@piece
+@passage
 def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int, colours: int) -> None:
     """A channel's values: see `tables.DrawnMixture`."""
     first = first_row(step, state.width)
@@ -118,12 +131,13 @@ def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int,
         state.known[i, c] = band.symbols[at] + LOWEST
 
 
-@piece
+@passage
 def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
     """Keep a channel's parameters and base; its values are those of the band."""
     first = first_row(step, state.width)
     for i in range(n):
         at = (first + i) * state.width + step - 2 * (first + i)
+        band.scales[at, c] = state.scale[i, likeliest_of(state.logit[i])]
         state.known[i, c] = band.known[at, c]
         for j in range(COLOURS):
             band.base[at, j] = state.base[i, j]
@@ -131,7 +145,7 @@ def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) ->
             band.told[at, c, j] = state.params[i, j]
 
 
-@piece
+@passage
 def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours: int) -> None:
     """What a walk that saw has kept of a step: base, values, and errors so far as they are known."""
     first = first_row(step, state.width)
@@ -145,7 +159,7 @@ def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours:
             state.missed[i, c] = state.errors[SIDE + row, SIDE + column, c]
 
 
-@piece
+@passage
 def recall_params_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
     """A channel's parameters, likewise."""
     first = first_row(step, state.width)
@@ -155,52 +169,26 @@ def recall_params_at(net: Packed, state: State, band: Band, c: int, step: int, n
             state.params[i, j] = told[j]
 
 
-@loop
-def miss(net: Packed, state: State, tables: Tables, band: Band, colours: int, scales: NDArray[np.int16]) -> None:
-    """The errors of all positions, in `state.errors`, and the scales (rows W, colours) of likeliest components: see
-    `pixel_block.PixelBlock.errors`."""
-    for step in range(state.width + 2 * (state.height - 1)):
-        first = first_row(step, state.width)
-        n = last_row(step, state.height) - first
-        recall_at(net, state, band, step, n, colours)
-        for c in range(colours):
-            recall_params_at(net, state, band, c, step, n)
-            mixture_at(net, state, tables, c, step, n)
-            miss_at(state, c, n)
-            for i in range(n):
-                row, likeliest = first + i, 0
-                for k in range(1, state.logit.shape[1]):
-                    likeliest = k if state.logit[i, k] > state.logit[i, likeliest] else likeliest
-                scales[row * state.width + step - 2 * row, c] = state.scale[i, likeliest]
-                state.errors[SIDE + row, SIDE + step - 2 * row, c] = state.missed[i, c]
-
-
-@loop
-def count_known(
-    net: Packed, state: State, tables: Tables, band: Band, step: int, colours: int, counts: NDArray[np.float32],
-    mixtures: Ints,
-) -> None:  # fmt: skip
-    """Counts (colours, 2, rows, 16) of both digits of all channels at a step's positions, whose values are known, and
-    logits, centres and scales (colours, 3, rows, K) of their mixtures."""
-    n = last_row(step, state.height) - first_row(step, state.width)
-    recall_at(net, state, band, step, n, colours)
-    for c in range(colours):
-        recall_params_at(net, state, band, c, step, n)
-        mixture_at(net, state, tables, c, step, n)
-        for i in range(n):
-            for k in range(state.logit.shape[1]):
-                mixtures[c, 0, i, k], mixtures[c, 1, i, k] = state.logit[i, k], state.centre[i, k]
-                mixtures[c, 2, i, k] = state.scale[i, k]
-            count_row(state, tables, i, 0, DIGIT, counts[c, 0, i])
-            count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, counts[c, 1, i])
+@passage
+def tell_at(state: State, tables: Tables, band: Band, c: int, n: int) -> None:
+    """Both digits' counts of a channel's known values, and its mixtures."""
+    for i in range(n):
+        for k in range(state.logit.shape[1]):
+            band.mixtures[c, 0, i, k], band.mixtures[c, 1, i, k] = state.logit[i, k], state.centre[i, k]
+            band.mixtures[c, 2, i, k] = state.scale[i, k]
+        count_row(state, tables, i, 0, DIGIT, band.counts[c, 0, i])
+        count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, band.counts[c, 1, i])
 
 
 @loop
 def walk(
     net: Packed, state: State, tables: Tables, band: Band, start: int, stop: int, channel: int, colours: int, why: int
 ) -> None:  # fmt: skip
-    """Go through steps: DRAW and SEE all channels of each, COUNT the first digit of one channel of one step, while what
-    was known last is in `state.known`; start is then the step of the values before, and stop - 1 the channel's."""
+    """Go through steps.
+
+    SEE, DRAW and TELL walk all channels of each. COUNT makes counts of the first digit of one channel of the step
+    stop - 1, while what was known last is in `state.known`; start is then the step of the pixels before.
+    """
     if why == COUNT:
         before = channel - 1 if channel else colours - 1
         at = stop - 1 if channel else start
@@ -213,22 +201,28 @@ def walk(
         n = last_row(step, state.height) - first_row(step, state.width)
         if n <= 0:
             continue
+        if why == TELL:
+            recall_at(net, state, band, step, n, colours)
+        elif channel == 0:
+            trunk_at(net, state, step)
         for c in range(channel, channel + 1 if why == COUNT else colours):
-            if c == 0:
-                trunk_at(net, state, step)
-            head_at(net, state, c, n)
-            if why == SEE:
-                keep_at(net, state, band, c, step, n)
+            if why == TELL:
+                recall_params_at(net, state, band, c, step, n)
             else:
-                mixture_at(net, state, tables, c, step, n)
-            if why == DRAW:
-                draw_at(state, tables, band, c, step, n, colours)
-            if why == COUNT:
+                head_at(net, state, c, n)
+            mixture_at(net, state, tables, c, step, n)
+            if why == TELL:
+                tell_at(state, tables, band, c, n)
+            elif why == COUNT:
                 for i in range(n):
                     count_row(state, tables, i, 0, DIGIT, state.counts[i])
             else:
+                if why == SEE:
+                    keep_at(net, state, band, c, step, n)
+                else:
+                    draw_at(state, tables, band, c, step, n, colours)
                 observe_at(net, state, c, n)
-        if why != COUNT:
+        if why in (SEE, DRAW):
             leave_at(net, state, step, colours)
 
 

@@ -8,7 +8,6 @@ import click
 from vlcodec import facade
 from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
-from vlcodec.jobs import jobs_of
 
 
 @click.command(short_help="Pictures to .vlz files.")
@@ -73,7 +72,7 @@ def compress(
         files.each([images[0] if len(images) == 1 else target], pack)
         return
     targets, several = files.targets(images, out, vlz_name), len(images) > 1
-    at_once = jobs_of(jobs) if several else 1
+    at_once = facade.jobs_of(jobs) if several else 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]

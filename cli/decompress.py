@@ -8,7 +8,6 @@ import click
 from vlcodec import facade
 from vlcodec.cli import archives, files, options
 from vlcodec.cli.progress import progress
-from vlcodec.jobs import jobs_of
 
 
 @click.command(short_help=".vlz files to PNG pictures.")
@@ -63,7 +62,7 @@ def decompress(
             raise click.UsageError(f"-o {target}: the output is PNG and its name must end in .png")
 
     several = len(sources) > 1
-    at_once = jobs_of(jobs) if several else 1
+    at_once = facade.jobs_of(jobs) if several else 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]

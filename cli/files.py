@@ -10,7 +10,6 @@ import click
 
 from vlcodec import facade
 from vlcodec.codec.errors import OutputError, VlcodecError
-from vlcodec.jobs import side_by_side
 
 STREAM = "-"  # stdin as an input, stdout as an output
 
@@ -76,7 +75,7 @@ def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int =
         return Said(f"vlcodec: {click.format_filename(source)}: {rule}", on_stderr=True, failed=True)
 
     failed = False
-    for said in side_by_side(tried, sources, jobs):
+    for said in facade.side_by_side(tried, sources, jobs):
         if said is not None:
             click.echo(said.line, err=said.on_stderr)
             failed = failed or said.failed

@@ -14,6 +14,7 @@ from vlcodec.codec.files import picture_file, wire
 from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.files.stored_file import is_stored, unpack_stored
 from vlcodec.codec.files.wire import is_archive
+from vlcodec.jobs import jobs_of, side_by_side
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
 from vlcodec.pictures import compress, decompress, verify
@@ -31,11 +32,13 @@ __all__ = [
     "decompress_archive",
     "info",
     "is_archive",
+    "jobs_of",
     "models",
     "rate",
     "rate_archive",
     "search_weights_in",
     "selftest",
+    "side_by_side",
     "train",
     "verify",
     "verify_archive",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from vlcodec._shared import Progress
@@ -32,6 +31,8 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int)
     if min(jobs, len(items)) <= 1:
         yield from map(work, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # late: one picture needs none
+
     with ThreadPoolExecutor(min(jobs, len(items))) as pool:
         try:
             yield from pool.map(work, items)

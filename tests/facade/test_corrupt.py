@@ -34,8 +34,8 @@ BITS = (*(1 << bit for bit in range(8)), 0xFF)
 
 @pytest.fixture(scope="module")
 def made() -> Callable[[bool], bytes]:
-    """lossless -> a small file's bytes."""
-    files = {kind: vlcodec.compress(PICTURE, lossless=kind, seed=300 * kind) for kind in (False, True)}
+    """lossless -> a small file's bytes, of version 1."""
+    files = {kind: vlcodec.compress(PICTURE, model="photo-8", lossless=kind, seed=300 * kind) for kind in (False, True)}
     return lambda lossless: files[lossless]
 
 

@@ -112,6 +112,7 @@ def test_defaults(lossless: bool) -> None:
         lossless=lossless,
         quality=1 if lossless else 3,
         seed=0,
+        version=2,
     )
 
 
@@ -194,9 +195,9 @@ def test_info() -> None:
     parts = about.pop("bytes")
     assert about == {
         "model": "photo",
-        "number": 8,
+        "number": 9,
         "weights": registry.by_name("photo").in_files.hex(),
-        "version": 1,
+        "version": 2,
         "width": 28,
         "height": 24,
         "mode": "L",
@@ -222,13 +223,14 @@ def test_info_needs_nothing_heavy(tmp_path: Path) -> None:
 def test_models() -> None:
     entry, *others = facade.models()
     assert [(e["name"], e["number"], e["qualities"]) for e in others] == [
+        ("photo", 8, [0, 1, 2, 3, 4]),
         ("vlae-mnist", 2, [1]),
         ("vlae-mnist-dynamic", 3, [1]),
         ("vlae-omniglot", 4, [1]),
         ("vlae-caltech101", 5, [1]),
         ("agave-cifar10", 6, [1]),
     ]
-    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 8, [0, 1, 2, 3, 4])
+    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path
     assert entry["bytes"] == path.stat().st_size
     assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()

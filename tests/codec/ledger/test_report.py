@@ -113,7 +113,7 @@ def test_files_keep_to_the_bound(
 ) -> None:
     image = photograph(name, height, width)
     r = vlcodec.rate(image, quality=quality, seed=3)
-    assert r.lossless_bytes <= 1.001 * r.elbo / 8 + 32
+    assert r.lossless_bytes <= 1.001 * r.elbo / 8 + 40
     assert r.lossless_bytes >= r.elbo / 8 * 0.999
     assert r.latents_written == pytest.approx(r.latents_kl, rel=2e-3, abs=32)
     assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, quality=quality, seed=3))

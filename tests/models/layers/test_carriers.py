@@ -311,4 +311,4 @@ def test_the_environment_forces_a_carrier(narrow: registry.Entry, monkeypatch: p
 
 def test_nets_without_narrow_layers_are_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_right", lambda layer: pytest.fail("probed"))
-    assert zoo.carried(registry.by_name("photo").path, torch.device("cpu"), None)[1] == "float32"
+    assert zoo.carried(registry.by_number(8).path, torch.device("cpu"), None)[1] == "float32"

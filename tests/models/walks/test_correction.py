@@ -176,15 +176,15 @@ def test_both_walks_are_corrected_alike(
 def test_a_textured_photograph_is_corrected(photo: PhotoModel, photograph: Photograph) -> None:
     """The numbers are sent, told to the decoder, counted in -ELBO, and save more than they cost."""
     image = photograph("cat", 160, 200)
-    data = vlcodec.compress(image, lossless=True)
+    data = vlcodec.compress(image, model="photo-8", lossless=True)
     assert vlcodec.decompress(data).tobytes() == image.tobytes()
-    report = vlcodec.rate(image)
+    report = vlcodec.rate(image, model="photo-8")
     assert report.lossless_bytes == len(data)
     assert report.side_information == 8 * count(3, photo.single(1).edges) + 1
     assert report.lossless_bytes <= 1.001 * report.elbo / 8 + 32
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correction, "LEAST_RETURN", 1e9)
-        plain = vlcodec.compress(image, lossless=True)
+        plain = vlcodec.compress(image, model="photo-8", lossless=True)
     assert len(data) < 0.997 * len(plain)
 
 

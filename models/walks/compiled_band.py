@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +27,11 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.correction import Correction, Errors
 from vlcodec.models.walks.latent_block import MixtureStep
 from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
+from vlcodec.models.walks.units import TOP as ABOVE
 from vlcodec.models.walks.wavefront import TOP, Strips, fronts, steps_of
 
 CHUNK = 64  # steps that are drawn between two ticks
+LEAST_ROWS = 128  # of a part of a band that a thread sees
 PROBED = 9, 13  # a small band, which reaches every tap
 KEPT = "_packed"  # attribute of a decoder: what it was frozen to, and its arrays
 SLOTS = 8  # of past pixels: taps look at most six steps back
@@ -105,7 +108,7 @@ class CompiledBand:
     ) -> None:  # fmt: skip
         from vlcodec.models.walks import step_kernels
 
-        self._kernels, self.colours = step_kernels, colours
+        self._kernels, self.colours, self._fz, self._mixtures = step_kernels, colours, fz, mixtures
         self.net = net
         self.tables = step_kernels.Tables(exponentials(), slopes(), sigmoids(), scale_variances())
         self.state = _state(self.net, fz, colours, guide, correction, mixtures)
@@ -134,11 +137,32 @@ class CompiledBand:
 
     def see(self, known: Ints) -> Seen:
         """All that a walk over (rows W, 3) known values finds, without a correction."""
+        height, width = self.state.height, self.state.width
         told = np.zeros((len(known), self.colours, int(self.net.counts.max())), np.int16)
         base, scales = np.empty(known.shape, np.int16), np.empty((len(known), self.colours), np.int16)
-        values = self._values(known=known.astype(np.int16), told=told, base=base, scales=scales)
-        self._walk(values, 0, steps_of(self.state.height, self.state.width), 0, self._kernels.SEE)
-        return Seen(told, base, Errors(self.state.height, self.state.width, self.colours, self.state.errors), scales)
+        arrays = {"known": known.astype(np.int16), "told": told, "base": base, "scales": scales}
+        errors = self.state.errors
+
+        def see(rows: range) -> None:
+            """Some rows, after those that they need to see, by a walk of their own."""
+            start = max(0, rows.start - self._reach())
+            part = CompiledBand(self.net, self._fz[:, start : rows.stop], self.colours, self._mixtures)
+            part.state = part.state._replace(skipped=rows.start - start)
+            here = slice(start * width, rows.stop * width)
+            values = part._values(**{name: array[here] for name, array in arrays.items()})
+            part._walk(values, 0, steps_of(rows.stop - start, width), 0, self._kernels.SEE)
+            errors[ABOVE + rows.start : ABOVE + rows.stop] = part.state.errors[ABOVE + rows.start - start :]
+
+        parts = max(1, min(torch.get_num_threads(), height // LEAST_ROWS))
+        edges = [height * i // parts for i in range(parts + 1)]
+        with ThreadPoolExecutor(parts) as pool:
+            list(pool.map(see, map(range, edges, edges[1:])))
+        return Seen(told, base, Errors(height, width, self.colours, errors), scales)
+
+    def _reach(self) -> int:
+        """Rows above that a position depends on: of the near layers, the first one, and what it sees of a pixel."""
+        first = -int(self.net.first_taps[:, 0].min())
+        return -int(self.net.near_taps[..., 0].min(1).sum()) + 2 * first
 
     def backwards(
         self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints, errors: Errors | None
@@ -211,6 +235,7 @@ def _state(
     return State(
         height=height,
         width=width,
+        skipped=0,
         guide=guide,
         fz=features_of(fz),
         x=np.zeros((SLOTS, TOP + height, COLOURS), np.int32),

@@ -39,11 +39,13 @@ class State(NamedTuple):
     fz: (rows W, 3 + features). known: (rows, 3) values; counts: (rows, 16) of a digit. errors: (2 + rows, W + 4,
     colours), without channels where nobody asks; missed: (rows, 3) those of the step. correction: (3, classes, 35)
     weights, no classes where there is none; edges: (classes - 1,). digit: (17,) cdf at a digit's edges. guide:
-    variance, 0 where nothing is drawn. params: (rows, 32), mixtures (rows, K).
+    variance, 0 where nothing is drawn. skipped: first rows that nothing is kept of. params: (rows, 32), mixtures
+    (rows, K).
     """
 
     height: int
     width: int
+    skipped: int
     guide: int
     fz: NDArray[np.int16]
     x: NDArray[np.int32]

@@ -137,8 +137,10 @@ def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) ->
     first = first_row(step, state.width)
     for i in range(n):
         at = (first + i) * state.width + step - 2 * (first + i)
-        band.scales[at, c] = state.scale[i, likeliest_of(state.logit[i])]
         state.known[i, c] = band.known[at, c]
+        if first + i < state.skipped:
+            continue
+        band.scales[at, c] = state.scale[i, likeliest_of(state.logit[i])]
         for j in range(COLOURS):
             band.base[at, j] = state.base[i, j]
         for j in range(net.counts[c]):

@@ -95,6 +95,24 @@ def test_a_corrected_band_is_the_same(net: PixelDecoder, size: tuple[int, int, i
     assert made[0] == made[1]
 
 
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_rows_seen_by_several_threads_are_the_same(net: PixelDecoder, parts: int) -> None:
+    """Each part begins above its rows, as far as these look."""
+    fz, pixels = band(61, 9, 3)
+    block = PixelBlock(net, fz, False)
+    with carrier(numba=True), mock.patch.object(compiled_band, "LEAST_ROWS", 1):
+        with mock.patch.object(torch, "get_num_threads", return_value=parts):
+            seen = block.see(pixels)
+        errors, scales = block.errors(seen)
+    with carrier(numba=False):
+        plain = block.see(pixels)
+        expected, widths = block.errors(plain)
+    assert np.array_equal(seen.params, plain.params)
+    assert np.array_equal(seen.base, plain.base)
+    assert np.array_equal(errors.plane, expected.plane)
+    assert np.array_equal(scales, widths)
+
+
 @pytest.mark.parametrize("guide", [3, 42])
 @pytest.mark.parametrize("size", SIZES)
 def test_drawn_pixels_are_the_same(net: PixelDecoder, size: tuple[int, int, int], guide: int) -> None:

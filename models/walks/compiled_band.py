@@ -119,7 +119,7 @@ class CompiledBand:
         before, known = -1, self.state.known
         for at in fronts(self.state.height, self.state.width):
             for c in range(self.colours):
-                self._walk(self._nothing, before if c == 0 else 0, at.step + 1, c, self._kernels.COUNT)
+                self._walk(self._nothing, before, at.step, at.step + 1, c, self._kernels.COUNT)
                 symbols = yield MixtureStep(_Counted(self, len(at.index)), at.index * self.colours + c)
                 np.add(symbols, LOWEST, out=known[: len(symbols), c])
             before = at.step
@@ -129,7 +129,7 @@ class CompiledBand:
         values = self._values(words=words, symbols=np.zeros(len(words), np.int64))
         steps = steps_of(self.state.height, self.state.width)
         for start in range(0, steps, CHUNK):
-            self._walk(values, start, min(start + CHUNK, steps), 0, self._kernels.DRAW)
+            self._walk(values, start - 1, start, min(start + CHUNK, steps), 0, self._kernels.DRAW)
             if tick is not None:
                 tick(self.colours * min(start + CHUNK, steps), self.colours * steps)
         found: Ints = values.symbols
@@ -150,7 +150,7 @@ class CompiledBand:
             part.state = part.state._replace(skipped=rows.start - start)
             here = slice(start * width, rows.stop * width)
             values = part._values(**{name: array[here] for name, array in arrays.items()})
-            part._walk(values, 0, steps_of(rows.stop - start, width), 0, self._kernels.SEE)
+            part._walk(values, -1, 0, steps_of(rows.stop - start, width) + 2, 0, self._kernels.SEE)
             errors[ABOVE + rows.start : ABOVE + rows.stop] = part.state.errors[ABOVE + rows.start - start :]
 
         parts = max(1, min(torch.get_num_threads(), height // LEAST_ROWS))
@@ -173,14 +173,14 @@ class CompiledBand:
         values = self._values(known=known.astype(np.int16), told=told, base=base, counts=counts, mixtures=mixtures)
         self.state = self.state if errors is None else self.state._replace(errors=errors.plane)
         for at in fronts(self.state.height, self.state.width, reverse=True):
-            self._walk(values, at.step, at.step + 1, 0, self._kernels.TELL)
+            self._walk(values, -1, at.step, at.step + 1, 0, self._kernels.TELL)
             for c in reversed(range(self.colours)):
                 n = len(at.index)
                 logit, centre, scale = mixtures[c, :, :n]
                 yield MixtureStep(_Told(logit, centre, scale, counts[c, :, :n]), at.index * self.colours + c)
 
-    def _walk(self, values: Any, start: int, stop: int, channel: int, why: int) -> None:
-        self._kernels.walk(self.net, self.state, self.tables, values, start, stop, channel, self.colours, why)
+    def _walk(self, values: Any, before: int, start: int, stop: int, channel: int, why: int) -> None:
+        self._kernels.walk(self.net, self.state, self.tables, values, before, start, stop, channel, self.colours, why)
 
     def _values(self, **given: Any) -> Any:
         """Of the band; what is not given is empty."""

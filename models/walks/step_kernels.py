@@ -148,27 +148,19 @@ def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) ->
 
 
 @passage
-def recall_at(net: Packed, state: State, band: Band, step: int, n: int, colours: int) -> None:
-    """What a walk that saw has kept of a step: base, values, and errors so far as they are known."""
+def recall_at(net: Packed, state: State, band: Band, c: int, step: int, n: int, colours: int) -> None:
+    """What a walk that saw has kept of a channel at a step: parameters, base, values, and errors so far known."""
     first = first_row(step, state.width)
     for i in range(n):
         row = first + i
         column = step - 2 * row
-        for c in range(COLOURS):
-            state.base[i, c] = band.base[row * state.width + column, c]
-            state.known[i, c] = band.known[row * state.width + column, c]
-        for c in range(colours):
-            state.missed[i, c] = state.errors[SIDE + row, SIDE + column, c]
-
-
-@passage
-def recall_params_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
-    """A channel's parameters, likewise."""
-    first = first_row(step, state.width)
-    for i in range(n):
-        told = band.told[(first + i) * state.width + step - 2 * (first + i), c]
+        at = row * state.width + column
+        for j in range(COLOURS):
+            state.base[i, j], state.known[i, j] = band.base[at, j], band.known[at, j]
+        for j in range(colours):
+            state.missed[i, j] = state.errors[SIDE + row, SIDE + column, j]
         for j in range(net.counts[c]):
-            state.params[i, j] = told[j]
+            state.params[i, j] = band.told[at, c, j]
 
 
 @passage
@@ -184,33 +176,30 @@ def tell_at(state: State, tables: Tables, band: Band, c: int, n: int) -> None:
 
 @loop
 def walk(
-    net: Packed, state: State, tables: Tables, band: Band, start: int, stop: int, channel: int, colours: int, why: int
+    net: Packed, state: State, tables: Tables, band: Band, before: int, start: int, stop: int, channel: int,
+    colours: int, why: int,
 ) -> None:  # fmt: skip
-    """Go through steps.
+    """Go through steps; before: the last step with positions before the first, or -1.
 
-    SEE, DRAW and TELL walk all channels of each. COUNT makes counts of the first digit of one channel of the step
-    stop - 1, while what was known last is in `state.known`; start is then the step of the pixels before.
+    SEE, DRAW and TELL walk all channels of each. COUNT makes counts of the first digit of one channel of one step, and
+    what was known last is in `state.known`. SEE ends with a step that has no positions.
     """
-    if why == COUNT:
-        before = channel - 1 if channel else colours - 1
-        at = stop - 1 if channel else start
-        if at >= 0:
-            observe_at(net, state, before, last_row(at, state.height) - first_row(at, state.width))
-        if not channel and at >= 0:
-            leave_at(net, state, at, colours)
-        start = stop - 1
     for step in range(start, stop):
         n = last_row(step, state.height) - first_row(step, state.width)
-        if n <= 0:
-            continue
-        if why == TELL:
-            recall_at(net, state, band, step, n, colours)
-        elif channel == 0:
-            trunk_at(net, state, step)
         for c in range(channel, channel + 1 if why == COUNT else colours):
+            at = before if c == 0 else step
+            if why != TELL and at >= 0 and (n > 0 or c == 0):
+                observe_at(net, state, (c - 1) % colours, last_row(at, state.height) - first_row(at, state.width))
+                if c == 0:
+                    leave_at(net, state, at, colours)
+                    before = -1
+            if n <= 0:
+                continue
             if why == TELL:
-                recall_params_at(net, state, band, c, step, n)
+                recall_at(net, state, band, c, step, n, colours)
             else:
+                if c == 0:
+                    trunk_at(net, state, step)
                 head_at(net, state, c, n)
             mixture_at(net, state, tables, c, step, n)
             if why == TELL:
@@ -218,14 +207,11 @@ def walk(
             elif why == COUNT:
                 for i in range(n):
                     count_row(state, tables, i, 0, DIGIT, state.counts[i])
+            elif why == SEE:
+                keep_at(net, state, band, c, step, n)
             else:
-                if why == SEE:
-                    keep_at(net, state, band, c, step, n)
-                else:
-                    draw_at(state, tables, band, c, step, n, colours)
-                observe_at(net, state, c, n)
-        if why in (SEE, DRAW):
-            leave_at(net, state, step, colours)
+                draw_at(state, tables, band, c, step, n, colours)
+        before = step if n > 0 else before
 
 
 @loop

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vlcodec import facade
+
 if TYPE_CHECKING:
     from vlcodec.facade import Progress
 
 PATIENCE = 1.0  # seconds without a bar: short work needs none
 PERIOD = 0.1  # seconds between two drawings
 WIDTH = 30  # characters of the bar
+ONCE = "vlcodec: compiling its loops for this machine, once: some 12 seconds"
 CLEAR = "\r\x1b[K"  # back to the first column, erase the line
 
 
@@ -24,6 +27,7 @@ def progress(name: str, hidden: bool) -> Iterator[Progress | None]:
     if hidden or not sys.stderr.isatty():
         yield None
         return
+    facade.tell_of_compiling(lambda: print(ONCE, file=sys.stderr, flush=True))
     due = time.monotonic() + PATIENCE
     drawn = False
 
@@ -42,5 +46,6 @@ def progress(name: str, hidden: bool) -> Iterator[Progress | None]:
     try:
         yield show
     finally:
+        facade.tell_of_compiling(None)
         if drawn:
             print(CLEAR, end="", file=sys.stderr, flush=True)

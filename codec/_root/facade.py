@@ -10,6 +10,7 @@ from typing import Any
 
 from vlcodec._shared import MAX_PIXELS, Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
+from vlcodec.codec.coding.compiled import tell as tell_of_compiling
 from vlcodec.codec.files import picture_file, wire
 from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.files.stored_file import is_stored, unpack_stored
@@ -39,6 +40,7 @@ __all__ = [
     "search_weights_in",
     "selftest",
     "side_by_side",
+    "tell_of_compiling",
     "train",
     "verify",
     "verify_archive",

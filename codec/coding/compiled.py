@@ -22,19 +22,26 @@ TABLE = -1  # in place of a rank: an array of rank 1 in one piece, which is quic
 LARGE = 1 << 17  # symbols of a block above which loading numba pays: a photograph of 210 x 210 in colour
 SOURCES = Path(__file__).parents[2]
 STAMPED = ("kernels", "units", "tiles")  # how the names of files end that kernels are made of
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # of functions that kernels alone call
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 _LOCK = threading.RLock()
 
 
 class _Switch:
-    """large: whether a large block has come by."""
+    """large: whether a large block has come by. told: who is told, once, that kernels are about to be compiled."""
 
     large = False
+    told: Callable[[], None] | None = None
 
 
 def expect(symbols: int) -> None:
     """A block of so many symbols, or an archive, is about to be coded."""
     _Switch.large = _Switch.large or symbols > LARGE
+
+
+def tell(told: Callable[[], None] | None) -> None:
+    """Let somebody know, once, where nothing compiled is at hand yet: what follows takes seconds."""
+    _Switch.told = told
 
 
 def runs() -> bool:
@@ -92,7 +99,7 @@ def loop(function: Loop) -> Loop:
         if not made:
             import numba
 
-            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False))
+            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False, no_cfunc_wrapper=True))
         return made[0](*arguments)
 
     return call  # type: ignore[return-value]
@@ -110,21 +117,21 @@ def part(loop: Loop) -> Loop:
     """The decorator of a small function that kernels call, and that becomes a part of each."""
     import numba
 
-    return numba.njit(nogil=True, forceinline=True, _nrt=False)(loop)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, forceinline=True, _nrt=False, **INNER)(loop)  # type: ignore[no-any-return]
 
 
 def piece(loop: Loop) -> Loop:
     """The decorator of a large one, which is compiled once for all."""
     import numba
 
-    return numba.njit(nogil=True, _nrt=False)(loop)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, _nrt=False, **INNER)(loop)  # type: ignore[no-any-return]
 
 
 def passage(loop: Loop) -> Loop:
     """The decorator of a passage of a kernel: a function of many arguments that is called once or twice."""
     import numba
 
-    return numba.njit(nogil=True, _nrt=False, inline="always")(loop)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True, _nrt=False, inline="always", **INNER)(loop)  # type: ignore[no-any-return]
 
 
 def _compiled(loop: Loop, signature: Callable[[Any], list[Any]]) -> Loop:
@@ -138,7 +145,11 @@ def _made(loop: Loop, signature: tuple[Any, ...], **options: Any) -> Loop:
     """A loop in the machine's code, from the user's cache folder or made anew."""
     import numba
 
-    with _LOCK, _cached_in(_folder()) as cached:
+    folder = _folder()
+    with _LOCK, _cached_in(folder) as cached:
+        if _Switch.told is not None and (folder is None or not any(folder.rglob("*.nbi"))):
+            _Switch.told()
+            _Switch.told = None
         try:
             return numba.njit(signature, nogil=True, cache=cached, **options)(loop)  # type: ignore[no-any-return]
         except Exception:  # a cache that is damaged, full, or gone meanwhile

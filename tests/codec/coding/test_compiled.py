@@ -49,6 +49,12 @@ def test_numba_is_loaded_for_large_blocks_and_keeps_what_it_compiles(tmp_path: P
     assert python(LOADED, tmp_path) == "False True True"
 
 
+def test_what_takes_seconds_once_is_told_once(tmp_path: Path) -> None:
+    asking = "from vlcodec.codec.coding import compiled\ncompiled.tell(lambda: print('told'))\n" + LOADED
+    assert python(asking, tmp_path).split() == ["told", "False", "True", "True"]
+    assert python(asking, tmp_path) == "False True True"
+
+
 @pytest.mark.parametrize("settings", [{"VLCODEC_NUMBA": "0"}, {"NUMBA_DISABLE_JIT": "1"}])
 def test_numba_can_be_turned_off(tmp_path: Path, settings: dict[str, str]) -> None:
     assert python(LOADED, tmp_path, **settings).split()[::2] == ["False", "False"]

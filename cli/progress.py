@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0  # seconds without a bar: short work needs none
 PERIOD = 0.1  # seconds between two drawings
 WIDTH = 30  # characters of the bar
-ONCE = "vlcodec: compiling its loops for this machine, once: some 12 seconds"
+ONCE = "vlcodec: compiling its loops for this machine, once: some ten seconds"
 CLEAR = "\r\x1b[K"  # back to the first column, erase the line
 
 

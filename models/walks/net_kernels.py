@@ -156,43 +156,43 @@ def rounded(value: Any, low: Any, high: Any) -> Any:
 @passage
 def clear(state: State, step: int) -> None:
     """Let the slots of a step stand for 0, and those of a step without positions before it."""
-    skipped = first_row(step - 1, state.width) >= last_row(step - 1, state.height)
+    x, past, near, height, width = state.x, state.past, state.near, state.height, state.width
+    slots, fewer = len(x), near.shape[1]
+    skipped = first_row(step - 1, width) >= last_row(step - 1, height)
     for now in range(step - skipped, step + 1):
-        slots = len(state.x)
-        before = now - slots
-        if before >= 0:
-            a, b = TOP + first_row(before, state.width), TOP + last_row(before, state.height)
-            state.x[now % slots, a:b] = 0
-            state.past[now % slots, a:b] = MIDDLE
-        slots = state.near.shape[1]
-        before = now - slots
-        if before >= 0:
-            a, b = TOP + first_row(before, state.width), TOP + last_row(before, state.height)
-            for layer in range(len(state.near)):
-                state.near[layer, now % slots, a:b] = 0
+        if now >= slots:
+            a, b = TOP + first_row(now - slots, width), TOP + last_row(now - slots, height)
+            x[now % slots, a:b] = 0
+            past[now % slots, a:b] = MIDDLE
+        if now >= fewer:
+            a, b = TOP + first_row(now - fewer, width), TOP + last_row(now - fewer, height)
+            for layer in range(len(near)):
+                near[layer, now % fewer, a:b] = 0
 
 
 @passage
 def predict(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The base of each position, and what it sees of itself: see `PixelDecoder.own`."""
-    features = state.fz.shape[1]
+    x, base, own, maps, taps = state.x, state.base, state.own, state.fz, net.first_taps
+    width, features, bias, multiplier = state.width, maps.shape[1], net.predictor_bias, net.predictor_multiplier
+    predictor, noise = net.predictor, net.noise
     for i in range(n):
         for c in range(COLOURS):
-            state.base[i, c] = net.predictor_bias[c]
-    for t in range(len(net.first_taps)):
-        dr, dc = net.first_taps[t, 0], net.first_taps[t, 1]
-        near, weight = state.x[(step + 2 * dr + dc) % len(state.x)], net.predictor[t * COLOURS : (t + 1) * COLOURS]
+            base[i, c] = bias[c]
+    for t in range(len(taps)):
+        dr, dc = taps[t, 0], taps[t, 1]
+        near, weight = x[(step + 2 * dr + dc) % len(x)], predictor[t * COLOURS : (t + 1) * COLOURS]
         for i in range(n):
-            x = near[TOP + first + i + dr]
+            seen = near[TOP + first + i + dr]
             for c in range(COLOURS):
-                state.base[i, c] += x[0] * weight[0, c] + x[1] * weight[1, c] + x[2] * weight[2, c]
+                base[i, c] += seen[0] * weight[0, c] + seen[1] * weight[1, c] + seen[2] * weight[2, c]
     for i in range(n):
-        fz = state.fz[(first + i) * state.width + step - 2 * (first + i)]
+        fz = maps[(first + i) * width + step - 2 * (first + i)]
         for k in range(features):
-            state.own[i, k] = fz[k]
+            own[i, k] = fz[k]
         for c in range(COLOURS):
-            base = int(rounded(state.base[i, c] * net.predictor_multiplier[c], -PREDICTED, PREDICTED))
-            state.base[i, c], state.own[i, features + c] = base, squashed(net.noise, MEAN_FINE * fz[c] - base)
+            found = int(rounded(base[i, c] * multiplier[c], -PREDICTED, PREDICTED))
+            base[i, c], own[i, features + c] = found, squashed(noise, MEAN_FINE * fz[c] - found)
 
 
 @part
@@ -206,21 +206,23 @@ def at_taps(bases: Ints, taps: Ints, address: int, slots: int, rows: int, channe
 @passage
 def look_first(net: Packed, state: State, step: int, first: int, n: int) -> None:
     """The first layer: the stream, and its activations in the first near layer's buffer."""
-    slots, rows, channels = state.past.shape
-    at_taps(state.bases, net.first_taps, state.past.ctypes.data, slots, rows, channels, step, first)
-    to_sums(net.first, state.bases, len(net.first_taps), channels, n, state.sums)
-    now, y, multiplier = state.near[0, step % state.near.shape[1]], state.row, net.first.multiplier.reshape(-1)
+    past, bases, sums, own, y, stream = state.past, state.bases, state.sums, state.own, state.row, state.stream
+    taps, layer, beside = net.first_taps, net.first, net.own
+    slots, rows, channels = past.shape
+    at_taps(bases, taps, past.ctypes.data, slots, rows, channels, step, first)
+    to_sums(layer, bases, len(taps), channels, n, sums)
+    now, multiplier = state.near[0, step % state.near.shape[1]], layer.multiplier.reshape(-1)
     for i in range(n):
         for j in range(len(y)):
-            y[j] = state.sums[i, j]
-        for k in range(len(net.own)):
-            seen, weight = state.own[i, k], net.own[k]
+            y[j] = sums[i, j]
+        for k in range(len(beside)):
+            seen, weight = own[i, k], beside[k]
             for j in range(len(y)):
                 y[j] += seen * weight[j]
         for j in range(len(y)):
-            state.stream[i, j] = rounded(y[j] * multiplier[j], LEAST, MOST)
+            stream[i, j] = rounded(y[j] * multiplier[j], LEAST, MOST)
         for j in range(len(y)):
-            now[TOP + first + i, j] = np.uint8(rounded(state.stream[i, j] * SHRUNK, ZERO, BYTE))
+            now[TOP + first + i, j] = np.uint8(rounded(stream[i, j] * SHRUNK, ZERO, BYTE))
 
 
 @passage
@@ -231,62 +233,63 @@ def trunk_at(net: Packed, state: State, step: int) -> None:
     clear(state, step)
     predict(net, state, step, first, n)
     look_first(net, state, step, first, n)
-    layers, slots, rows, channels = state.near.shape
+    buffer, bases, between, activation, stream = state.near, state.bases, state.between, state.activation, state.stream
+    near, out, taps = net.near, net.out, net.near_taps
+    layers, slots, rows, channels = buffer.shape
     for i in range(layers):
-        at_taps(state.bases, net.near_taps[i], state.near[i].ctypes.data, slots, rows, channels, step, first)
-        near = Dense(net.near.weight[i], net.near.bias[i], net.near.multiplier[i])
-        to_bytes(near, state.bases, net.near_taps.shape[1], channels, n, state.between)
-        out = Dense(net.out.weight[i], net.out.bias[i], net.out.multiplier[i])
-        to = state.activation.ctypes.data
+        at_taps(bases, taps[i], buffer[i].ctypes.data, slots, rows, channels, step, first)
+        to_bytes(Dense(near.weight[i], near.bias[i], near.multiplier[i]), bases, taps.shape[1], channels, n, between)
+        to = activation.ctypes.data
         if i + 1 < layers:
-            to = state.near[i + 1, step % slots, TOP + first].ctypes.data
-        state.bases[0] = state.between.ctypes.data
-        to_stream(out, state.bases, channels, n, state.stream, to)
-    state.bases[0] = state.activation.ctypes.data
-    to_sums(net.hidden, state.bases, 1, channels, n, state.sums)
+            to = buffer[i + 1, step % slots, TOP + first].ctypes.data
+        bases[0] = between.ctypes.data
+        to_stream(Dense(out.weight[i], out.bias[i], out.multiplier[i]), bases, channels, n, stream, to)
+    bases[0] = activation.ctypes.data
+    to_sums(net.hidden, bases, 1, channels, n, state.sums)
 
 
 @passage
 def head_at(net: Packed, state: State, c: int, n: int) -> None:
     """A channel's parameters, told what the channels before it turned out to be."""
-    hidden = net.seen.shape[2]
-    multiplier = net.hidden.multiplier.reshape(-1)[c * hidden : (c + 1) * hidden]
-    y = state.row[:hidden]
+    weights, sums, seen, between, bases = net.seen, state.sums, state.seen, state.between, state.bases
+    told, params, layer, low, high = state.told, state.params, net.params, net.low, net.high
+    hidden, count = weights.shape[2], net.counts[c]
+    multiplier, y = net.hidden.multiplier.reshape(-1)[c * hidden : (c + 1) * hidden], state.row[:hidden]
     for i in range(n):
         for j in range(hidden):
-            y[j] = state.sums[i, c * hidden + j]
+            y[j] = sums[i, c * hidden + j]
         for k in range(c):
-            error, weight = np.float32(state.seen[i, k]), net.seen[c, k]
+            error, weight = np.float32(seen[i, k]), weights[c, k]
             for j in range(hidden):
                 y[j] += error * weight[j]
         for j in range(hidden):
-            state.between[i, j] = np.uint8(rounded(y[j] * multiplier[j], ZERO, BYTE))
-    state.bases[0] = state.between.ctypes.data
-    params = Dense(net.params.weight[c], net.params.bias[c], net.params.multiplier[c])
-    to_sums(params, state.bases, 1, state.between.shape[1], n, state.told)
-    multiplier = net.params.multiplier[c, 0]
+            between[i, j] = np.uint8(rounded(y[j] * multiplier[j], ZERO, BYTE))
+    bases[0] = between.ctypes.data
+    to_sums(Dense(layer.weight[c], layer.bias[c], layer.multiplier[c]), bases, 1, between.shape[1], n, told)
+    scale = layer.multiplier[c, 0]
     for i in range(n):
-        for j in range(net.counts[c]):
-            state.params[i, j] = int(rounded(state.told[i, j] * multiplier[j], net.low[c, j], net.high[c, j]))
+        for j in range(count):
+            params[i, j] = int(rounded(told[i, j] * scale[j], low[c, j], high[c, j]))
 
 
 @passage
 def miss_at(state: State, c: int, n: int) -> None:
     """The errors of a channel's values: see `correction.error`."""
+    weight, centre, move, known, missed = state.weight, state.centre, state.move, state.known, state.missed
     for i in range(n):
         total = 0
-        for k in range(state.weight.shape[1]):
-            total += state.weight[i, k] * state.centre[i, k]
-        mean = (total >> WEIGHT_BITS) - state.move[i]
-        error = FINE * state.known[i, c] - mean + (1 << ERROR_SHIFT - 1) >> ERROR_SHIFT
-        state.missed[i, c] = min(max(error, -ERROR_MAX), ERROR_MAX)
+        for k in range(weight.shape[1]):
+            total += weight[i, k] * centre[i, k]
+        error = FINE * known[i, c] - (total >> WEIGHT_BITS) + move[i] + (1 << ERROR_SHIFT - 1) >> ERROR_SHIFT
+        missed[i, c] = min(max(error, -ERROR_MAX), ERROR_MAX)
 
 
 @passage
 def observe_at(net: Packed, state: State, c: int, n: int) -> None:
     """What a channel's values say to the channels after it, and to the correction."""
+    colour, seen, known, base = net.colour, state.seen, state.known, state.base
     for i in range(n):
-        state.seen[i, c] = squashed(net.colour, FINE * state.known[i, c] - state.base[i, c])
+        seen[i, c] = squashed(colour, FINE * known[i, c] - base[i, c])
     if state.errors.shape[2]:
         miss_at(state, c, n)
 
@@ -294,27 +297,27 @@ def observe_at(net: Packed, state: State, c: int, n: int) -> None:
 @passage
 def leave_at(net: Packed, state: State, step: int, colours: int) -> None:
     """Keep a step's pixels, and what later positions see of them: see `PixelDecoder.past`."""
-    first = first_row(step, state.width)
-    slots = len(state.x)
-    now, left, up = state.x[step % slots], state.x[(step - 1) % slots], state.x[(step - 2) % slots]
+    first, width, pixels, buffer, maps = first_row(step, state.width), state.width, state.x, state.past, state.fz
+    known, base, errors, missed = state.known, state.base, state.errors, state.missed
+    noise, edge, error, slots = net.noise, net.edge, net.error, len(pixels)
+    now, left, up = pixels[step % slots], pixels[(step - 1) % slots], pixels[(step - 2) % slots]
     for i in range(last_row(step, state.height) - first):
         row = first + i
         column = step - 2 * row
         for c in range(colours, COLOURS):
-            state.known[i, c] = state.known[i, 0]
-        past = state.past[step % slots, TOP + row]
+            known[i, c] = known[i, 0]
+        past, fz = buffer[step % slots, TOP + row], maps[row * width + column]
         for c in range(COLOURS):
-            x = state.known[i, c]
+            x = known[i, c]
             now[TOP + row, c] = x
             aside, above = FINE * (x - left[TOP + row, c]), FINE * (x - up[TOP + row - 1, c])
-            mean = MEAN_FINE * np.int64(state.fz[row * state.width + column, c])
             past[c] = x + MIDDLE
-            past[4 + c] = squashed(net.noise, aside) + MIDDLE
-            past[7 + c] = squashed(net.noise, above) + MIDDLE
-            past[10 + c] = squashed(net.edge, aside) + MIDDLE
-            past[13 + c] = squashed(net.edge, above) + MIDDLE
-            past[16 + c] = squashed(net.error, FINE * x - state.base[i, c]) + MIDDLE
-            past[19 + c] = squashed(net.noise, FINE * x - mean) + MIDDLE
-            if c < state.errors.shape[2]:
-                state.errors[SIDE + row, SIDE + column, c] = state.missed[i, c]
+            past[4 + c] = squashed(noise, aside) + MIDDLE
+            past[7 + c] = squashed(noise, above) + MIDDLE
+            past[10 + c] = squashed(edge, aside) + MIDDLE
+            past[13 + c] = squashed(edge, above) + MIDDLE
+            past[16 + c] = squashed(error, FINE * x - base[i, c]) + MIDDLE
+            past[19 + c] = squashed(noise, FINE * x - MEAN_FINE * np.int64(fz[c])) + MIDDLE
+            if c < errors.shape[2]:
+                errors[SIDE + row, SIDE + column, c] = missed[i, c]
         past[3] = UNIT + MIDDLE

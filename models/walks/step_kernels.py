@@ -72,106 +72,127 @@ def likeliest_of(logit: Ints) -> int:
 @passage
 def mixture_at(net: Packed, state: State, tables: Tables, c: int, step: int, n: int) -> None:
     """A channel's mixtures, from its parameters: corrected, and guided, as the band has it."""
-    components, first = state.logit.shape[1], first_row(step, state.width)
+    logit, centre, scale, weight, move = state.logit, state.centre, state.scale, state.weight, state.move
+    params, base, known, missed, errors = state.params, state.base, state.known, state.missed, state.errors
+    correction, edges, maps, width, guide = state.correction, state.edges, state.fz, state.width, state.guide
+    taps, exponentials, variances = net.first_taps, tables.exponentials, tables.variances
+    components, first = logit.shape[1], first_row(step, width)
     for i in range(n):
         row = first + i
         column = step - 2 * row
-        told, base = state.params[i], state.base[i]
+        told = params[i]
         share = told[3 * components :]
-        mean = MEAN_FINE * np.int64(state.fz[row * state.width + column, c])
-        moved = share[c] * (mean - base[c])
+        mean = MEAN_FINE * np.int64(maps[row * width + column, c])
+        moved = share[c] * (mean - base[i, c])
         for j in range(c):
-            moved += share[j] * (FINE * state.known[i, j] - base[j])
-        middle = base[c] + (moved + (1 << SHARE_SHIFT - 1) >> SHARE_SHIFT)
+            moved += share[j] * (FINE * known[i, j] - base[i, j])
+        middle = base[i, c] + (moved + (1 << SHARE_SHIFT - 1) >> SHARE_SHIFT)
         for k in range(components):
-            state.logit[i, k], state.scale[i, k] = told[k], told[2 * components + k]
-        if state.correction.shape[1]:
-            which, likeliest = 0, likeliest_of(state.logit[i])
-            for edge in state.edges:
-                which += state.scale[i, likeliest] >= edge
-            weights, total, at = state.correction[c, which], 0, 0
-            for t in range(len(net.first_taps)):
-                near = state.errors[SIDE + row + net.first_taps[t, 0], SIDE + column + net.first_taps[t, 1]]
+            logit[i, k], scale[i, k] = told[k], told[2 * components + k]
+        if correction.shape[1]:
+            which, likeliest = 0, likeliest_of(logit[i])
+            for edge in edges:
+                which += scale[i, likeliest] >= edge
+            weights, total, at = correction[c, which], 0, 0
+            for t in range(len(taps)):
+                near = errors[SIDE + row + taps[t, 0], SIDE + column + taps[t, 1]]
                 for j in range(len(near)):
                     total += weights[at] * near[j]
                     at += 1
             for j in range(c):
-                total += weights[at + j] * state.missed[i, j]
-            state.move[i] = total + (1 << MOVE_SHIFT - 1) >> MOVE_SHIFT
-            middle += state.move[i]
+                total += weights[at + j] * missed[i, j]
+            move[i] = total + (1 << MOVE_SHIFT - 1) >> MOVE_SHIFT
+            middle += move[i]
         for k in range(components):
-            state.centre[i, k] = middle + told[components + k]
-        if state.guide:
-            guide_row(state.logit[i], state.centre[i], state.scale[i], mean, state.guide, tables.variances)
-        weight_row(state.weight[i], state.logit[i], tables.exponentials)
+            centre[i, k] = middle + told[components + k]
+        if guide:
+            guide_row(logit[i], centre[i], scale[i], mean, guide, variances)
+        weight_row(weight[i], logit[i], exponentials)
 
 
 @part
-def count_row(state: State, tables: Tables, i: int, first: int, width: int, counts: NDArray[np.float32]) -> None:
-    """A position's counts (16,) of the digit whose values are so many levels wide, from a level on."""
-    row = state.digit
-    weight, centre, scale = state.weight, state.centre, state.scale
-    mixture_row(row, first, width, i, weight, centre, scale, FLOOR_SHIFT, tables.slopes, tables.sigmoids)
+def count_row(
+    row: Ints, first: int, width: int, i: int, weight: Ints, centre: Ints, scale: Ints, slopes: Ints, sigmoids: Ints,
+    counts: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Mixture i's counts (16,) of the digit whose values are so many levels wide, from a level on."""
+    mixture_row(row, first, width, i, weight, centre, scale, FLOOR_SHIFT, slopes, sigmoids)
     scale_row(row)
     for a in range(DIGIT):
         counts[a] = row[a]
 
 
 @passage
+def count_at(state: State, tables: Tables, n: int) -> None:
+    """Counts of a channel's first digit."""
+    row, weight, centre, scale, counts = state.digit, state.weight, state.centre, state.scale, state.counts
+    slopes, sigmoids = tables.slopes, tables.sigmoids
+    for i in range(n):
+        count_row(row, 0, DIGIT, i, weight, centre, scale, slopes, sigmoids, counts[i])
+
+
+@passage
 def draw_at(state: State, tables: Tables, band: Band, c: int, step: int, n: int, colours: int) -> None:
     """A channel's values: see `tables.DrawnMixture`."""
-    first = first_row(step, state.width)
+    weight, centre, scale, known = state.weight, state.centre, state.scale, state.known
+    words, symbols, slopes, sigmoids = band.words, band.symbols, tables.slopes, tables.sigmoids
+    first, width = first_row(step, state.width), state.width
     for i in range(n):
-        at = ((first + i) * state.width + step - 2 * (first + i)) * colours + c
-        word = np.int64(band.words[at] >> np.uint64(64 - CDF_BITS))
+        at = ((first + i) * width + step - 2 * (first + i)) * colours + c
+        word = np.int64(words[at] >> np.uint64(64 - CDF_BITS))
         drawn = TAIL + (word * (SPAN - 2 * TAIL) >> CDF_BITS)
-        band.symbols[at] = inverse_of(
-            drawn, state.weight[i], state.centre[i], state.scale[i], tables.slopes, tables.sigmoids
-        )
-        state.known[i, c] = band.symbols[at] + LOWEST
+        symbols[at] = inverse_of(drawn, weight[i], centre[i], scale[i], slopes, sigmoids)
+        known[i, c] = symbols[at] + LOWEST
 
 
 @passage
 def keep_at(net: Packed, state: State, band: Band, c: int, step: int, n: int) -> None:
     """Keep a channel's parameters and base; its values are those of the band."""
-    first = first_row(step, state.width)
+    first, width, skipped, count = first_row(step, state.width), state.width, state.skipped, net.counts[c]
+    known, base, params, logit, scale = state.known, state.base, state.params, state.logit, state.scale
+    values, told, bases, scales = band.known, band.told, band.base, band.scales
     for i in range(n):
-        at = (first + i) * state.width + step - 2 * (first + i)
-        state.known[i, c] = band.known[at, c]
-        if first + i < state.skipped:
+        at = (first + i) * width + step - 2 * (first + i)
+        known[i, c] = values[at, c]
+        if first + i < skipped:
             continue
-        band.scales[at, c] = state.scale[i, likeliest_of(state.logit[i])]
+        scales[at, c] = scale[i, likeliest_of(logit[i])]
         for j in range(COLOURS):
-            band.base[at, j] = state.base[i, j]
-        for j in range(net.counts[c]):
-            band.told[at, c, j] = state.params[i, j]
+            bases[at, j] = base[i, j]
+        for j in range(count):
+            told[at, c, j] = params[i, j]
 
 
 @passage
 def recall_at(net: Packed, state: State, band: Band, c: int, step: int, n: int, colours: int) -> None:
     """What a walk that saw has kept of a channel at a step: parameters, base, values, and errors so far known."""
-    first = first_row(step, state.width)
+    first, width, count = first_row(step, state.width), state.width, net.counts[c]
+    known, base, params, missed, errors = state.known, state.base, state.params, state.missed, state.errors
+    values, told, bases = band.known, band.told, band.base
     for i in range(n):
         row = first + i
         column = step - 2 * row
-        at = row * state.width + column
+        at = row * width + column
         for j in range(COLOURS):
-            state.base[i, j], state.known[i, j] = band.base[at, j], band.known[at, j]
+            base[i, j], known[i, j] = bases[at, j], values[at, j]
         for j in range(colours):
-            state.missed[i, j] = state.errors[SIDE + row, SIDE + column, j]
-        for j in range(net.counts[c]):
-            state.params[i, j] = band.told[at, c, j]
+            missed[i, j] = errors[SIDE + row, SIDE + column, j]
+        for j in range(count):
+            params[i, j] = told[at, c, j]
 
 
 @passage
 def tell_at(state: State, tables: Tables, band: Band, c: int, n: int) -> None:
     """Both digits' counts of a channel's known values, and its mixtures."""
+    row, weight, centre, scale, known = state.digit, state.weight, state.centre, state.scale, state.known
+    logit, slopes, sigmoids, counts, mixtures = state.logit, tables.slopes, tables.sigmoids, band.counts, band.mixtures
     for i in range(n):
-        for k in range(state.logit.shape[1]):
-            band.mixtures[c, 0, i, k], band.mixtures[c, 1, i, k] = state.logit[i, k], state.centre[i, k]
-            band.mixtures[c, 2, i, k] = state.scale[i, k]
-        count_row(state, tables, i, 0, DIGIT, band.counts[c, 0, i])
-        count_row(state, tables, i, (state.known[i, c] - LOWEST) // DIGIT * DIGIT, 1, band.counts[c, 1, i])
+        for k in range(logit.shape[1]):
+            mixtures[c, 0, i, k], mixtures[c, 1, i, k] = logit[i, k], centre[i, k]
+            mixtures[c, 2, i, k] = scale[i, k]
+        second = (known[i, c] - LOWEST) // DIGIT * DIGIT
+        count_row(row, 0, DIGIT, i, weight, centre, scale, slopes, sigmoids, counts[c, 0, i])
+        count_row(row, second, 1, i, weight, centre, scale, slopes, sigmoids, counts[c, 1, i])
 
 
 @loop
@@ -205,8 +226,7 @@ def walk(
             if why == TELL:
                 tell_at(state, tables, band, c, n)
             elif why == COUNT:
-                for i in range(n):
-                    count_row(state, tables, i, 0, DIGIT, state.counts[i])
+                count_at(state, tables, n)
             elif why == SEE:
                 keep_at(net, state, band, c, step, n)
             else:
@@ -217,5 +237,7 @@ def walk(
 @loop
 def count_second(state: State, tables: Tables, digits: Ints) -> None:
     """Counts of the second digit, given the first (n,)."""
+    row, weight, centre, scale, counts = state.digit, state.weight, state.centre, state.scale, state.counts
+    slopes, sigmoids = tables.slopes, tables.sigmoids
     for i in range(len(digits)):
-        count_row(state, tables, i, digits[i] * DIGIT, 1, state.counts[i])
+        count_row(row, digits[i] * DIGIT, 1, i, weight, centre, scale, slopes, sigmoids, counts[i])

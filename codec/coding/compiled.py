@@ -99,7 +99,7 @@ def loop(function: Loop) -> Loop:
         if not made:
             import numba
 
-            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False, no_cfunc_wrapper=True))
+            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False))
         return made[0](*arguments)
 
     return call  # type: ignore[return-value]
@@ -145,15 +145,15 @@ def _made(loop: Loop, signature: tuple[Any, ...], **options: Any) -> Loop:
     """A loop in the machine's code, from the user's cache folder or made anew."""
     import numba
 
-    folder = _folder()
+    folder, options = _folder(), {"nogil": True, "no_cfunc_wrapper": True, **options}
     with _LOCK, _cached_in(folder) as cached:
         if _Switch.told is not None and (folder is None or not any(folder.rglob("*.nbi"))):
             _Switch.told()
             _Switch.told = None
         try:
-            return numba.njit(signature, nogil=True, cache=cached, **options)(loop)  # type: ignore[no-any-return]
+            return numba.njit(signature, cache=cached, **options)(loop)  # type: ignore[no-any-return]
         except Exception:  # a cache that is damaged, full, or gone meanwhile
-            return numba.njit(signature, nogil=True, **options)(loop)  # type: ignore[no-any-return]
+            return numba.njit(signature, **options)(loop)  # type: ignore[no-any-return]
 
 
 @contextmanager

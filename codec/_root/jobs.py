@@ -33,11 +33,11 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], jobs: int)
         return
     from concurrent.futures import ThreadPoolExecutor  # late: one picture needs none
 
-    with ThreadPoolExecutor(min(jobs, len(items))) as pool:
-        try:
-            yield from pool.map(work, items)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    pool = ThreadPoolExecutor(min(jobs, len(items)))
+    try:
+        yield from pool.map(work, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Ticks:

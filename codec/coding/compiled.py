@@ -99,7 +99,9 @@ def loop(function: Loop) -> Loop:
         if not made:
             import numba
 
-            made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False))
+            with _LOCK:  # threads that come meanwhile wait, instead of compiling it once more
+                if not made:
+                    made.append(_made(function, tuple(map(numba.typeof, arguments)), _nrt=False))
         return made[0](*arguments)
 
     return call  # type: ignore[return-value]

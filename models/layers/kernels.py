@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vlcodec.codec.coding.compiled import part, wide_kernel
-from vlcodec.models.layers.units import BLOCK, Sums, Wide
+from vlcodec.models.layers.units import BLOCK, VECTOR, WIDTH, Sums, Wide
 
 
 @part
@@ -69,40 +69,53 @@ def layer(
     taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
     position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, and
     the bias with the first ones. stream: the outputs are added to it, and it is what is put out; none has no positions.
-    table, most: of the activation; none has an empty table.
+    table, most: of the activation; none has an empty table. Where lanes are few, positions are summed side by side.
     """
     lanes, outputs, channels, count = x.shape[2], weight.shape[0], x.shape[1], taps.shape[1]
-    outside, wide = len(x) - 1, group < count
-    sums, total = np.empty((outputs, lanes), np.int32), np.empty((outputs * wide, lanes), np.int64)
-    for n in range(len(at)):
-        p = at[n]
+    outside, wide, together = len(x) - 1, group < count, max(1, WIDTH // lanes)
+    width = -(-together * lanes // VECTOR) * VECTOR
+    direct = together == 1 and width == lanes
+    sums, total = np.empty((outputs, width), np.int32), np.empty((outputs * wide, width), np.int64)
+    side = np.zeros((0 if direct else max(channels, beside.shape[1]), width), np.int32)
+    for n in range(0, len(at), together):
+        m = min(together, len(at) - n)
         for o in range(outputs):
             sums[o, :] = ends[0, o]
         total[:, :] = 0
         for first in range(0, count, group):
             last = min(first + group, count)
-            for t in range(first, last):
-                if taps[n, t] != outside:
-                    _add(sums, x[taps[n, t]], weight, 0, t * channels)
-            if last == count and beside.shape[1] > 0:
-                _add(sums, beside[n], weight, 0, count * channels)
+            for t in range(first, last + (last == count and beside.shape[1] > 0)):
+                near, known = side[: beside.shape[1]] if t == count else side[:channels], t == count
+                if direct:
+                    near, known = beside[n] if known else x[taps[n, t]], known or taps[n, t] != outside
+                else:
+                    for j in range(m):
+                        seen = beside[n + j] if t == count else x[taps[n + j, t]]
+                        known = known or taps[n + j, t] != outside
+                        for c in range(len(seen)):
+                            for i in range(lanes):
+                                near[c, j * lanes + i] = seen[c, i]
+                if known:
+                    _add(sums, near, weight, 0, t * channels)
             if wide:
                 for o in range(outputs):
-                    for i in range(lanes):
+                    for i in range(width):
                         total[o, i] += sums[o, i]
                 sums[:, :] = 0
-        for o in range(outputs):
-            row = out[p, o]
-            if wide:
-                _requantise(row, total[o], ends[1, o], ends[2, o], ends[3, o])
-            else:
-                _requantise(row, sums[o], ends[1, o], ends[2, o], ends[3, o])
-            if len(stream) > 0:
-                for i in range(lanes):
-                    stream[p, o, i] += row[i]
-                    row[i] = stream[p, o, i]
-            if len(table) > 0:
-                _activate(row, table, most)
+        for j in range(m):
+            p, own = at[n + j], slice(j * lanes, (j + 1) * lanes)
+            for o in range(outputs):
+                row = out[p, o]
+                if wide:
+                    _requantise(row, total[o, own], ends[1, o], ends[2, o], ends[3, o])
+                else:
+                    _requantise(row, sums[o, own], ends[1, o], ends[2, o], ends[3, o])
+                if len(stream) > 0:
+                    for i in range(lanes):
+                        stream[p, o, i] += row[i]
+                        row[i] = stream[p, o, i]
+                if len(table) > 0:
+                    _activate(row, table, most)
 
 
 @part

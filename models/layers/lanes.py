@@ -24,11 +24,10 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
-from vlcodec.models.layers.units import BLOCK, Wide
+from vlcodec.models.layers.units import BLOCK, VECTOR, WIDTH, Wide
 
 LIMIT = 2**31  # of a sum in int32
-VECTOR = 16  # lanes of a register
-LEAST_LANES = 16  # that are worth a thread
+LEAST_LANES = 3  # that are worth a thread
 NONE = np.zeros((0, 0, 0), np.int32)
 Found = TypeVar("Found")
 
@@ -210,13 +209,17 @@ def packed_block(block: nn.Module) -> LaneBlock:
 
 
 class Ring:
-    """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept."""
+    """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept.
 
-    def __init__(self, height: int, width: int, *layers: nn.Module) -> None:
+    whole: all are, of a picture that is walked at once.
+    """
+
+    def __init__(self, height: int, width: int, *layers: nn.Module, whole: bool = False) -> None:
         rows, columns = np.divmod(np.arange(height * width), width)
         slots = 1 + max(-2 * dr - dc for layer in layers for dr, dc in cast(Layer, layer).taps)
-        self.size = slots * height
-        self.places = ((columns + 2 * rows) % slots * height + rows).astype(np.int32)
+        self.size = height * (width if whole else slots)
+        kept = np.arange(self.size) if whole else (columns + 2 * rows) % slots * height + rows
+        self.places = kept.astype(np.int32)
         self._inside, self._grid = np.append(self.places, np.int32(self.size)), (height, width)
 
     def empty(self, channels: int, lanes: int) -> Wide:
@@ -259,7 +262,8 @@ def cores() -> int:
 def shares(lanes: int) -> list[slice]:
     """Of the lanes, one for each thread that is worth it."""
     count = max(1, min(cores(), lanes // LEAST_LANES))
-    bounds = [lanes * i // count // VECTOR * VECTOR for i in range(count)] + [lanes]
+    whole = VECTOR if lanes >= count * WIDTH else 1
+    bounds = [lanes * i // count // whole * whole for i in range(count)] + [lanes]
     return [slice(*both) for both in pairwise(bounds)]
 
 

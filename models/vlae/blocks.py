@@ -108,7 +108,8 @@ class LanePixelBlock(BinaryPixelBlock):
             yield self._step(flat[at.index].astype(np.int64).reshape(-1), at.index)
 
     def _walk(self, part: slice, whole: bool = False) -> PixelWalk:
-        return PixelWalk(self._lanes, to_lanes(self.features[part]), *self.shape[:2], whole)
+        rows, width = self.shape[:2]
+        return PixelWalk(self._lanes, to_lanes(self.features[part]), rows, width, whole)
 
 
 class FlowBlock(NetWalk):

@@ -78,7 +78,7 @@ def products(size: tuple[int, int, int]) -> float:
 
 def measure(paths: Sequence[Path]) -> list[Row]:
     """For each size: bits/dim, means over pictures, and seconds of the first one's lossless calls."""
-    rows = []
+    rows = list[Row]()
     for size in SIZES:
         name, rates = f"photo-{number_of(size)}", []
         for path in paths:

@@ -41,7 +41,7 @@ class Training:
     data: tuple[Path, ...]
     out: Path
     exclude: tuple[str, ...]
-    steps: int
+    steps: int | None
     minutes: float | None
     seed: int
     device: str

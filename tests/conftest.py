@@ -33,6 +33,7 @@ TINY = GridShape(
     latents=4,
     features=2,
     widths=(8, 8, 8),
+    hidden=(8, 8, 8),
     encoder_blocks=(1, 1, 1),
     decoder_blocks=(1, 1, 1),
     prior_channels=8,
@@ -45,6 +46,9 @@ TINY = GridShape(
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,
+    prior_large=0,
+    latent_steps=127,
+    told=0,
     aux_sigma=(13.0, 10.0, 7.6, 5.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8),
 )

@@ -36,10 +36,10 @@ class LatentBlock(NetWalk):
 
     Args:
         dither: (h, w, latents) in 1/32 step; a latent is z = 32 k + dither.
-        quality: 0-based.
+        quality: 0-based; between two that were trained, a fraction.
     """
 
-    def __init__(self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device) -> None:
+    def __init__(self, prior: LatentPrior, dither: Ints, quality: float, device: torch.device) -> None:
         self.prior, self.quality, self.device = prior, quality, device
         self.shape = dither.shape
         self.count = prior.groups * steps_of(*dither.shape[:2])
@@ -53,13 +53,16 @@ class LatentBlock(NetWalk):
             dither = self._dither[at.index]
             z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
             skewed.advance(at)
+            base = prior.base(skewed.look, None)
             h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
             for group, part in enumerate(self._parts()):
-                params = to_numpy(prior.head(group, h, prior.seen(z, group)))
+                params = to_numpy(prior.head(group, h, prior.seen(z, group), base))
                 symbols = yield self._step(params, dither, at.index, part)
                 known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
                 z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
             skewed.put("past", prior.past(z))
+            if prior.large:
+                skewed.put("large", z[:, : prior.large])
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
         """See codec.interface.Steps."""

@@ -16,6 +16,7 @@ from vlcodec.models import zoo
 if TYPE_CHECKING:
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.models.family import Takes
     from vlcodec.models.registry import Entry
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -74,9 +75,8 @@ def encoder(name: str) -> Entry:
     return entry
 
 
-def as_taken(picture: Picture, entry: Entry, threshold: int | None) -> Picture:
+def as_taken(picture: Picture, entry: Entry, takes: Takes, threshold: int | None) -> Picture:
     """The picture as a model takes it. Raises ModelError for a size, ImageError for values, that it does not take."""
-    takes = zoo.takes(entry)
     if not takes.bilevel and threshold is not None:
         raise ModelError(f"model {entry.name} keeps grey as it is: a threshold is for models of black and white")
     height, width, _ = picture.pixels.shape

@@ -195,7 +195,8 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
     from vlcodec.codec.image import load as read
 
     entry = None if model is None else encoder(model)
-    if entry is not None and not zoo.takes(entry).archives:
+    takes = None if entry is None else zoo.takes(entry)
+    if takes is not None and not takes.archives:
         raise ModelError(f"model {model} does not take archives; these do: {', '.join(e.name for e in _takers())}")
     if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
         raise ImageError("one picture: an archive is made of a list of them, or of an array")
@@ -212,8 +213,9 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
         try:
             picture = image if isinstance(image, Picture) else read(image)
             entry = entry or _taker(picture)
-            picture = as_taken(picture, entry, threshold)
-            if picture.grey != (zoo.takes(entry).archives == "grey"):
+            takes = takes or zoo.takes(entry)
+            picture = as_taken(picture, entry, takes, threshold)
+            if picture.grey != (takes.archives == "grey"):
                 kind = "colour pictures, and this one is grey" if picture.grey else "grey pictures, not colour"
                 raise ImageError(f"archives of model {entry.name} hold {kind}")
         except (ImageError, ModelError) as error:

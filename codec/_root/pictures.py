@@ -142,7 +142,8 @@ def verify(
     header = picture_file.read_header(data)
     how: Literal["mean"] | None = None if header.lossless else "mean"
     back = images.load(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
-    picture = as_taken(images.load(image), registry.by_number(header.model_id), threshold)
+    entry = registry.by_number(header.model_id)
+    picture = as_taken(images.load(image), entry, zoo.takes(entry), threshold)
     if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
         raise FormatError("verification failed: the file gives a picture of another size or kind")
     if header.lossless and not np.array_equal(back.pixels, picture.pixels):
@@ -159,7 +160,7 @@ def prepare(
     check_quality(entry, quality, ModelError)
     if quality == placeholder.QUALITY and lossless:
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
-    picture = as_taken(picture, entry, threshold)
+    picture = as_taken(picture, entry, zoo.takes(entry), threshold)
     height, width, _ = picture.pixels.shape
     fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
     header = Header(*fields, version=entry.version)

@@ -70,13 +70,13 @@ class LatentPrior(nn.Module):
         afar = round_through(z[..., : self.large] / AFAR).clamp(-SEEN_MAX, SEEN_MAX)
         return torch.cat((z.clamp(-SEEN_MAX, SEEN_MAX), afar, torch.full_like(z[..., :1], UNIT)), -1)
 
-    def own(self, quality: float, like: Tensor) -> Tensor:
-        """(..., qualities): UNIT for the quality (0-based), or shared by the two that it lies between."""
+    def own(self, quality: int, like: Tensor, beyond: int = 0) -> Tensor:
+        """(..., qualities): UNIT for the quality (0-based); some hundredths of it for the next one."""
         shares = torch.zeros(self.qualities, device=like.device, dtype=like.dtype)
-        below, beyond = int(quality), round(UNIT * (quality % 1))
-        shares[below] = UNIT - beyond
-        if beyond:
-            shares[below + 1] = beyond
+        further = round(UNIT * beyond / 100)
+        shares[quality] = UNIT - further
+        if further:
+            shares[quality + 1] = further
         return shares.expand(*like.shape[:-1], self.qualities)
 
     def seen(self, z: Tensor, group: int) -> Tensor | None:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlcodec.models.layers.activations import round_through
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.causal_pixels import MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
 from vlcodec.models.layers.mode import IntegerModule

@@ -17,10 +17,9 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "pixel_bits": 10,
     "hidden": (64, 128, 256),
     "prior_large": 0,
-    "latent_steps": 127,
     "told": 0,
 }
-MINIMUM_BATCH = 4  # one patch of each quality
+MINIMUM_BATCH = 6  # one patch of each quality
 
 
 def net(config: Config) -> nn.Module:
@@ -56,7 +55,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
     if wanted.patch % 16 or batch < MINIMUM_BATCH:
-        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 4: one of each quality")
+        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 6: one of each quality")
     if wanted.init is not None and wanted.init.family != __package__:
         raise ModelError(f"model {wanted.name} takes nothing from weights of {wanted.init.name}")
     pictures = find_pictures(wanted.data, wanted.exclude)
@@ -92,7 +91,9 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 FAMILY = Family(
     net=net,
     freeze=freeze,
-    takes=lambda config: Takes(side=None, bilevel=False, archives="", placeholders=True),
+    takes=lambda config: Takes(
+        side=None, bilevel=False, archives="", placeholders=True, between=config["net"].get("prior_large", 0) > 0
+    ),
     golden_pictures=golden_pictures,
     parts=("all", "autoencoder", "pixels"),
     train=train,

@@ -37,8 +37,10 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
+from vlcodec.models.walks.dither import FAR
 
 STRIDE = 16
+NEAR = 127  # largest |latent| in steps, where latents do not reach far
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
 TOLD = 256  # what the pixel network is told of pixels that were all drawn
 
@@ -64,10 +66,14 @@ class GridShape:
     prior_hidden: int
     prior_mixtures: int
     prior_large: int  # latents that reach far: see LatentPrior
-    latent_steps: int  # largest |latent|, in steps
     told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]
+
+    @property
+    def latent_steps(self) -> int:
+        """Largest |latent|, in steps."""
+        return FAR if self.prior_large else NEAR
 
     def blocks(self, counts: tuple[int, int, int]) -> list[list[nn.Module]]:
         """So many residual blocks at each resolution."""
@@ -78,7 +84,7 @@ class Drawn(NamedTuple):
     """Pictures of a batch that the PixelCNN sees moved towards what it would draw: their numbers, (n,), and by which
     share of the way each, (n,) in (0, 1]."""
 
-    index: Tensor
+    which: Tensor
     share: Tensor
 
 
@@ -203,7 +209,7 @@ class GridAgave(Agave):
         """As `pixel_nats`, which tells the net what of the pixels was drawn."""
         told, seen = x.new_zeros(*x.shape[:3], self.shape.told), x
         if drawn is not None:
-            index, share = drawn.index, drawn.share[:, None, None, None]
+            index, share = drawn.which, drawn.share[:, None, None, None]
             told[index] = (TOLD * share).round()
             with torch.no_grad():
                 own, beside = x[index], torch.cat((fz[index], told[index]), -1)

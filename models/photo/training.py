@@ -54,7 +54,6 @@ SHAPE = GridShape(
     prior_hidden=96,
     prior_mixtures=2,
     prior_large=24,
-    latent_steps=1023,
     told=1,
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),

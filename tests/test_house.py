@@ -28,8 +28,8 @@ FILES = {
 HOMES = {
     "click": {name for name in FILES if name.startswith("vlcodec.cli.")},
     "constriction": {"vlcodec.codec.coding.stack"},
-    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.walks.tiles"},
-    "llvmlite": {"vlcodec.models.walks.tiles"},
+    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
+    "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "PIL": {"vlcodec.codec.image", "vlcodec.models.photo.data"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
     "platformdirs": {"vlcodec.codec.coding.compiled", "vlcodec.models.checks"},

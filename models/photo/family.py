@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not say: there was no choice yet
     "pixel_bits": 10,
-    "hidden": (64, 128, 256),
+    "hidden": [64, 128, 256],
     "prior_large": 0,
     "told": 0,
 }

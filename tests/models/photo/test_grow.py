@@ -24,8 +24,8 @@ def losses(net: GridAgave) -> list[float]:
 def test_a_net_that_grew_computes_the_same() -> None:
     start = zoo.real_weights(registry.by_number(8).path)
     shape = shape_of(GridShape, UNTIL_9 | start.config["net"])
-    sizes = {"pixel_channels": 96, "pixel_depth": 6, "pixel_hidden": 64, "pixel_bits": 8}
-    small, large = GridAgave(shape), GridAgave(replace(shape, **sizes))
+    grown = replace(shape, pixel_channels=96, pixel_depth=6, pixel_hidden=64, pixel_bits=8)
+    small, large = GridAgave(shape), GridAgave(grown)
     small.load_state_dict(dict(start.weights))
     large.load_state_dict(started(large, start.weights, shape))
     before, after = losses(small), losses(large)

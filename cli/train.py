@@ -18,7 +18,7 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("data", nargs=-1, required=True, type=FOLDER, metavar="DATA...")
 @click.option("-o", "out", required=True, type=click.Path(path_type=Path), help="Folder for what is made.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this time.")
-@click.option("--steps", type=click.IntRange(min=4), default=100_000, show_default=True)
+@click.option("--steps", type=click.IntRange(min=4), help="[default: as many as --minutes allow, or 100,000]")
 @click.option("--init", type=WEIGHTS, help="Start from exported weights.")
 @click.option("--number", type=click.IntRange(0, 2**32 - 1), help="Of the weights: 65536 to 131071 in the making.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
@@ -35,7 +35,7 @@ def train(
     data: tuple[Path, ...],
     out: Path,
     minutes: float | None,
-    steps: int,
+    steps: int | None,
     init: Path | None,
     number: int | None,
     resume: bool,

@@ -160,8 +160,8 @@ class Model(Protocol):
     def qualities(self) -> int:
         """How many; they are counted from 1."""
 
-    def single(self, quality: int) -> LatentNet:
-        """The net of a file of one picture, whose posterior is not bits-back.
+    def single(self, quality: int, hundredths: int = 0) -> LatentNet:
+        """The net of a file of one picture, whose posterior is not bits-back; hundredths: on the way to the next one.
 
         Raises ModelError for a model that has archives alone.
         """

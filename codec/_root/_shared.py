@@ -55,9 +55,12 @@ def installed(number: int, digest: bytes) -> Entry:
 
 def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> None:
     """Raises the error for a quality that a model does not have."""
-    lowest, highest = 0 if zoo.takes(entry).placeholders else 1, zoo.qualities(entry)
-    if not (lowest <= quality <= highest and quality == int(quality)):
-        raise error(f"model {entry.name} has qualities {lowest} to {highest}, not {quality:g}")
+    takes, highest = zoo.takes(entry), zoo.qualities(entry)
+    lowest = 0 if takes.placeholders else 1
+    between = takes.between and quality >= 1 and abs(round(100 * quality) - 100 * quality) < 1e-6
+    if not (lowest <= quality <= highest and (between or quality == int(quality))):
+        steps = ", with two decimals" if takes.between else ""
+        raise error(f"model {entry.name} has qualities {lowest} to {highest}{steps}, not {quality:g}")
 
 
 def load(entry: Entry, device: str) -> Model:

@@ -10,7 +10,7 @@ from vlcodec._shared import Progress, device_of, load, memory
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import compress, decompress, lossy_part, prepare, write
+from vlcodec.pictures import compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ def rate(
     image: str | Path | bytes | BinaryIO | Image,
     *,
     model: str = "photo",
-    quality: int | None = None,
+    quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
     samples: int = 0,
@@ -42,7 +42,7 @@ def rate(
     from vlcodec.codec.ledger import report
 
     pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
-    net = ready.single(header.quality)
+    net = net_of(ready, header)
     with memory():
         made = write(net, pixels, header, None, progress, metered=True)
         kl, given = net.prior(made.u).bits(made.symbols), sum(made.promised.values())
@@ -60,7 +60,7 @@ def rate(
         width=header.width,
         height=header.height,
         channels=1 if header.grey else 3,
-        quality=header.quality,
+        quality=header.level if header.hundredths else header.quality,
         latents_naive=kl + float(place_bits * made.symbols.size),
         latents_kl=kl,
         pixels=given,

@@ -42,7 +42,7 @@ def compress(
     *,
     model: str = "photo",
     lossless: bool = False,
-    quality: int | None = None,
+    quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
     device: str = "auto",
@@ -55,7 +55,8 @@ def compress(
         image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
         model: a name, or NAME-NUMBER.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
-            placeholder of at most 40 bytes (a little more with a long seed).
+            placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
+            qualities between those that were trained.
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
         device: "auto", "cpu" or "cuda".
@@ -70,7 +71,7 @@ def compress(
     with memory():
         if header.quality == placeholder.QUALITY:
             return picture_file.pack(placeholder.write(net.single(placeholder.CODED_AS), pixels, header))
-        return picture_file.pack(write(net.single(header.quality), pixels, header, jobs, progress).file)
+        return picture_file.pack(write(net_of(net, header), pixels, header, jobs, progress).file)
 
 
 def decompress(
@@ -111,7 +112,7 @@ def decompress(
         if header.quality == placeholder.QUALITY:
             pixels = placeholder.read(net.single(placeholder.CODED_AS), file)
         else:
-            latents = net.single(header.quality)
+            latents = net_of(net, header)
             fz = _features(latents, file, progress)
             if decode == "mean":
                 pixels = latents.mean_images(fz, header.height, header.width)[0]
@@ -151,7 +152,7 @@ def verify(
 
 
 def prepare(
-    picture: Any, model: str, lossless: bool, quality: int | None, seed: int, threshold: int | None, device: str
+    picture: Any, model: str, lossless: bool, quality: float | None, seed: int, threshold: int | None, device: str
 ) -> tuple[Bytes, Model, Header]:
     """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
     entry = encoder(model)
@@ -162,8 +163,9 @@ def prepare(
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
     picture = as_taken(picture, entry, zoo.takes(entry), threshold)
     height, width, _ = picture.pixels.shape
-    fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
-    header = Header(*fields, version=entry.version)
+    whole, hundredths = picture_file.split_quality(quality)
+    fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, whole, seed)
+    header = Header(*fields, version=entry.version, hundredths=hundredths)
     _check_size(header)
     return planes(picture), load(entry, device), header
 
@@ -181,6 +183,11 @@ def model_of(header: Header, device: str) -> Model:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)
     return load(entry, device)
+
+
+def net_of(model: Model, header: Header) -> LatentNet:
+    """The net of a file's quality."""
+    return model.single(header.quality, *([header.hundredths] if header.hundredths else []))
 
 
 def check_chunks(file: File) -> None:

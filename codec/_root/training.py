@@ -18,7 +18,7 @@ def train(
     *,
     number: int | None = None,
     exclude: Sequence[str] = (),
-    steps: int = 100_000,
+    steps: int | None = None,
     minutes: float | None = None,
     init: Path | None = None,
     resume: bool = False,
@@ -40,7 +40,8 @@ def train(
         exclude: names of pictures that are left out, and measured in the log instead.
         out: folder of the checkpoint, the log and the export. init: exported weights to start from; agave-cifar10 takes
             the PixelCNN of photo's, too.
-        steps: of the whole schedule; minutes: stop earlier. resume: go on from the checkpoint in `out`, exactly.
+        steps: of the whole schedule; minutes: stop earlier, or, without steps, end the schedule then. resume: go on
+            from the checkpoint in `out`, exactly.
         part: what is trained: of photo all, autoencoder or pixels; of a VLAE model the net with the gaussian or the one
             with the uniform posterior, while the other comes from `init` or stays away.
         batch, rate: None are the recipe's own.

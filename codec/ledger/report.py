@@ -33,7 +33,7 @@ class RateReport:
     width: int
     height: int
     channels: int
-    quality: int
+    quality: float
     latents_naive: float
     latents_kl: float
     pixels: float

@@ -11,10 +11,10 @@ from vlcodec.models.layers.exact import OWN, SIGNED, SQUARE, STREAM, WIDE, Layer
 class ResBlock(nn.Module):
     """x + conv(leaky(conv(leaky(x)))): a pre-activation residual block of two 3x3 layers."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.first = Layer(SQUARE, channels, channels, **SIGNED)
-        self.second = Layer(SQUARE, channels, channels, **STREAM, init=0.0)
+        self.first = Layer(SQUARE, channels, hidden, **SIGNED)
+        self.second = Layer(SQUARE, hidden, channels, **STREAM, init=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(leaky(self.first(leaky(x))))

@@ -1,7 +1,7 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
-Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %.
-A run resumes exactly from its checkpoint.
+Runs with torch, numpy and Pillow alone. The schedule is by steps, or as long as the time that is given: warm-up, a
+plateau, and a decay over the last 30 %. A run by steps resumes exactly from its checkpoint.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.models.layers.mode import set_mode
+from vlcodec.models.training.graphs import Objective, Replayed
 
 WARM_UP_STEPS, DECAY_FROM = 200, 0.7  # the latter as a share of the steps
 LOG_STEPS = 100
 SAVE_STEPS = 5000
+DEFAULT_STEPS = 100_000
 CLIP_NORM = 1.0
 Progress = Callable[[str, int, int], None]
 Optimisers = Sequence[torch.optim.Optimizer]
@@ -63,6 +65,26 @@ def learning_rate(peak: float, step: int, steps: int) -> float:
     return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * (0.505 + 0.495 * math.cos(math.pi * decay))
 
 
+def foretold(first: int, step: int, seconds: float, limit: float) -> int:
+    """The step that a run of `limit` seconds ends at, whose first `seconds` led from step `first` to this one."""
+    return max(step + 1, first + round((step - first) * limit / max(seconds, 1e-9)))
+
+
+class Plain:
+    """An objective whose gradients are found as it is called; see `graphs.Replayed`."""
+
+    def __init__(self, objective: Objective, optimisers: Optimisers) -> None:
+        self._objective, self._optimisers = objective, optimisers
+
+    def __call__(self, *arguments: Any) -> dict[str, Tensor]:
+        """The terms; gradients of the loss are in the parameters."""
+        terms = self._objective(*arguments)
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        return terms
+
+
 class Average:
     """Exponential moving average of the trainable weights."""
 
@@ -80,29 +102,33 @@ def run(
     task: Task,
     out: Path,
     *,
-    steps: int,
+    steps: int | None,
     minutes: float | None,
     seed: int,
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
+    replayed: bool = False,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint.
+    minutes: stop earlier and leave a checkpoint, or, without steps, let the schedule end then. replayed: on a GPU,
+    by CUDA graphs; otherwise the objective is compiled there.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
         step = _restore(out / "checkpoint.pt", task, optimisers, average, rng)
-    objective = task.objective
+    gradients: Objective = Plain(task.objective, optimisers)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-        objective = torch.compile(task.objective)
+        gradients = Plain(torch.compile(task.objective), optimisers)
+        if replayed:
+            gradients = Replayed(task.objective, list(net.parameters()))
     started, first_step = time.monotonic(), step
     set_mode(net, "training")
     with (out / "log.csv").open("a", newline="") as file:
@@ -110,13 +136,13 @@ def run(
         if not file.tell():
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
-        while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
+        length = DEFAULT_STEPS if steps is None else steps
+        while step < length and not (minutes and time.monotonic() - started > 60 * minutes):
+            if steps is None and minutes and step > first_step:
+                length = foretold(first_step, step, time.monotonic() - started, 60 * minutes)
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-                group["lr"] = group["share"] * learning_rate(rate, step, steps)
-            terms = objective(*task.arguments(step, steps, rng))
-            for optimiser in optimisers:
-                optimiser.zero_grad(set_to_none=True)
-            terms["loss"].backward()
+                group["lr"] = group["share"] * learning_rate(rate, step, length)
+            terms = gradients(*task.arguments(step, length, rng))
             nn.utils.clip_grad_norm_(net.parameters(), CLIP_NORM)
             for optimiser in optimisers:
                 optimiser.step()
@@ -130,7 +156,7 @@ def run(
                 file.flush()
                 sums, summed = torch.zeros(len(task.terms), device=device), 0
             if progress is not None:
-                progress("train", step, steps)
+                progress("train", step, length)
             if step % SAVE_STEPS == 0:
                 _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
         speed = (step - first_step) / max(1e-9, time.monotonic() - started)

@@ -79,7 +79,9 @@ class DecompressOptions(Options):
 class _Batch(ABC):
     """A row after the other; those of one key wait for each other, and go side by side."""
 
-    columns: tuple[str, ...]  # that are added, besides "error"
+    columns: Mapping[str, str]  # that are added, besides "error", and their Arrow types
+    plain: str  # the column of bytes before coding
+    coded: str  # and of those after
 
     def __init__(self, options: Options) -> None:
         from vlcodec.models.layers.settings import use_threads
@@ -174,7 +176,7 @@ class _Given(NamedTuple):
 class _Coding(_Batch):
     """What compression and rates share."""
 
-    made_by = ("model", "weights", "codec")
+    made_by = dict.fromkeys(("model", "weights", "codec"), "string")
 
     def __init__(self, options: CompressOptions, lossless: bool) -> None:
         super().__init__(options)
@@ -211,9 +213,13 @@ class CompressBatch(_Coding):
     """
 
     columns = (
-        "vlz", "width", "height", "channels", "bytes_in", "bytes_out", "bits_per_pixel",
-        "header_bits", "latents_written", "pixels_written", *_Coding.made_by,
-    )  # fmt: skip
+        {"vlz": "binary"}
+        | dict.fromkeys(("width", "height", "channels", "bytes_in", "bytes_out"), "int64")
+        | {"bits_per_pixel": "double"}
+        | dict.fromkeys(("header_bits", "latents_written", "pixels_written"), "int64")
+        | _Coding.made_by
+    )
+    plain, coded = "bytes_in", "bytes_out"
 
     def __init__(self, options: CompressOptions) -> None:
         super().__init__(options, options.lossless)
@@ -247,7 +253,12 @@ class RateBatch(_Coding):
     Raises ModelError for a model or device that is not here.
     """
 
-    columns = (*(field.name for field in fields(RateReport)), "bytes_in", *_Coding.made_by)
+    columns = (
+        {field.name: "int64" if field.type in (int, "int") else "double" for field in fields(RateReport)}
+        | {"bytes_in": "int64"}
+        | _Coding.made_by
+    )
+    plain, coded = "bytes_in", "lossless_bytes"
 
     def __init__(self, options: CompressOptions) -> None:
         super().__init__(options, lossless=True)
@@ -281,7 +292,8 @@ class _Read(NamedTuple):
 class DecompressBatch(_Batch):
     """Bytes of .vlz files -> "png", the bytes of their pictures, with their sizes. Models are loaded as files come."""
 
-    columns = ("png", "width", "height", "channels", "bytes_in", "bytes_out")
+    columns = {"png": "binary"} | dict.fromkeys(("width", "height", "channels", "bytes_in", "bytes_out"), "int64")
+    plain, coded = "bytes_out", "bytes_in"
 
     def __init__(self, options: DecompressOptions) -> None:
         super().__init__(options)

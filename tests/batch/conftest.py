@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,9 @@ from vlcodec.models.layers import settings
 
 
 @pytest.fixture(autouse=True)
-def _all_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a batch sets for its process is set back."""
     monkeypatch.setattr(settings, "_LIMIT", list(settings._LIMIT))
-    yield
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from itertools import groupby, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from vlcodec.batch.outputs import STATS, TABLE
 from vlcodec.codec.errors import VlcodecError
 from vlcodec.codec.files.wire import MAX_FILE
 
@@ -91,9 +92,10 @@ def read(found: Iterable[Item], column: str) -> Iterator[bytes | Unread]:
 
 
 def _below(folder: Path, suffixes: tuple[str, ...], out: Path) -> Iterator[Path]:
-    """The files of a folder that have one of the suffixes, and are not hidden."""
+    """The files of a folder that have one of the suffixes, and are neither hidden nor the figures of a run."""
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and Path(place, n).absolute() != out)
+        known = [name for name in folders if not name.startswith(".") and name not in (TABLE, STATS)]
+        folders[:] = sorted(name for name in known if Path(place, name).absolute() != out)
         for name in sorted(files):
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 yield Path(place, name)
@@ -102,13 +104,16 @@ def _below(folder: Path, suffixes: tuple[str, ...], out: Path) -> Iterator[Path]
 def _members(path: Path, name: str, suffixes: Sequence[str]) -> Iterator[Item]:
     """The pictures in a tar; where its end is cut off or damaged, those before, and the tar itself."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for member in tar:
                 tar.members = []  # type: ignore[attr-defined]  # which it would keep
                 if member.isreg() and member.name.lower().endswith(tuple(suffixes)):
                     span, parts = Span(str(path), member.offset_data, member.size), PurePosixPath(member.name).parts
                     inside = ".." not in parts and parts[0] != "/"
                     yield Item(f"{name}/{member.name}", span if inside else Unread("its name leads out of the tar"))
+            stream.seek(tar.offset)
+            if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
+                yield Item(name, Unread("the tar is damaged, or its end is cut off"))
     except (tarfile.TarError, OSError) as error:
         yield Item(name, Unread(f"cannot be read as an uncompressed tar: {error}"))
 

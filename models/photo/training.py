@@ -123,7 +123,7 @@ class PhotoTask:
         self._sources = [read_rgb(p) for p in pictures]
         self._held_out = [read_rgb(p) for p in validation]
         self._seed, self._device, self._patch, self._variants = seed, device, patch, variants
-        self._part, self._split = part, split_batch(batch)
+        self._part = part
         self._batch, self._pool_number, self._pool = batch, -1, list[Tensor]()
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
@@ -170,7 +170,7 @@ class PhotoTask:
     def _objective(self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
-            return self.net.objective(x, grey, self._split, anneal, self._part != "autoencoder")
+            return self.net.objective(x, grey, split_batch(len(x)), anneal, self._part != "autoencoder")
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""

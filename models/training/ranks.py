@@ -63,7 +63,7 @@ class Ranks:
         """The objective, whose gradients are the mean of all processes'. The net's weights become the first one's."""
         if self.count == 1:
             return objective
-        return DistributedDataParallel(_Terms(net, objective), broadcast_buffers=False, find_unused_parameters=True)
+        return DistributedDataParallel(_Terms(net, objective), find_unused_parameters=True)
 
     def mean(self, sums: Tensor) -> Tensor:
         """Of all processes."""

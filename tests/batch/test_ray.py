@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from batch.dying import DyingOutput
+from batch.engines import snippet
 from batch.pictures import SMALL, picture
 
 import vlcodec
-from vlcodec.batch import CompressBatch, CompressOptions, driver, run
+from vlcodec.batch import CompressOptions, driver, run
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # of what Ray warns, in any version
 ray = pytest.importorskip("ray")
@@ -47,8 +48,9 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_both_engines_write_the_same_shards(many: Path, tmp_path: Path) -> None:
-    made, whole = run(str(many), tmp_path / "ray", "compress", OPTIONS, engine="ray", jobs=2, rows=40)
+def test_both_engines_write_the_same_shards(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made, whole = run("many", Path("ray"), "compress", OPTIONS, engine="ray", jobs=2, rows=40)
     run(str(many), tmp_path / "local", "compress", OPTIONS, jobs=1, rows=40)
     assert (made.pictures, made.failed) == (whole.pictures, whole.failed) == (MANY - BROKEN, BROKEN)
     one, other = ({path.name: path.read_bytes() for path in (tmp_path / e).glob("*.parquet")} for e in ("ray", "local"))
@@ -70,20 +72,21 @@ def test_killed_workers_lose_nothing(many: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("cluster")
-def test_the_class_serves_rays_own_readers(many: Path) -> None:
-    """As docs/scale.md has it: no run of ours, a pipeline of Ray Data."""
-    dataset = ray.data.read_binary_files(str(many), include_paths=True, ray_remote_args={"num_cpus": 0.1})
-    made = dataset.map_batches(
-        CompressBatch,
-        fn_constructor_args=(OPTIONS,),
-        batch_size=64,
-        compute=ray.data.ActorPoolStrategy(size=1),
-        num_cpus=1,
-    )
-    found = {Path(row["path"]).name: row for row in made.iter_rows()}
-    assert len(found) == MANY
-    assert sum(row["error"] is not None for row in found.values()) == BROKEN
-    assert found["005.png"]["vlz"] == vlcodec.compress(picture(5), model=SMALL, lossless=True, device="cpu")
+def test_the_class_serves_rays_own_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/scale.md has it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        (tmp_path / "photos" / f"{number}.png").write_bytes(picture(number, 20) if number else b"broken")
+    code = snippet("ray")
+    for name in ("photos", "files"):  # workers have a folder of their own
+        code = code.replace(f'"{name}"', repr(str(tmp_path / name)))
+    exec(compile(code, "scale.md", "exec"), {})
+    found = {Path(row["path"]).name: row for row in parquet.read_table(tmp_path / "files").to_pylist()}
+    assert sorted(found) == [f"{number}.png" for number in range(4)]
+    assert found["0.png"]["error"].startswith("not a picture")
+    for number in range(1, 4):
+        assert found[f"{number}.png"]["vlz"] == vlcodec.compress(picture(number, 20), lossless=True, device="cpu")
 
 
 def test_a_cluster_is_begun_and_ended(many: Path, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def run(
     for folder in reversed(options.weights):
         registry.search_in(folder)
     options = replace(options, weights=tuple(folder.absolute() for folder in registry.folders()))
+    source, out = str(Path(source).absolute()), out.absolute()  # workers may have another folder
     kind = TASKS[task]
     if files and not kind.made:
         raise VlcodecError(f"the task {task} makes no files: its output is the table")

@@ -27,6 +27,7 @@ def run(job: Job, units: Iterator[Unit], workers: int, address: str | None) -> I
     if not planned:
         return
     began = not ray.is_initialized()
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if began:
         options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers * job.options.threads}
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

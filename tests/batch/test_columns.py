@@ -14,6 +14,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.batch import CompressBatch, CompressOptions, DecompressBatch, DecompressOptions, RateBatch, columns, lanes
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
+from vlcodec.models import registry, zoo
 from vlcodec.models.layers import settings
 from vlcodec.models.layers.lanes import cores
 
@@ -72,6 +73,23 @@ def test_lanes_make_what_each_makes_alone(model: str, lossless: bool) -> None:
         for count in (1, 2, 7):
             check_as_alone(model, lossless, count)
     assert {len(call.args[1]) for call in together.call_args_list} >= {2}
+
+
+TAKERS = [entry for entry in registry.ENTRIES if not entry.retired and zoo.takes(entry).archives]
+
+
+@pytest.mark.parametrize("entry", TAKERS, ids=lambda entry: f"{entry.name}-{entry.number}")
+def test_every_model_of_archives_takes_lanes(entry: registry.Entry) -> None:
+    """What the starter of an archive does is what `lanes` rely on."""
+    model, out = f"{entry.name}-{entry.number}", list[bytes]()
+    for golden in zoo.family(entry.family).golden_pictures()[:2]:
+        file = io.BytesIO()
+        Image.fromarray(golden[..., 0] if golden.shape[-1] == 1 else golden).save(file, "PNG")
+        out.append(file.getvalue())
+    for lossless in (False, True):
+        made = CompressBatch(options(model, lossless=lossless))({"bytes": out})
+        how: dict[str, Any] = {"model": model, "lossless": lossless, "seed": SEED, "device": "cpu", "jobs": 1}
+        assert made["vlz"] == [vlcodec.compress(data, **how) for data in out]
 
 
 @pytest.mark.parametrize("numba", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -178,6 +196,15 @@ def test_columns_say_what_they_are() -> None:
 def test_what_fits_no_picture_is_refused_at_once() -> None:
     with pytest.raises(ModelError, match="unknown model"):
         CompressBatch(CompressOptions(model="nobody", device="cpu"))
+    for wrong, rule in (
+        ({"quality": 5}, "has qualities 1 to 1, not 5"),
+        ({"quality": 0, "lossless": True}, "has qualities 1 to 1, not 0"),
+        ({"threshold": 9}, "a threshold is for models of black and white"),
+    ):
+        with pytest.raises(ModelError, match=rule):
+            CompressBatch(options(**wrong))
+    with pytest.raises(FormatError, match="seed"):
+        RateBatch(CompressOptions(model=SMALL, device="cpu", seed=-1))
     with pytest.raises(VlcodecError, match="decode is sample or mean"):
         DecompressOptions(decode="best")  # type: ignore[arg-type]
     with pytest.raises(VlcodecError, match="its bytes in a column 'bytes': it has image"):

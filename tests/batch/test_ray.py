@@ -11,6 +11,7 @@ from batch.pictures import SMALL, picture
 
 import vlcodec
 from vlcodec.batch import CompressOptions, driver, run
+from vlcodec.codec.errors import ModelError
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # of what Ray warns, in any version
 ray = pytest.importorskip("ray")
@@ -57,6 +58,8 @@ def test_both_engines_write_the_same_shards(many: Path, tmp_path: Path, monkeypa
     assert one == other
     again, whole = run(str(many), tmp_path / "ray", "compress", OPTIONS, engine="ray", jobs=2)
     assert (again.pictures, again.failed, whole.pictures) == (0, 0, MANY - BROKEN)
+    with pytest.raises(ModelError, match="has qualities 1 to 1, not 9"):
+        run("many", Path("nine"), "compress", CompressOptions(model=SMALL, quality=9), engine="ray", jobs=1)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -18,7 +18,7 @@ from PIL import Image
 
 import vlcodec
 from vlcodec.batch import CompressOptions, DecompressOptions, driver, run
-from vlcodec.codec.errors import OutputError, VlcodecError
+from vlcodec.codec.errors import ModelError, OutputError, VlcodecError
 
 pa = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402
@@ -107,6 +107,9 @@ def test_other_settings_are_another_output(folder: Path, tmp_path: Path) -> None
         run(str(folder), tmp_path / "out", "compress", other, jobs=1)
     with pytest.raises(OutputError, match="not empty, and not the output of a batch"):
         run(str(folder), folder, "compress", OPTIONS, jobs=1)
+    for jobs in (1, 2):  # what a worker refuses is what the run refuses
+        with pytest.raises(ModelError, match="has qualities 1 to 1, not 9"):
+            run(str(folder), tmp_path / "nine", "compress", CompressOptions(model=SMALL, quality=9), jobs=jobs)
     with pytest.raises(VlcodecError, match="is no folder, no file and no pattern"):
         run(str(tmp_path / "nowhere"), tmp_path / "x", "compress", OPTIONS, jobs=1)
     with pytest.raises(VlcodecError, match="the task rate makes no files"):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.models.registry import Entry
 
 MOST_LANES = {"cpu": 256, "cuda": 1024}  # pictures side by side; a GPU has room for more
 Columns = Mapping[str, Sequence[Any]]
@@ -159,6 +160,14 @@ class _Table:
             self.errors[place] = f"{type(error).__name__}: {error}"
 
 
+def _golden(entry: Entry) -> bytes:
+    """A picture that a model takes."""
+    from vlcodec.codec import image as images
+
+    picture = zoo.family(entry.family).golden_pictures()[0]
+    return images.png_bytes(images.to_image(picture, picture.shape[-1] == 1))
+
+
 def _bytes(value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise ImageError(f"a row must hold the bytes of a file, not {type(value).__name__}")
@@ -184,6 +193,7 @@ class _Coding(_Batch):
         self._options, self._lossless = options, lossless
         self._lanes = bool(zoo.takes(entry).archives)  # which many pictures begin side by side
         self._model = load(entry, self._device)
+        self._opened(_golden(entry))  # refuses what would be every picture's error
         names = (f"{entry.name}-{entry.number}", entry.in_files.hex(), vlcodec.__version__)
         self._made_by = dict(zip(self.made_by, names, strict=True))
 

@@ -44,17 +44,26 @@ def run(job: Job, units: Iterator[Unit], workers: int, address: str | None) -> I
             num_gpus=1 if job.options.device == "cuda" else 0,
         )
         for row in done.iter_rows():
-            yield pickle.loads(row["figures"])
+            made = pickle.loads(row["made"])
+            if isinstance(made, VlcodecError):
+                raise made
+            yield made
     finally:
         if began:
             ray.shutdown()
 
 
 class _Worker:
-    """An actor. Ray gives a process one thread; the work's own number holds from its beginning."""
+    """An actor. What it refuses is a value, as Ray would wrap what it raised."""
 
     def __init__(self, job: Job) -> None:
         self._work = Work(job)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        return {"figures": [pickle.dumps(self._work(pickle.loads(unit))) for unit in batch["unit"]]}
+        return {"made": [pickle.dumps(self._tried(pickle.loads(unit))) for unit in batch["unit"]]}
+
+    def _tried(self, unit: Unit) -> Figures | VlcodecError:
+        try:
+            return self._work(unit)
+        except VlcodecError as error:
+            return error

@@ -58,8 +58,8 @@ def items(source: str, suffixes: Sequence[str], column: str, out: Path) -> Itera
     """The pictures of a folder (and of those below it), of a pattern with ** and *, or of one file.
 
     suffixes: of the files that are pictures, in folders and tars; a pattern takes all files that it names. column: of
-    parquet files. out: an absolute folder that is left out. Raises VlcodecError for a source that is not there, and for a
-    parquet file without the column.
+    parquet files. out: an absolute folder that is left out. Raises VlcodecError for a source that is not there, and for
+    a parquet file without the column.
     """
     place = Path(source)
     if place.is_dir():

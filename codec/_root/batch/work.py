@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from vlcodec._shared import encoder
@@ -61,13 +62,17 @@ class Job:
 
 
 class Work:
-    """A worker; it loads the model once."""
+    """A worker; it loads the model once, for its first unit."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._batch = job, TASKS[job.task].batch(job.options)
+        self._job = job
+
+    @cached_property
+    def _batch(self) -> Any:
+        return TASKS[self._job.task].batch(self._job.options)
 
     def __call__(self, unit: Unit) -> Figures:
-        """Do a unit, and write it. Raises OutputError."""
+        """Do a unit, and write it. Raises OutputError, and ModelError for options that fit no picture."""
         started, figures, column = time.monotonic(), Figures(), self._job.options.column
         with self._job.output.writing(unit.name) as write:
             for items, values in _parts(unit.items, column):

@@ -52,7 +52,7 @@ def pixels(png: bytes) -> tuple[str, bytes]:
 
 
 def check_as_alone(model: str, lossless: bool, count: int) -> None:
-    """Files, and what they are decoded to, in every way."""
+    """Files, and what they are decoded to, in every way: every pixel or a sample, another sample, the mean image."""
     made = CompressBatch(options(model, lossless=lossless))({"bytes": rows(model, count)})
     files = [alone(model, lossless, number % DIFFERENT) for number in range(count)]
     assert made["vlz"] == files
@@ -93,7 +93,7 @@ def test_every_model_of_archives_takes_lanes(entry: registry.Entry) -> None:
 
 
 @pytest.mark.parametrize("numba", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("lossless", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_sixty_four_lanes_do_too(lossless: bool, numba: bool) -> None:
     with carrier(numba):
         check_as_alone(SMALL, lossless, 64)

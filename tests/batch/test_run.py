@@ -107,9 +107,8 @@ def test_other_settings_are_another_output(folder: Path, tmp_path: Path) -> None
         run(str(folder), tmp_path / "out", "compress", other, jobs=1)
     with pytest.raises(OutputError, match="not empty, and not the output of a batch"):
         run(str(folder), folder, "compress", OPTIONS, jobs=1)
-    for jobs in (1, 2):  # what a worker refuses is what the run refuses
-        with pytest.raises(ModelError, match="has qualities 1 to 1, not 9"):
-            run(str(folder), tmp_path / "nine", "compress", CompressOptions(model=SMALL, quality=9), jobs=jobs)
+    with pytest.raises(ModelError, match="has qualities 1 to 1, not 9"):  # by a worker, whose error is the run's
+        run(str(folder), tmp_path / "nine", "compress", CompressOptions(model=SMALL, quality=9), jobs=2)
     with pytest.raises(VlcodecError, match="is no folder, no file and no pattern"):
         run(str(tmp_path / "nowhere"), tmp_path / "x", "compress", OPTIONS, jobs=1)
     with pytest.raises(VlcodecError, match="the task rate makes no files"):
@@ -203,6 +202,7 @@ def test_killed_workers_lose_nothing(folder: Path, tmp_path: Path, monkeypatch: 
     check_rows(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_unit_that_kills_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "Output", DeadlyOutput)
     with pytest.raises(VlcodecError, match="workers die: 3 did while they worked on pictures from"):
@@ -218,7 +218,7 @@ def test_a_killed_driver_and_a_second_run(folder: Path, tmp_path: Path) -> None:
         (folder / f"{number}.png").write_bytes(picture(number))
     words = ["batch", str(folder), "-o", str(tmp_path / "out"), "--model", SMALL, "-j", "2", "--rows", "1", "--quiet"]
     first = subprocess.Popen([sys.executable, "-m", "vlcodec", *words, "--device", "cpu"], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(tmp_path.glob("out/*.parquet")):
         assert time.monotonic() < deadline
         assert first.poll() is None

@@ -53,7 +53,7 @@ def batch(folder: Path, options: CompressOptions, engine: str) -> Row:
     """A run by two workers. cpu: seconds of the processors, of all processes; Ray's end with another process."""
     from pyarrow.parquet import ParquetFile
 
-    os.environ["RAY_worker_niceness"] = "0"  # 15 by default: on a machine that has other work, a way to stand still
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # 15 by default, which stands still beside other work
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
         figures, _ = run(str(folder), Path(out), "compress", options, engine=engine, jobs=WORKERS)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from vlcodec.cli.progress import progress
 @click.option("--column", default="bytes", show_default=True, help="Of parquet files: where the bytes are.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Of a Ray cluster.  [default: one is begun here]")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Workers.  [default: one a core, or one with cuda]")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Workers.  [default: one a core here, or one for a GPU]")
 @click.option("--rows", type=click.IntRange(min=1), help="Of a shard, at most.  [default: 1000, or fewer]")
 @options.quality
 @click.option("--lossless/--lossy", default=False, help="Keep every pixel.  [default: lossy]")

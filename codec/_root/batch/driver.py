@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from vlcodec._shared import Progress, encoder
+from vlcodec._shared import Progress, device_of, encoder
 from vlcodec.batch import local, on_ray, sources
 from vlcodec.batch.columns import CompressOptions, Options
 from vlcodec.batch.figures import Figures, total
@@ -45,7 +45,7 @@ def run(
         out: a folder that is not there yet, or was made by the same task with the same options.
         files: whether each picture's file is written, into folders as in the source, besides the table.
         address: of a Ray cluster, to which source and output are at the same place as here. One is begun here if None.
-        jobs: workers; None is a worker a core, on GPUs one.
+        jobs: workers; None is as many as this machine has cores, or one where it has a GPU that they would share.
         rows: of a shard, at most; a shard is what a worker does at a time. None is 1000, or less, so that every worker
             gets some.
 
@@ -62,7 +62,7 @@ def run(
         raise VlcodecError(f"the task {task} makes no files: its output is the table")
     columns = {"id": "string"} | dict(kind.batch.columns) | {"error": "string"}
     job = Job(task, options, Output(out, columns, kind.made if files else ""))
-    settings, workers = job.settings, jobs_of(jobs) if jobs or options.device != "cuda" else 1
+    settings, workers = job.settings, _workers(jobs, options.device, engine)
     count = sum(1 for _ in sources.items(source, kind.suffixes, options.column, out))
     prepare(out, settings)
     done = job.output.done()
@@ -84,6 +84,13 @@ def run(
             pace = finished / (time.monotonic() - started)
             progress(f"{pace:.1f} pictures/s, {figures.saved:,} bits saved", finished, max(finished, missing))
     return figures, total(job.output.stats())
+
+
+def _workers(jobs: int | None, device: str, engine: str) -> int:
+    """How many; Ray's have a GPU each where the device is one, and none where it is left open."""
+    if jobs is None and engine == "local" and device_of(device) == "cuda":
+        return 1
+    return jobs_of(jobs)
 
 
 def _rows(left: int, workers: int, options: Options) -> int:

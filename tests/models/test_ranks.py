@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.errors import ModelError
+from vlcodec.models.photo.training import split_batch
 from vlcodec.models.training.ranks import Ranks, here, joined
 
 SCRIPT, TESTS = Path(__file__).with_name("ranks_run.py"), Path(__file__).parents[1]
@@ -90,6 +91,14 @@ def test_shares_are_whole_and_weighed() -> None:
     assert float(means.mean()) == pytest.approx(3.0)
     with pytest.raises(ModelError, match="a batch of 7 cannot be shared by 8 processes"):
         Ranks(0, 8).share((x,))
+
+
+def test_shares_of_a_photo_batch_have_its_qualities() -> None:
+    """Every quality has a part of a batch, one after the other, and the same part of every share."""
+    whole, half = (torch.tensor([q for q, n in split_batch(size) for _ in range(n)]) for size in (40, 20))
+    for rank in range(2):
+        ((own,), weight) = Ranks(rank, 2).share((whole,))
+        assert (own.tolist(), weight) == (half.tolist(), 1.0)
 
 
 def test_without_torchrun_there_is_one() -> None:

@@ -68,5 +68,5 @@ def train(
             part=part,
             progress=show,
         )
-    if not quiet:
+    if not quiet and path.is_file():  # of several processes one has made it
         click.echo(f"{click.format_filename(path)}  {path.stat().st_size:,} bytes")

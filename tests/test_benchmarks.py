@@ -23,6 +23,7 @@ names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", 
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
 growth = importlib.import_module("growth")
+batch, batch_memory = map(importlib.import_module, ("batch", "batch_memory"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -335,3 +336,46 @@ def test_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = json.loads((tmp_path / "a.json").read_text())["sizes"]
     assert [row["width"] for row in rows] == [16, 30]
     assert all(row[work] > 0 for row in rows for work in growth.WORKS)
+
+
+# ---- batches
+
+
+def test_photographs_of_a_batch_are_middles(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    wide = picture(516, 512)
+    tall = wide.transpose(Image.Transpose.ROTATE_90)
+    for name, image in (("a.png", wide), ("b.png", picture(400, 700)), ("c.png", tall)):
+        image.save(tmp_path / "from" / name)
+    batch.fill(tmp_path / "to", "photos", [tmp_path / "from"], 5)
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["00000.png", "00001.png"]
+    with Image.open(tmp_path / "to" / "00000.png") as made:
+        assert made.tobytes() == wide.crop((2, 0, 514, 512)).tobytes()
+
+
+def test_ways_of_a_batch_are_held_against_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(600, 520).save(tmp_path / "a.png")
+    monkeypatch.setattr(batch, "own_process", lambda work, *arguments: work(*arguments))
+    ways = {name: (lambda *_, name=name: {"seconds": 1.0, "digests": {"a": name[0]}}, ()) for name in ("x1", "x2", "y")}
+    monkeypatch.setattr(batch, "WAYS", ways)
+
+    def same(chosen: list[str], before: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = batch.measure("photos", [tmp_path], 3, True, chosen, before)
+        return found
+
+    first = same(["x1", "x2"], {})
+    assert (first["pictures"], first["same_bytes"], sorted(first["ways"])) == (1, True, ["x1", "x2"])
+    second = same(["y"], first)
+    assert (second["same_bytes"], sorted(second["ways"])) == (False, ["x1", "x2", "y"])
+    assert sorted(same(["y"], first | {"pictures": 2})["ways"]) == ["y"]
+
+
+def test_rows_of_the_memory_benchmark_are_pictures(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    batch_memory.fill(tmp_path / "set.parquet", 2300)
+    file = parquet.ParquetFile(tmp_path / "set.parquet")
+    assert (file.metadata.num_rows, file.num_row_groups) == (2300, 3)
+    values = file.read()["bytes"].to_pylist()
+    assert values[0] == values[2000] != values[1999]
+    assert batch_memory.peak_mib("self") > 10

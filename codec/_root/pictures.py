@@ -69,9 +69,7 @@ def compress(
 
     pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
     with memory():
-        if header.quality == placeholder.QUALITY:
-            return picture_file.pack(placeholder.write(net.single(placeholder.CODED_AS), pixels, header))
-        return picture_file.pack(write(net_of(net, header), pixels, header, jobs, progress).file)
+        return picture_file.pack(file_of(net, pixels, header, jobs, progress))
 
 
 def decompress(
@@ -98,30 +96,12 @@ def decompress(
     """
     from vlcodec.codec import image as images
 
-    if decode not in (None, "sample", "mean"):
-        raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+    check_decode(decode)
     if stored_file.is_stored(data):
         return _stored(data, max_pixels)
-    file = picture_file.unpack(data)
-    header = file.header
-    drawn = replace(header, seed=header.seed if seed is None else seed).seed
-    check_pixels(header.width * header.height, max_pixels)
-    net = model_of(header, device)
-    check_chunks(file)
+    file, drawn, model = opened(data, seed, device, max_pixels)
     with memory():
-        if header.quality == placeholder.QUALITY:
-            pixels = placeholder.read(net.single(placeholder.CODED_AS), file)
-        else:
-            latents = net_of(net, header)
-            fz = _features(latents, file, progress)
-            if decode == "mean":
-                pixels = latents.mean_images(fz, header.height, header.width)[0]
-            else:
-                regenerate = decode == "sample" or not header.lossless
-                pixels = _bands(latents, fz, file, drawn if regenerate else None, jobs, progress)
-        if header.grey and pixels.shape[-1] == 3:
-            pixels = pixels[..., 1:2]  # green: of a grey picture R = B = G
-        return images.to_image(pixels, header.grey)
+        return images.to_image(regenerated(model, file, decode, drawn, jobs, progress), file.header.grey)
 
 
 def verify(
@@ -170,6 +150,33 @@ def prepare(
     return planes(picture), load(entry, device), header
 
 
+def check_decode(decode: str | None) -> None:
+    """Raises VlcodecError for what decoding is not."""
+    if decode not in (None, "sample", "mean"):
+        raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+
+
+def file_of(model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None) -> File:
+    """A picture (1, H, W, C) as the file of its header."""
+    if header.quality == placeholder.QUALITY:
+        return placeholder.write(model.single(placeholder.CODED_AS), pixels, header)
+    return write(net_of(model, header), pixels, header, jobs, progress).file
+
+
+def opened(data: bytes, seed: int | None, device: str, max_pixels: int) -> tuple[File, int, Model]:
+    """What a file holds, the seed of its pixels, its own unless another one is given, and the model that it needs.
+
+    Raises what `decompress` raises.
+    """
+    file = picture_file.unpack(data)
+    header = file.header
+    drawn = replace(header, seed=header.seed if seed is None else seed).seed
+    check_pixels(header.width * header.height, max_pixels)
+    model = model_of(header, device)
+    check_chunks(file)
+    return file, drawn, model
+
+
 def model_of(header: Header, device: str) -> Model:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
     entry = installed(header.model_id, header.digest)
@@ -188,6 +195,26 @@ def model_of(header: Header, device: str) -> Model:
 def net_of(model: Model, header: Header) -> LatentNet:
     """The net of a file's quality."""
     return model.single(header.quality, *([header.hundredths] if header.hundredths else []))
+
+
+def regenerated(
+    model: Model, file: File, decode: str | None, seed: int, jobs: int | None, progress: Progress | None = None
+) -> Bytes:
+    """(H, W, 1 or 3) uint8: what a file's picture is decoded to, with the seed of its pixels where they are drawn."""
+    header = file.header
+    if header.quality == placeholder.QUALITY:
+        return as_kept(placeholder.read(model.single(placeholder.CODED_AS), file), header)
+    net = net_of(model, header)
+    fz = _features(net, file, progress)
+    if decode == "mean":
+        return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
+    regenerate = decode == "sample" or not header.lossless
+    return _bands(net, fz, file, seed if regenerate else None, jobs, progress)
+
+
+def as_kept(pixels: Bytes, header: Header) -> Bytes:
+    """(..., 3), or (..., 1) where the picture is grey: of a grey one R = B = G."""
+    return pixels[..., 1:2] if header.grey and pixels.shape[-1] == 3 else pixels
 
 
 def check_chunks(file: File) -> None:
@@ -236,7 +263,7 @@ def write(
     def coded(place: Place) -> tuple[picture_file.Band, dict[str, float]]:
         stack = Stack()
         meter = Meter(stack) if metered else None
-        push_band(net, fz, pixels[0], place, meter or stack, ticks.of(place.number))
+        push_band(net, fz, pixels, place, meter or stack, ticks.of(place.number))
         part = pixels[0, place.rows.start : place.rows.stop]
         return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
 

@@ -32,6 +32,8 @@ def train(
 ) -> Path:
     """Train a model on the pictures in folders; returns the file of exported integer weights, MODEL-NUMBER.safetensors.
 
+    In processes that torchrun has begun, all but the first write nothing, and return the folder.
+
     Args:
         model: a name of the package; what is trained has its name and a number of its own.
         data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10, the one
@@ -49,6 +51,8 @@ def train(
     Raises ModelError for an unknown model, for a number that is not free, and where a checkpoint exists and `resume`
     does not say what to do with it.
     """
+    from vlcodec.models.training.ranks import here, joined
+
     entry = registry.by_name(model)
     family = zoo.family(entry.family)
     if part not in (None, *family.parts):
@@ -61,21 +65,22 @@ def train(
         )
     if (out / "checkpoint.pt").exists() != resume:
         raise ModelError("resume goes on from a checkpoint, and without it there must be none in the output folder")
-    wanted = Training(
-        name=entry.name,
-        data=tuple(data),
-        out=out,
-        exclude=tuple(exclude),
-        steps=steps,
-        minutes=minutes,
-        seed=seed,
-        device=device_of(device),
-        part=part or family.parts[0],
-        batch=batch,
-        patch=patch,
-        rate=rate,
-        init=None if init is None else zoo.real_weights(init),
-        progress=progress,
-    )
-    net, config = family.train(wanted)
-    return zoo.save(net, config, entry.name, entry.family, out, number)
+    with joined(device_of(device)) as place:
+        wanted = Training(
+            name=entry.name,
+            data=tuple(data),
+            out=out,
+            exclude=tuple(exclude),
+            steps=steps,
+            minutes=minutes,
+            seed=seed,
+            device=place,
+            part=part or family.parts[0],
+            batch=batch,
+            patch=patch,
+            rate=rate,
+            init=None if init is None else zoo.real_weights(init),
+            progress=progress,
+        )
+        net, config = family.train(wanted)
+        return zoo.save(net, config, entry.name, entry.family, out, number) if here().rank == 0 else out

@@ -31,12 +31,13 @@ class Noise:
 
     Args:
         seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
+        lanes: so many such blocks, interleaved, each drawn as if it were alone.
     """
 
     exhausted = False
 
-    def __init__(self, seed: int, purpose: int, block: int, size: int) -> None:
-        self._address = (seed, purpose, block, size)
+    def __init__(self, seed: int, purpose: int, block: int, size: int, lanes: int = 1) -> None:
+        self._address, self._lanes = (seed, purpose, block, size), lanes
         self._pairs = list[NDArray[np.uint64]]()
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
@@ -52,10 +53,11 @@ class Noise:
         return join_digits(digits, distribution.radix)
 
     def words(self, pair: int = 0) -> NDArray[np.uint64]:
-        """(size,) of the whole block for a pair of digits, made when they are first needed."""
+        """(size lanes,) of all blocks for a pair of digits, made when they are first needed."""
         if pair == len(self._pairs):
             seed, purpose, block, size = self._address
-            self._pairs.append(philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size))
+            words = philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size)
+            self._pairs.append(words.repeat(self._lanes))
         return self._pairs[pair]
 
 

@@ -62,16 +62,23 @@ class Stack:
             raise ValueError(f"a symbol must lie in [0, {prod(distribution.radix)})")
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
-            counts = distribution.counts(digits[:i])
-            self._coder.encode_reverse(digits[i].astype(np.int32), _family(), _frequencies(counts))
+            self.put(digits[i], distribution.counts(digits[:i]))
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""
         digits: list[Ints] = []
         for _ in distribution.radix:
-            counts = distribution.counts(digits)
-            digits.append(self._coder.decode(_family(), _frequencies(counts)).astype(np.int64))
+            digits.append(self.take(distribution.counts(digits)))
         return join_digits(digits, distribution.radix)
+
+    def put(self, digits: Ints, counts: Ints) -> None:
+        """Push (n,) digits that have (n, A) counts."""
+        self._coder.encode_reverse(digits.astype(np.int32), _family(), _frequencies(counts))
+
+    def take(self, counts: Ints) -> Ints:
+        """Pop (n,) digits."""
+        found: Ints = self._coder.decode(_family(), _frequencies(counts)).astype(np.int64)
+        return found
 
     def section(self, name: str) -> None:
         """See codec.interface.Coder; a plain stack keeps no ledger."""

@@ -24,6 +24,7 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
+from vlcodec.models.layers.settings import most_threads
 from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Wide
 
 LIMIT = 2**31  # of a sum in int32
@@ -275,7 +276,8 @@ def from_lanes(x: Wide, height: int, width: int, channels: int) -> Tensor:
 
 def cores() -> int:
     """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return most_threads(found)
 
 
 def shares(lanes: int) -> list[slice]:

@@ -23,7 +23,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +41,7 @@ from vlcodec.models.walks.dither import FAR
 STRIDE = 16
 NEAR = 127  # largest |latent| in steps, where latents do not reach far
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
+DRAWN = 4  # one picture in so many is seen as if it were being drawn
 TOLD = 256  # what the pixel network is told of pixels that were all drawn
 
 
@@ -78,14 +78,6 @@ class GridShape:
     def blocks(self, counts: tuple[int, int, int]) -> list[list[nn.Module]]:
         """So many residual blocks at each resolution."""
         return [[ResBlock(w, h) for _ in range(n)] for w, h, n in zip(self.widths, self.hidden, counts, strict=True)]
-
-
-class Drawn(NamedTuple):
-    """Pictures of a batch that the PixelCNN sees moved towards what it would draw: their numbers, (n,), and by which
-    share of the way each, (n,) in (0, 1]."""
-
-    which: Tensor
-    share: Tensor
 
 
 class GridEncoder(nn.Module):
@@ -175,14 +167,15 @@ class GridAgave(Agave):
         split: list[tuple[int, int]],
         with_pixels: bool = True,
         beyond: Tensor | None = None,
-        drawn: Drawn | None = None,
+        drawn: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image, and smooth,
         that of its averages.
 
         x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
         False leaves the PixelCNN out (its term is 0). beyond (N,): in [0, 1), how far each lies from its quality to the
-        next. drawn: pictures of which the PixelCNN sees pixels that are drawn in part.
+        next. drawn (N,): in [0, 1], which share of the way the pixels that the PixelCNN sees are moved towards ones
+        that it would draw; 0 but for one picture in DRAWN.
         """
         mu = self.encoder(x, split) / FINE
         step = torch.ones_like(mu[:, :1, :1, :1])
@@ -205,11 +198,12 @@ class GridAgave(Agave):
         pixels = self._pixel_nats(x, fz, grey, drawn) if with_pixels else torch.zeros_like(mse)
         return {"kl": kl, "mse": mse, "smooth": smooth, "pixels": pixels}
 
-    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor, drawn: Drawn | None) -> Tensor:
+    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor, drawn: Tensor | None) -> Tensor:
         """As `pixel_nats`, which tells the net what of the pixels was drawn."""
         told, seen = x.new_zeros(*x.shape[:3], self.shape.told), x
         if drawn is not None:
-            index, share = drawn.which, drawn.share[:, None, None, None]
+            index = drawn.topk(len(x) // DRAWN).indices
+            share = drawn[index][:, None, None, None]
             told[index] = (TOLD * share).round()
             with torch.no_grad():
                 own, beside = x[index], torch.cat((fz[index], told[index]), -1)
@@ -226,7 +220,7 @@ class GridAgave(Agave):
         anneal: Tensor,
         with_pixels: bool = True,
         beyond: Tensor | None = None,
-        drawn: Drawn | None = None,
+        drawn: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with a gaussian auxiliary decoder, whose KL is weighed by anneal lambda."""
         terms = self.losses(x, grey, split, with_pixels, beyond, drawn)

@@ -22,13 +22,12 @@ from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.photo.linear_start import start_linear
-from vlcodec.models.photo.net import Drawn, GridAgave, GridShape
+from vlcodec.models.photo.net import DRAWN, GridAgave, GridShape
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
-LOWEST_SHARE = 0.35  # of a batch, for the lowest quality, whose latents lossless files use
+LOWEST_SHARE = 3 / 8  # of a batch, for the lowest quality, whose latents lossless files use
 BETWEEN = 0.4  # of the pictures lie between two qualities
-DRAWN = 4  # one picture in so many is seen as if it were being drawn
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
 FULL_RATE_INPUTS = 256
@@ -127,7 +126,7 @@ class PhotoTask:
         self._sources = [read_rgb(p) for p in pictures]
         self._held_out = [read_rgb(p) for p in validation]
         self._seed, self._device, self._patch, self._variants = seed, device, patch, variants
-        self._part, self._split = part, split_batch(batch, net.qualities)
+        self._part = part
         self._batch, self._pool_number, self._pool = batch, -1, list[Tensor]()
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
@@ -165,15 +164,17 @@ class PhotoTask:
             return None
         beyond = torch.rand(self._batch, generator=rng)
         beyond *= torch.rand(self._batch, generator=rng) < BETWEEN
-        beyond[self._batch - self._split[-1][1] :] = 0
+        beyond[self._batch - split_batch(self._batch, self.net.qualities)[-1][1] :] = 0
         return beyond.to(self._device)
 
-    def _drawn(self, rng: torch.Generator) -> Drawn | None:
-        """Pictures of a batch that are seen as if they were being drawn, of all qualities."""
+    def _drawn(self, rng: torch.Generator) -> Tensor | None:
+        """Which pictures of a batch, of all qualities, are seen as if they were being drawn, and how much so."""
         if not self.net.shape.told:
             return None
-        index = torch.randperm(self._batch, generator=rng)[: self._batch // DRAWN]
-        return Drawn(*(t.to(self._device) for t in (index, 1 - torch.rand(len(index), generator=rng))))
+        share = torch.zeros(self._batch)
+        which = torch.randperm(self._batch, generator=rng)[: self._batch // DRAWN]
+        share[which] = 1 - torch.rand(len(which), generator=rng)
+        return share.to(self._device)
 
     def start(self) -> None:
         """The linear start, fitted to patches of the first pool."""
@@ -190,11 +191,12 @@ class PhotoTask:
                 raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
 
     def _objective(
-        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, drawn: Drawn | None
+        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, drawn: Tensor | None
     ) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
-            return self.net.objective(x, grey, self._split, anneal, self._part != "autoencoder", beyond, drawn)
+            split = split_batch(len(x), self.net.qualities)
+            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", beyond, drawn)
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""

@@ -1,13 +1,15 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
 Runs with torch, numpy and Pillow alone. The schedule is by steps, or as long as the time that is given: warm-up, a
-plateau, and a decay over the last 30 %. A run by steps resumes exactly from its checkpoint.
+plateau, and a decay over the last 30 %. A run by steps resumes exactly from its checkpoint. Several processes may share
+it (`ranks`).
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.models.layers.mode import set_mode
-from vlcodec.models.training.graphs import Objective, Replayed
+from vlcodec.models.training.graphs import Replayed
+from vlcodec.models.training.ranks import Ranks, here
 
 WARM_UP_STEPS, DECAY_FROM = 200, 0.7  # the latter as a share of the steps
 LOG_STEPS = 100
@@ -70,21 +73,6 @@ def foretold(first: int, step: int, seconds: float, limit: float) -> int:
     return max(step + 1, first + round((step - first) * limit / max(seconds, 1e-9)))
 
 
-class Plain:
-    """An objective whose gradients are found as it is called; see `graphs.Replayed`."""
-
-    def __init__(self, objective: Objective, optimisers: Optimisers) -> None:
-        self._objective, self._optimisers = objective, optimisers
-
-    def __call__(self, *arguments: Any) -> dict[str, Tensor]:
-        """The terms; gradients of the loss are in the parameters."""
-        terms = self._objective(*arguments)
-        for optimiser in self._optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        return terms
-
-
 class Average:
     """Exponential moving average of the trainable weights."""
 
@@ -116,56 +104,68 @@ def run(
     minutes: stop earlier and leave a checkpoint, or, without steps, let the schedule end then. replayed: on a GPU,
     by CUDA graphs; otherwise the objective is compiled there.
     """
+    ranks = here()
+    ranks.begin_noise(seed)
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
-        step = _restore(out / "checkpoint.pt", task, optimisers, average, rng)
-    gradients: Objective = Plain(task.objective, optimisers)
+        step = _restore(out / "checkpoint.pt", task, optimisers, average, rng, ranks)
+    objective, gradients = task.objective, None
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-        gradients = Plain(torch.compile(task.objective), optimisers)
-        if replayed:
+        if replayed and ranks.count == 1:
             gradients = Replayed(task.objective, list(net.parameters()))
+        else:
+            objective = torch.compile(task.objective)
+    objective = ranks.parallel(net, objective)
     started, first_step = time.monotonic(), step
     set_mode(net, "training")
-    with (out / "log.csv").open("a", newline="") as file:
+    with (out / "log.csv" if ranks.rank == 0 else Path(os.devnull)).open("a", newline="") as file:
         log = csv.writer(file)
         if not file.tell():
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         length = DEFAULT_STEPS if steps is None else steps
-        while step < length and not (minutes and time.monotonic() - started > 60 * minutes):
+        while step < length and not (minutes and ranks.agreed(time.monotonic() - started) > 60 * minutes):
             if steps is None and minutes and step > first_step:
-                length = foretold(first_step, step, time.monotonic() - started, 60 * minutes)
+                gone = ranks.agreed(time.monotonic() - started)
+                length = foretold(first_step, step, gone, 60 * minutes)
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
                 group["lr"] = group["share"] * learning_rate(rate, step, length)
-            terms = gradients(*task.arguments(step, length, rng))
+            arguments, weight = ranks.share(task.arguments(step, length, rng))
+            if gradients is not None:
+                terms = gradients(*arguments)
+            else:
+                terms = objective(*arguments)
+                for optimiser in optimisers:
+                    optimiser.zero_grad(set_to_none=True)
+                (weight * terms["loss"]).backward()
             nn.utils.clip_grad_norm_(net.parameters(), CLIP_NORM)
             for optimiser in optimisers:
                 optimiser.step()
             step += 1
             average.update(net, step)
-            sums += torch.stack([terms[k].detach().mean() for k in task.terms])
+            sums += weight * torch.stack([terms[k].detach().mean() for k in task.terms])
             summed += 1
             if step % LOG_STEPS == 0:
-                row = [f"{v / summed:.5f}" for v in sums.tolist()]
+                row = [f"{v / summed:.5f}" for v in ranks.mean(sums).tolist()]
                 log.writerow([step, f"{time.monotonic() - started:.1f}", *row])
                 file.flush()
                 sums, summed = torch.zeros(len(task.terms), device=device), 0
-            if progress is not None:
+            if progress is not None and ranks.rank == 0:
                 progress("train", step, length)
             if step % SAVE_STEPS == 0:
-                _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
+                _save(out / "checkpoint.pt", task, optimisers, average, rng, step, ranks)
         speed = (step - first_step) / max(1e-9, time.monotonic() - started)
         log.writerow([f"# step {step}", f"{speed:.2f} steps/s"])
-        _save(out / "checkpoint.pt", task, optimisers, average, rng, step)
+        _save(out / "checkpoint.pt", task, optimisers, average, rng, step, ranks)
         for k, v in net.named_parameters():
             v.data.copy_(average.values[k])
         task.finish()
-        for means in task.measure():
+        for means in task.measure() if ranks.rank == 0 else ():
             log.writerow(["# held out", *(f"{k} {v:.4f}" for k, v in means.items())])
 
 
@@ -176,14 +176,21 @@ def _save(
     average: Average,
     rng: torch.Generator,
     step: int,
+    ranks: Ranks,
 ) -> None:
+    """By the first of the processes, with what the others' noise needs."""
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    (torch_rng, cuda_rng), *others = ranks.gathered((torch.get_rng_state(), cuda))
+    if ranks.rank:
+        return
     state = {
         "model": task.net.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "average": average.values,
         "rng": rng.get_state(),
-        "torch_rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "torch_rng": torch_rng,
+        "cuda_rng": cuda_rng,
+        "others": others,
         "step": step,
         "exported": task.exported,
     }
@@ -192,7 +199,10 @@ def _save(
     partial.replace(path)
 
 
-def _restore(path: Path, task: Task, optimisers: Optimisers, average: Average, rng: torch.Generator) -> int:
+def _restore(
+    path: Path, task: Task, optimisers: Optimisers, average: Average, rng: torch.Generator, ranks: Ranks
+) -> int:
+    """The step. A process that the checkpoint does not know keeps the noise that it has begun."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     task.net.load_state_dict(state["model"])
     for optimiser, values in zip(optimisers, state["optimisers"], strict=True):
@@ -200,8 +210,10 @@ def _restore(path: Path, task: Task, optimisers: Optimisers, average: Average, r
     for k, v in average.values.items():
         v.copy_(state["average"][k])
     rng.set_state(state["rng"])
-    torch.set_rng_state(state["torch_rng"])
-    if state["cuda_rng"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda_rng"])
+    random = [(state["torch_rng"], state["cuda_rng"]), *state.get("others", ())][ranks.rank : ranks.rank + 1]
+    for torch_rng, cuda_rng in random:
+        torch.set_rng_state(torch_rng)
+        if cuda_rng is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(cuda_rng)
     task.exported = bool(state["exported"])
     return int(state["step"])

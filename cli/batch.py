@@ -44,7 +44,7 @@ def batch(
     address: str | None,
     jobs: int | None,
     rows: int | None,
-    quality: int | None,
+    quality: float | None,
     lossless: bool,
     seed: int | None,
     model: str | None,

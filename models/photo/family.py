@@ -19,7 +19,6 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "prior_large": 0,
     "told": 0,
 }
-MINIMUM_BATCH = 6  # one patch of each quality
 
 
 def net(config: Config) -> nn.Module:
@@ -54,8 +53,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     from vlcodec.models.photo.net import GridShape
 
     batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
-    if wanted.patch % 16 or batch < MINIMUM_BATCH:
-        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 6: one of each quality")
+    if wanted.patch % 16:
+        raise ModelError("a patch's side is a multiple of 16")
     if wanted.init is not None and wanted.init.family != __package__:
         raise ModelError(f"model {wanted.name} takes nothing from weights of {wanted.init.name}")
     pictures = find_pictures(wanted.data, wanted.exclude)
@@ -68,6 +67,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     if weights is not None and training.begins(shape):
         related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
         config, shape, weights = training.CONFIG, training.SHAPE, None
+    if batch < len(shape.kl_weight):
+        raise ModelError(f"a batch has at least {len(shape.kl_weight)} patches: one of each quality")
     made = training.train(
         pictures,
         wanted.out,

@@ -1,7 +1,7 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
-Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %.
-A run resumes exactly from its checkpoint.
+Runs with torch, numpy and Pillow alone. The schedule is by steps (or by the minutes that are left): warm-up, a plateau,
+and a decay over the last 30 %. A run resumes exactly from its checkpoint.
 """
 
 from __future__ import annotations
@@ -86,11 +86,14 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
+    timed: bool = False,
+    whole: bool = True,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint.
+    minutes: stop earlier and leave a checkpoint. timed: the schedule ends with the minutes, whatever the speed.
+    whole: on a GPU the objective is compiled as a whole; else the task compiles what is worth it.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
@@ -102,7 +105,7 @@ def run(
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-        objective = torch.compile(task.objective)
+        objective = torch.compile(task.objective) if whole else task.objective
     started, first_step = time.monotonic(), step
     set_mode(net, "training")
     with (out / "log.csv").open("a", newline="") as file:
@@ -111,9 +114,12 @@ def run(
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
+            length = steps
+            if timed and minutes:  # as many steps as the time allows at the speed so far
+                length = max(step + 1, min(steps, int(step * 60 * minutes / (time.monotonic() - started))))
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-                group["lr"] = group["share"] * learning_rate(rate, step, steps)
-            terms = objective(*task.arguments(step, steps, rng))
+                group["lr"] = group["share"] * learning_rate(rate, step, length)
+            terms = objective(*task.arguments(step, length, rng))
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform, Uniforms
 from vlcodec.codec.coding.units import ARGUMENT_HALF
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -70,4 +70,6 @@ def bits_of(distribution: Distribution, symbols: Ints) -> Floats:
         return categorical_bits(distribution, symbols)
     if isinstance(distribution, Uniform):
         return np.full(len(symbols), np.log2(distribution.radix[0]))
+    if isinstance(distribution, Uniforms):
+        return np.log2(distribution.sizes)
     raise TypeError(f"no float64 likelihood for {type(distribution).__name__}")

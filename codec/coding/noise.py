@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.stack import join_digits
-from vlcodec.codec.coding.tables import DrawnMixture
+from vlcodec.codec.coding.tables import DrawnMixture, Uniforms
 from vlcodec.codec.coding.units import TABLE_BITS
 from vlcodec.codec.interface import Distribution, Ints
 
 DITHER_PURPOSE = 1  # dither and pixels never share bits
 PIXEL_PURPOSE = 2
+START_PURPOSE = 3  # of bits that bits-back begins with where nothing else is at hand
 DRAWN_DIGITS = 64 // TABLE_BITS  # from one 64-bit word
 PAIR_SHIFT = 16
 _MASK = (1 << TABLE_BITS) - 1
@@ -27,7 +28,7 @@ class Noise:
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
     on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
     the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes
-    the highest 30 bits of its one word.
+    the highest 30 bits (16, where it is uniform) of its one word.
 
     Args:
         seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
@@ -41,7 +42,7 @@ class Noise:
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
-        if isinstance(distribution, DrawnMixture):
+        if isinstance(distribution, DrawnMixture | Uniforms):
             return distribution.inverse(self.words(0)[index])
         digits = list[Ints]()
         for place in range(len(distribution.radix)):

@@ -34,6 +34,7 @@ from vlcodec.codec.coding.units import (
     SPAN,
     TABLE_BITS,
     TAIL,
+    UNIFORM_BITS,
     VARIANCE_SHIFT,
     WEIGHT_BITS,
     exponentials,
@@ -295,3 +296,31 @@ class Uniform:
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, size); digits must be empty."""
         return np.repeat(scaled_counts(np.arange(self.radix[0] + 1, dtype=np.int64)[None]), self.n, 0)
+
+
+class Uniforms:
+    """n symbols, each in [0, size) with a size of its own in [2, 2^16], all equally likely: coded without tables.
+
+    The coder (constriction's uniform model) gives each value floor(2^24 / size) of 2^24, and the last one what is left.
+    """
+
+    def __init__(self, sizes: Ints) -> None:
+        self.sizes = sizes
+
+    @property
+    def radix(self) -> tuple[int, ...]:
+        """The largest size, of the one digit."""
+        return (int(self.sizes.max(initial=2)),)
+
+    def counts(self, digits: Sequence[Ints]) -> Ints:
+        """(n, largest size) what a table would hold: -1, no share at all, beyond a symbol's own size."""
+        sizes, values = self.sizes[:, None], np.arange(self.radix[0], dtype=np.int64)
+        share = (1 << TABLE_BITS) // sizes
+        last = (1 << TABLE_BITS) - share * (sizes - 1)
+        return np.where(values < sizes - 1, share, np.where(values < sizes, last, 0)) - 1
+
+    def inverse(self, words: NDArray[np.uint64]) -> Ints:
+        """(n,) words of noise -> (n,) symbols, by the highest 16 bits, which no digit of the same word takes."""
+        high = (words >> np.uint64(64 - UNIFORM_BITS)).astype(np.int64)
+        symbols: Ints = high * self.sizes >> UNIFORM_BITS
+        return symbols

@@ -155,7 +155,7 @@ class Coupling(IntegerModule):
         """ln s and m."""
         fine = seen / 2**FINE_SHIFT
         if self.mode == "frozen":
-            fine = fine.round().clamp(-FINE_MAX, FINE_MAX)
+            fine = torch.floor(fine + 0.5).clamp(-FINE_MAX, FINE_MAX)
         log_scale, shift = self(fine, e).split(self.channels, -1)
         return torch.tanh(log_scale / LOG_MAX) * (LOG_MAX / LOG_UNIT), shift
 
@@ -176,6 +176,10 @@ class Turns(nn.Module):
         order = sorted(range(len(both)), key=both.__getitem__)
         for name, value in (("first", halves[0]), ("second", halves[1]), ("whole", order)):
             self.register_buffer(name, torch.tensor(value), False)
+
+    def coupling(self, turn: int) -> Coupling:
+        """One of them."""
+        return cast(Coupling, self.couplings[turn])
 
     def forward(self, h: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         """h (N, s, s, C) in cells -> likewise, and the sum of ln s, (N,)."""

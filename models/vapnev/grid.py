@@ -27,8 +27,6 @@ LOG_UNIT = 1024  # of the logarithm of a scale, per nat
 LOG_MAX = 1408  # |ln s| is at most 1.375
 LOG_REACH = 6 * LOG_MAX  # where the bound is reached to the last unit
 SHIFT_MAX = 2**18  # |m|, in cells: 16.0
-FLOW_MAX = 2**24  # |y| that is coded, in cells
-COUPLINGS = 12
 
 
 @cache

@@ -23,13 +23,12 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 from vlcodec.models.vapnev.data import load
-from vlcodec.models.vapnev.net import Vapnev, VapnevShape
+from vlcodec.models.vapnev.net import Vapnev, VapnevShape, centred
 
 ANNEALED_AT = 0.15  # share of the schedule until which the KL's weight rises
 WEIGHT_DECAY = 0.02
 UNIFORM_SHARE = 4  # one picture of so many has the uniform posterior
 MEASURED, MEASURED_AT_ONCE = 250, 50  # of the pictures held out
-ORDER = [1, 0, 2]  # R, G, B -> G, R, B
 SHAPE = VapnevShape(
     latents=256,
     features=256,
@@ -40,11 +39,6 @@ SHAPE = VapnevShape(
 )
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "kinds": KINDS}
-
-
-def centred(pictures: Tensor) -> Tensor:
-    """(..., 3) uint8 RGB -> float in [-128, 127], in the order G, R, B."""
-    return pictures[..., ORDER].float() - 128
 
 
 class FlowTask:

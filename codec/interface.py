@@ -129,11 +129,6 @@ class LatentNet(Protocol):
     def least_ratio(self) -> int:
         """Pictures on the stack that one more lane of bits-back needs, at least."""
 
-    @property
-    def start_bits(self) -> int:
-        """What the pixels' block takes off the stack, at most, for each picture before it has put on as much; 0 where
-        it takes nothing off."""
-
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
         """Of the latents' symbols."""
 

@@ -23,7 +23,7 @@ from vlcodec.codec.interface import Bytes, Coder, Ints, LatentNet, Source, Tick
 
 DITHER_VALUES = 16  # M
 SENTINEL = b"\x01"  # on top of bytes, so that their own zero bytes are kept
-LATENT_BITS = 1 << 14  # that a picture's latents may take under their posterior
+START_BITS = 1 << 17  # of noise for a picture: more than latents and pixels of any model take off
 RESERVE_BITS = 64  # left on the stack by bits-back: an exhausted stack would give the least likely latents
 # sections of the ledger
 PRIOR, POSTERIOR, PIXELS, SIDE_INFORMATION = "prior", "posterior", "pixels", "side information"
@@ -49,9 +49,9 @@ def dither_of(net: LatentNet, seed: int, first: int, n: int, height: int, width:
     return np.concatenate([dither(seed, one, first + i) for i in range(n)])
 
 
-def primed(bits: int, seed: int) -> Stack:
-    """A stack of so many bits of noise, and some more for latents: what bits-back begins with where nothing is coded."""
-    words = philox_words(seed, START_PURPOSE, 0, (bits + LATENT_BITS) // 64)
+def primed(pictures: int, seed: int) -> Stack:
+    """A stack of noise, for what takes bits off before it puts any on, where nothing else is coded below."""
+    words = philox_words(seed, START_PURPOSE, 0, pictures * START_BITS // 64)
     return Stack(words.astype("<u8").tobytes() + SENTINEL)
 
 

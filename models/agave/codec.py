@@ -112,7 +112,6 @@ class Chained(_Lanes):
     posterior_kind: Literal["bits-back"] = "bits-back"
     kind: Kind = "gaussian"
     least_ratio = 1
-    start_bits = 0
 
     def posterior(self, pictures: Bytes, u: Ints) -> LadderBlock:
         """q(z | x): symbols (n, latents) in [0, 4096)."""
@@ -133,7 +132,6 @@ class Dithered(_Lanes):
     posterior_kind: Literal["dithered"] = "dithered"
     kind: Kind = "uniform"
     least_ratio = 0
-    start_bits = 0
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Symbols k + 128 (n, latents)."""

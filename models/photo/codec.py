@@ -48,7 +48,6 @@ class PhotoLatents:
 
     posterior_kind: Literal["rounded"] = "rounded"
     least_ratio = 0
-    start_bits = 0
 
     def __init__(self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges) -> None:
         self.net, self.device, self.quality, self.edges = net, device, quality, edges

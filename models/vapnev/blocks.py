@@ -16,7 +16,6 @@ from vlcodec.models.vapnev.prior import YPrior
 DEQUANTISATION, LOGIT, EIGHT_BITS = "dequantisation", "logit", "8 bits"
 DETERMINANTS, Y = "log-determinants", "prior of y"
 LEVEL_BITS = 8
-START_BITS = 18 * SIZE  # a picture's: cells take 8.5 bits a level, remainders of a coupling 12 each of half as many
 
 
 class FlowBlock:
@@ -59,7 +58,7 @@ class FlowBlock:
 
     def bits(self, symbols: Ints) -> float:
         """See codec.interface.Block: with cells drawn from noise of its own."""
-        meter = Meter(primed(START_BITS * self.shape[3], 0))
+        meter = Meter(primed(self.shape[3], 0))
         self.push(symbols, meter)
         return meter.total
 

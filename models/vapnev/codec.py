@@ -24,7 +24,7 @@ from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX, Kind
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.vapnev.blocks import START_BITS, FlowBlock
+from vlcodec.models.vapnev.blocks import FlowBlock
 from vlcodec.models.vapnev.flow import CHANNELS
 from vlcodec.models.vapnev.flow import SIDE as Y_SIDE
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
@@ -60,7 +60,6 @@ class _Lanes:
     """What both kinds share: a net on a device, and pictures as its inputs and outputs."""
 
     kind: Kind
-    start_bits = START_BITS
 
     def __init__(self, net: Vapnev, device: torch.device) -> None:
         self.net, self.device = net.to(device).eval(), device
@@ -209,7 +208,7 @@ class VapnevModel(TwoNets[Chained, Dithered]):
         )
         for net, seen in nets:
             yield from (seen.prior.centre, seen.prior.scale)
-            stack = primed(START_BITS * len(pictures), 0)
+            stack = primed(len(pictures), 0)
             yield seen.flow.push(spread(net.to_symbols(pictures), stack), stack)
             yield net.mean_images(seen, SIDE, SIDE).astype(np.int64)
 

@@ -74,7 +74,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 FAMILY = Family(
     net=net,
     freeze=freeze,
-    takes=lambda config: Takes(side=SIDE, bilevel=False, archives="colour"),
+    takes=lambda config: Takes(side=SIDE, bilevel=False, archives="colour", alone=False),
     golden_pictures=golden_pictures,
     parts=("all",),
     train=train,

@@ -117,7 +117,6 @@ class Chained(_Lanes):
 
     posterior_kind: Literal["bits-back"] = "bits-back"
     least_ratio = 4
-    start_bits = 0
 
     def posterior(self, pictures: Bytes, u: Ints) -> OneStep:
         """q(z | x): symbols (n, latents) in [0, 4096)."""
@@ -138,7 +137,6 @@ class Dithered(_Lanes):
 
     posterior_kind: Literal["dithered"] = "dithered"
     least_ratio = 0
-    start_bits = 0
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Symbols k + 128 (n, latents)."""

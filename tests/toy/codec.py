@@ -22,7 +22,6 @@ class ToyLatents:
     """See codec.interface.LatentNet. f(z): (n, H, W) centres in 1/32 level."""
 
     least_ratio = 1
-    start_bits = 0
 
     def __init__(self, net: ToyNet) -> None:
         self.net, self.side = net, net.shape.side

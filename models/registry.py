@@ -139,7 +139,7 @@ ENTRIES = [
         "vapnev-cifar10",
         VAPNEV,
         "small pictures, 32x32, RGB, in archives (VAPNEV, CIFAR-10)",
-        "0" * 64,
+        "5c3b087d016ab64b36ac51bcfc934e4add1f447ae3d7b380e7a4041d91cc5283",
         starter=6,
     ),
 ]

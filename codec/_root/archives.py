@@ -119,7 +119,7 @@ def _read(
             f"model {entry.name} does not make archives of pictures of {header.width} x {header.height}"
         )
     starter = entry if header.starter is None else installed(header.starter.model_id, header.starter.digest)
-    if zoo.takes(starter) != takes:
+    if replace(zoo.takes(starter), alone=takes.alone) != takes:
         raise FormatError(f"model {starter.name} does not take the pictures that model {entry.name} does")
     colours = 3 if takes.archives == "colour" else 1
     with memory():

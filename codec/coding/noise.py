@@ -31,7 +31,8 @@ class Noise:
     the highest 30 bits (16, where it is uniform) of its one word.
 
     Args:
-        seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
+        seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block. A block that codes
+            more than its symbols (of a grey picture three channels, say) has places beyond, where the stream goes on.
     """
 
     exhausted = False
@@ -43,14 +44,25 @@ class Noise:
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
         if isinstance(distribution, DrawnMixture | Uniforms):
-            return distribution.inverse(self.words(0)[index])
+            return distribution.inverse(self._at(0, index))
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
-            words = self.words(pair)[index] >> np.uint64(TABLE_BITS * second)
+            words = self._at(pair, index) >> np.uint64(TABLE_BITS * second)
             draw = (words & np.uint64(_MASK)).astype(np.int64)
             digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
+
+    def _at(self, pair: int, index: Ints) -> NDArray[np.uint64]:
+        """(n,) words of a pair of digits at these places."""
+        *address, size = self._address
+        most = int(index.max(initial=0))
+        if most >= size:
+            self._address = (*address, most + 1)
+            self._pairs.clear()
+            for known in range(pair):
+                self.words(known)
+        return self.words(pair)[index]
 
     def words(self, pair: int = 0) -> NDArray[np.uint64]:
         """(size,) of the whole block for a pair of digits, made when they are first needed."""

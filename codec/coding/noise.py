@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.stack import join_digits
-from vlcodec.codec.coding.tables import DrawnMixture, Uniforms
+from vlcodec.codec.coding.tables import DrawnGaussian, DrawnMixture, Uniforms
 from vlcodec.codec.coding.units import TABLE_BITS
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -28,7 +28,7 @@ class Noise:
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
     on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
     the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes
-    the highest 30 bits (16, where it is uniform) of its one word.
+    the highest 30 bits of its one word, or, where it is uniform with sizes of its own, the lowest 16.
 
     Args:
         seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block. A block that codes
@@ -43,7 +43,7 @@ class Noise:
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
-        if isinstance(distribution, DrawnMixture | Uniforms):
+        if isinstance(distribution, DrawnMixture | DrawnGaussian | Uniforms):
             return distribution.inverse(self._at(0, index))
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
@@ -55,10 +55,10 @@ class Noise:
 
     def _at(self, pair: int, index: Ints) -> NDArray[np.uint64]:
         """(n,) words of a pair of digits at these places."""
-        *address, size = self._address
+        seed, purpose, block, size = self._address
         most = int(index.max(initial=0))
         if most >= size:
-            self._address = (*address, most + 1)
+            self._address = (seed, purpose, block, most + 1)
             self._pairs.clear()
             for known in range(pair):
                 self.words(known)

@@ -9,7 +9,7 @@ numpy says what the integers are; for large pictures, `kernels` computes the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 
@@ -213,17 +213,11 @@ class DrawnMixture(LogisticMixture):
 
     def inverse(self, words: NDArray[np.uint64]) -> Ints:
         """(n,) words of noise -> (n,) symbols: how many of the edges 1 .. 255 have no more than was drawn below."""
-        drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
-        drawn = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)  # in [TAIL, SPAN - TAIL)
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.inverted(drawn, self._weight, self.centre, self.scale, slopes(), sigmoids())
-        symbols = np.zeros(len(drawn), np.int64)
-        for bit in reversed(range(LEVEL_BITS)):
-            edge = symbols + (1 << bit)
-            symbols = np.where(self._mass(edge[:, None])[:, 0] <= drawn, edge, symbols)
-        return symbols
+            return kernels.inverted(_drawn(words), self._weight, self.centre, self.scale, slopes(), sigmoids())
+        return _inverted(words, self._mass, LEVEL_BITS)
 
 
 class GaussianGrid(Ordered):
@@ -241,11 +235,16 @@ class GaussianGrid(Ordered):
 
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
-        distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
-        argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
-        total = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
+        total = self._mass(edges)
         total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
         return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
+
+    def _mass(self, edges: Ints) -> Ints:
+        """(n, m) of the gaussians alone below edges (n or 1, m), in 2^-30."""
+        distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
+        argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
+        found: Ints = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
+        return found
 
     def _counts(self, first: Ints, base: int, step: int) -> Ints:
         if compiled.runs():
@@ -253,6 +252,34 @@ class GaussianGrid(Ordered):
 
             return kernels.gaussian_counts(first, base, step, self.centre, self.scale, slopes(), normals())
         return super()._counts(first, base, step)
+
+
+class FlooredGaussian(GaussianGrid):
+    """The same tables; their uniform floor counts in the likelihood too, as it must for data far from all expectations."""
+
+
+class DrawnGaussian(GaussianGrid):
+    """Gaussians that are drawn by inverting their cdf and never coded: see `DrawnMixture`."""
+
+    def inverse(self, words: NDArray[np.uint64]) -> Ints:
+        """(n,) words of noise -> (n,) cells."""
+        return _inverted(words, self._mass, CELL_BITS)
+
+
+def _drawn(words: NDArray[np.uint64]) -> Ints:
+    """(n,) words of noise -> (n,) in 2^-30, in [TAIL, SPAN - TAIL)."""
+    drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
+    inside: Ints = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)
+    return inside
+
+
+def _inverted(words: NDArray[np.uint64], mass: Callable[[Ints], Ints], bits: int) -> Ints:
+    """(n,) symbols of so many bits: how many of the edges from 1 on have no more mass below than was drawn."""
+    drawn, symbols = _drawn(words), np.zeros(len(words), np.int64)
+    for bit in reversed(range(bits)):
+        edge = symbols + (1 << bit)
+        symbols = np.where(mass(edge[:, None])[:, 0] <= drawn, edge, symbols)
+    return symbols
 
 
 class Categorical:
@@ -320,7 +347,7 @@ class Uniforms:
         return np.where(values < sizes - 1, share, np.where(values < sizes, last, 0)) - 1
 
     def inverse(self, words: NDArray[np.uint64]) -> Ints:
-        """(n,) words of noise -> (n,) symbols, by the highest 16 bits, which no digit of the same word takes."""
-        high = (words >> np.uint64(64 - UNIFORM_BITS)).astype(np.int64)
-        symbols: Ints = high * self.sizes >> UNIFORM_BITS
+        """(n,) words of noise -> (n,) symbols, by the lowest 16 bits, which what is inverted as a whole leaves."""
+        low = (words & np.uint64((1 << UNIFORM_BITS) - 1)).astype(np.int64)
+        symbols: Ints = low * self.sizes >> UNIFORM_BITS
         return symbols

@@ -7,9 +7,10 @@ import numpy as np
 from vlcodec.codec.coding.latents import primed
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.interface import Coder, Ints, Source, Tick
+from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.vapnev.grid import CELL_BITS, edges
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
-from vlcodec.models.vapnev.net import COLOURS, SIDE, SIZE
+from vlcodec.models.vapnev.net import SIDE, SIZE
 from vlcodec.models.vapnev.prior import YPrior
 
 # sections of the ledger

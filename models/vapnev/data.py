@@ -8,7 +8,8 @@ import numpy as np
 
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Bytes
-from vlcodec.models.vapnev.net import COLOURS, SIDE
+from vlcodec.models.layers.causal_pixels import COLOURS
+from vlcodec.models.vapnev.net import SIDE
 
 FILE = "cifar10.npz"
 HELD_OUT = 1000

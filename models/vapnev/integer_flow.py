@@ -1,6 +1,6 @@
 """The flow on whole cells, exactly invertible: what `flow.Flow` is in floating point, as a codec.
 
-A coupling scales by s = R / 2^10 without loss, by way of a stack (modular affine transform; Zhang et al., "iFlow", 2021):
+A coupling scales by s = R / 2^10 without loss, by way of a stack (modular affine transform, Zhang et al. 2021, iFlow):
 
     encoder: pops r, even in [0, R);    t = x R + r;  y = t div 2^10;  pushes t mod 2^10
     decoder: pops d, even in [0, 2^10); t = y 2^10 + d;  x = t div R;  pushes t mod R

@@ -21,14 +21,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import pairwise
+from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu
 from vlcodec.models.layers.causal_pixels import COLOURS, ORDER
-from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
@@ -38,6 +40,8 @@ from vlcodec.models.vapnev.grid import CELL_BITS, LEVELS, edges
 
 SIDE = 32
 SIZE = SIDE * SIDE * COLOURS
+FAR = 8.0  # sigmas
+NARROW = 0.25  # initial width of a gaussian posterior: what says much at first is used, and then pays for its KL
 SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
 GAUSSIAN_LIMIT = FINE * (CELLS // 2 - 1)  # of centres, in 1/32 cell
 UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: the dither's grid
@@ -84,7 +88,7 @@ class Encoder(nn.Module):
         self.enter = fine_layer(SQUARE, COLOURS, width, gain=FINE_UNIT / UNIT, unit=UNIT, input_max=128, bits=BITS)
         widths = [width << i for i in range(5)]
         self.down = nn.ModuleList(
-            fine_layer(OWN, 4 * a, b, bits=BITS, input_max=MOST) for a, b in zip(widths, widths[1:], strict=False)
+            fine_layer(OWN, 4 * a, b, bits=BITS, input_max=MOST) for a, b in pairwise(widths)
         )
         self.same = nn.ModuleList(fine_layer(SQUARE, b, b, bits=BITS, input_max=MOST) for b in widths[1:4])
 
@@ -107,7 +111,7 @@ class Decoder(nn.Module):
         self.enter = fine_layer(OWN, features, 64 * width, bits=BITS, input_max=MOST)
         widths = [width << i for i in (4, 3, 2, 1)]
         self.up = nn.ModuleList(
-            fine_layer(OWN, a, 4 * b, bits=BITS, input_max=MOST) for a, b in zip(widths, widths[1:], strict=False)
+            fine_layer(OWN, a, 4 * b, bits=BITS, input_max=MOST) for a, b in pairwise(widths)
         )
         self.same = nn.ModuleList(fine_layer(SQUARE, b, b, bits=BITS, input_max=MOST) for b in widths[1:])
         gain = FINE * CELL_UNIT / FINE_UNIT
@@ -133,15 +137,15 @@ class Ends(IntegerModule):
         super().__init__()
         self.gaussian = kind == "gaussian"
         if self.gaussian:
-            gain, limit, index = FINE * CELL_UNIT / FINE_UNIT, GAUSSIAN_LIMIT, PRIOR_INDEX / SCALE_UNIT
+            gain, limit = FINE * CELL_UNIT / FINE_UNIT, GAUSSIAN_LIMIT
             self.scale = _head(OWN, inputs, latents, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
-            self.scale.bias.data.fill_(index)
+            self.scale.bias.data.fill_(PRIOR_INDEX / SCALE_UNIT + math.log(NARROW))
         else:
-            gain, limit, index = FINE / 2 / FINE_UNIT, UNIFORM_LIMIT, math.log(SPREAD / SCALE_LOW)
+            gain, limit = FINE / 2 / FINE_UNIT, UNIFORM_LIMIT
             self.spread = _head(OWN, 1, latents, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
-            self.spread.bias.data.fill_(index)
+            self.spread.bias.data.fill_(math.log(SPREAD / SCALE_LOW))
         self.unit, self.limit = CELL_UNIT if self.gaussian else FINE, limit * (1 if self.gaussian else 2)
-        self.centre = _head(OWN, inputs, latents, gain, -limit, limit)
+        self.centre = _head(OWN, inputs, latents, gain, -limit, limit, init=1.0)
         most = CELLS // 2 if self.gaussian else UNIFORM_MAX + FINE
         self.elu = Elu(MOST)
         self.enter = fine_layer(
@@ -179,9 +183,9 @@ class Ends(IntegerModule):
         return found
 
 
-def _head(taps: Any, inputs: int, outputs: int, gain: float, low: float, high: float) -> Any:
+def _head(taps: Taps, inputs: int, outputs: int, gain: float, low: float, high: float, init: float = 0.1) -> Layer:
     return fine_layer(
-        taps, inputs, outputs, gain=gain, low=low, high=high, input_max=MOST, bits=BITS, precise=True, init=0.1
+        taps, inputs, outputs, gain=gain, low=low, high=high, input_max=MOST, bits=BITS, precise=True, init=init
     )
 
 
@@ -223,8 +227,15 @@ class Vapnev(IntegerModule):
         sigma = sigma_of(scale)
         distance = (y / Y_CELL - centre / FINE) / sigma
         constant = SIZE * (0.5 * math.log(2 * math.pi) + math.log(Y_CELL))
-        y_nats = (0.5 * distance.square() + torch.log(sigma)).sum((1, 2, 3)) + constant
+        y_nats = (self._half_square(distance) + torch.log(sigma)).sum((1, 2, 3)) + constant
         return {"y": y_nats, "determinants": -log_det, "cells": -given_back}
+
+    def _half_square(self, distance: Tensor) -> Tensor:
+        """d^2 / 2; in training it is linear beyond FAR sigmas, where none but wild values lie: squares of these have
+        thrown a training off for good."""
+        if self.mode == "frozen":
+            return 0.5 * distance.square()
+        return F.huber_loss(distance, torch.zeros_like(distance), reduction="none", delta=FAR)
 
     def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]]) -> dict[str, Tensor]:
         """Parts of -ELBO per picture, (N,) each, in nats per dimension: kl, y, determinants, cells.

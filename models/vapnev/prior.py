@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vlcodec.codec.coding.tables import GaussianGrid, Uniforms
+from vlcodec.codec.coding.tables import DrawnGaussian, FlooredGaussian, Uniforms
 from vlcodec.codec.interface import Coder, Ints, Source
 from vlcodec.models.layers.posterior import CELLS
 from vlcodec.models.vapnev.net import Y_CELL
@@ -36,9 +36,10 @@ class YPrior:
         stack.push(self._table(), symbols)
 
     def pop(self, source: Source) -> Ints:
-        """The inverse of `push`."""
+        """The inverse of `push`; from noise, without the tables' floor, which would draw wild values."""
         index = np.arange(self.centre.size, dtype=np.int64)
-        symbols = source.pop(self._table(), index)
+        coded = isinstance(source, Coder)
+        symbols = source.pop(self._table() if coded else DrawnGaussian(*self._flat()), index)
         edge = _outermost(symbols)
         high, low = (source.pop(_even(int(edge.sum()), size), index[edge]) for size in FAR)
         cell = symbols.copy()
@@ -51,8 +52,11 @@ class YPrior:
         """mu_y, in the flow's cells."""
         return (self.centre * Y_CELL) >> 5
 
-    def _table(self) -> GaussianGrid:
-        return GaussianGrid(self.centre.reshape(-1), self.scale.reshape(-1))
+    def _table(self) -> FlooredGaussian:
+        return FlooredGaussian(*self._flat())
+
+    def _flat(self) -> tuple[Ints, Ints]:
+        return self.centre.reshape(-1), self.scale.reshape(-1)
 
 
 def _outermost(symbols: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -25,8 +25,9 @@ from vlcodec.models.training.recipe import begin
 from vlcodec.models.vapnev.data import load
 from vlcodec.models.vapnev.net import Vapnev, VapnevShape, centred
 
-ANNEALED_AT = 0.15  # share of the schedule until which the KL's weight rises
+ANNEALED_AT = 0.4  # share of the schedule until which the KL's weight rises
 WEIGHT_DECAY = 0.02
+FULL_STEP = 192  # inputs of a layer that is trained with the whole learning rate
 UNIFORM_SHARE = 4  # one picture of so many has the uniform posterior
 MEASURED, MEASURED_AT_ONCE = 250, 50  # of the pictures held out
 SHAPE = VapnevShape(
@@ -47,7 +48,9 @@ class FlowTask:
     terms: tuple[str, ...] = ("loss", "given", "kl", "y", "determinants")
     average = 0.999
 
-    def __init__(self, net: Vapnev, train: Bytes, valid: Bytes, batch: int, device: torch.device, exported: bool) -> None:
+    def __init__(
+        self, net: Vapnev, train: Bytes, valid: Bytes, batch: int, device: torch.device, exported: bool
+    ) -> None:
         self.net, self._valid, self._batch, self._device, self.exported = net, valid, batch, device, exported
         self._train = torch.from_numpy(train).to(device)
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
@@ -56,8 +59,9 @@ class FlowTask:
                 block.compile(dynamic=False)
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Adam, as in the paper, with a little decay of the weights."""
-        groups = [{"params": list(self.net.parameters()), "share": 1.0}]
+        """Adam, as in the paper, with some decay of the weights, and smaller steps for layers of many inputs."""
+        shares = [(p, min(1.0, FULL_STEP / p.shape[-1]) if p.dim() > 1 else 1.0) for p in self.net.parameters()]
+        groups = [{"params": [p for p, s in shares if s == own], "share": own} for own in sorted({s for _, s in shares})]
         return [torch.optim.AdamW(groups, lr=rate, weight_decay=WEIGHT_DECAY, fused=self._device.type == "cuda")]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:

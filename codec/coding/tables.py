@@ -255,7 +255,7 @@ class GaussianGrid(Ordered):
 
 
 class FlooredGaussian(GaussianGrid):
-    """The same tables; their uniform floor counts in the likelihood too, as it must for data far from all expectations."""
+    """The same tables; their uniform floor counts in the likelihood too, as it must for what lies far from the mean."""
 
 
 class DrawnGaussian(GaussianGrid):

@@ -20,7 +20,7 @@ from vlcodec.codec.coding.tables import GaussianGrid, LogisticMixture, Uniforms
 from vlcodec.codec.coding.walk import OneStep, Settled
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Distribution, Ints
-from vlcodec.models.layers.causal_pixels import COLOURS
+from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX, Kind
@@ -30,7 +30,7 @@ from vlcodec.models.vapnev.flow import CHANNELS
 from vlcodec.models.vapnev.flow import SIDE as Y_SIDE
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
 from vlcodec.models.vapnev.lanes import VapnevLanes
-from vlcodec.models.vapnev.net import SIDE, Vapnev, centred
+from vlcodec.models.vapnev.net import SIDE, Vapnev
 from vlcodec.models.vapnev.prior import YPrior
 from vlcodec.models.walks.dither import quantise, reconstruct
 from vlcodec.models.walks.net_walk import to_numpy
@@ -84,7 +84,7 @@ class _Lanes:
 
     def _parameters(self, pictures: Bytes) -> list[Ints]:
         """Centres and scale indices of the posterior, (n, latents)."""
-        x = centred(torch.from_numpy(in_colour(pictures).copy()))
+        x = centred(in_colour(pictures))
         if lanes := self._over_lanes:
             ends = lanes.ends[self.kind]
             found = in_shares(lambda part: ends.posterior(lanes.encoder(to_lanes(x[part]))), len(x))

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu
-from vlcodec.models.layers.causal_pixels import COLOURS, ORDER
+from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
@@ -47,11 +47,6 @@ GAUSSIAN_LIMIT = FINE * (CELLS // 2 - 1)  # of centres, in 1/32 cell
 UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: the dither's grid
 Y_CELL = 2**CELL_BITS // CELL_UNIT  # the flow's cells in one of a gaussian table
 Y_SCALE_FIRST = 122  # least index of sigma_y: 4.1 table cells, so that tables are as good as densities
-
-
-def centred(pictures: Tensor) -> Tensor:
-    """(..., 3) uint8 RGB -> float in [-128, 127], in the order G, R, B."""
-    return pictures[..., ORDER].float() - LEVELS // 2
 
 
 @dataclass(frozen=True)

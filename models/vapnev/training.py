@@ -7,6 +7,7 @@ so fine that their rounding is left out of training.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.interface import Bytes
+from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.resnet import Block
@@ -23,7 +25,7 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 from vlcodec.models.vapnev.data import load
-from vlcodec.models.vapnev.net import Vapnev, VapnevShape, centred
+from vlcodec.models.vapnev.net import Vapnev, VapnevShape
 
 ANNEALED_AT = 0.4  # share of the schedule until which the KL's weight rises
 WEIGHT_DECAY = 0.02
@@ -52,23 +54,25 @@ class FlowTask:
         self, net: Vapnev, train: Bytes, valid: Bytes, batch: int, device: torch.device, exported: bool
     ) -> None:
         self.net, self._valid, self._batch, self._device, self.exported = net, valid, batch, device, exported
-        self._train = torch.from_numpy(train).to(device)
+        self._train = centred(train).to(device, torch.int8)
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
         if device.type == "cuda":  # a few small graphs in place of one that takes minutes
             for block in (part for part in net.modules() if isinstance(part, Block)):
                 block.compile(dynamic=False)
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Adam, as in the paper, with some decay of the weights, and smaller steps for layers of many inputs."""
-        shares = [(p, min(1.0, FULL_STEP / p.shape[-1]) if p.dim() > 1 else 1.0) for p in self.net.parameters()]
-        groups = [{"params": [p for p, s in shares if s == own], "share": own} for own in sorted({s for _, s in shares})]
+        """Adam, as in the paper, with some decay of weights, and smaller steps for layers of many inputs."""
+        shared = defaultdict[float, list[Tensor]](list)
+        for p in self.net.parameters():
+            shared[min(1.0, FULL_STEP / p.shape[-1]) if p.dim() > 1 else 1.0].append(p)
+        groups = [{"params": some, "share": share} for share, some in shared.items()]
         return [torch.optim.AdamW(groups, lr=rate, weight_decay=WEIGHT_DECAY, fused=self._device.type == "cuda")]
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
         chosen = torch.randint(len(self._train), (self._batch,), generator=rng)
         mirrored = (torch.rand(self._batch, generator=rng) < 0.5).to(self._device)
-        x = centred(self._train[chosen.to(self._device)])
+        x = self._train[chosen.to(self._device)].float()
         x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(2), x)
         anneal = 1.0 if self.exported else min(1.0, 0.02 + step / steps / ANNEALED_AT)
         return x, torch.tensor(anneal).to(self._device)
@@ -100,7 +104,7 @@ def measure(net: Vapnev, pictures: Bytes, kind: Kind, device: torch.device) -> d
     sums = dict.fromkeys(("kl", "y", "determinants", "cells"), 0.0)
     with exact_inference():
         for i in range(0, len(pictures), MEASURED_AT_ONCE):
-            x = centred(torch.from_numpy(pictures[i : i + MEASURED_AT_ONCE]).to(device))
+            x = centred(pictures[i : i + MEASURED_AT_ONCE]).to(device)
             terms = net.losses(x, [(kind, len(x))])
             for name in sums:
                 sums[name] += float(terms[name].double().sum())

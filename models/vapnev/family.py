@@ -65,7 +65,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         seed=wanted.seed,
         device=wanted.device,
         batch=wanted.batch or 128,
-        rate=1e-3 if wanted.rate is None else wanted.rate,
+        rate=2e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
     return made, config

@@ -122,7 +122,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     batch: int = 128,
-    rate: float = 1e-3,
+    rate: float = 2e-3,
     shape: VapnevShape = SHAPE,
     kinds: tuple[Kind, ...] = KINDS,
     progress: Progress | None = None,

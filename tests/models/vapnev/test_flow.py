@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,34 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from vapnev_parts import LATENTS, random_net
 
 from vlcodec.codec.coding.latents import StackLow, primed
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.exact import layers
 from vlcodec.models.vapnev import training as recipe
 from vlcodec.models.vapnev.flow import CHANNELS, FINE_SHIFT, HALVES, SIDE, TURNS, Coupling, Flow, FlowShape
 from vlcodec.models.vapnev.grid import CELL_BITS, LOG_MAX, LOG_REACH, LOG_UNIT, SHARE, SHIFT_MAX, edges, scales
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, moved, spread, squeezed, unmoved, unspread, unsqueezed
-from vlcodec.models.vapnev.net import Vapnev
 from vlcodec.models.vapnev.prior import YPrior
-
-LATENTS = 8
-SMALL: dict[str, Any] = {"latents": 12, "features": LATENTS, "width": 4, "flow_widths": (8, 12), "flow_blocks": 1}
-
-
-def random_net(seed: int = 0, wild: float = 3.0, **options: Any) -> Vapnev:
-    """A small net of random weights; wild: by how much its couplings scale and shift."""
-    net, rng = Vapnev(replace(recipe.SHAPE, **SMALL | options)), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, layer in layers(net):
-            gain = wild if name.endswith(("leave", "ups.2", "ups.1", "centre")) else 0.8
-            layer.weight.normal_(0, gain / math.sqrt(layer.weight.shape[1]), generator=rng)
-            layer.bias.add_(0.2 * torch.randn(layer.outputs, generator=rng))
-    return net
-
 
 def random_flow(conditional: bool = True) -> Flow:
     """One that float32 inverts."""

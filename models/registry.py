@@ -139,7 +139,7 @@ ENTRIES = [
         "vapnev-cifar10",
         VAPNEV,
         "small pictures, 32x32, RGB, in archives (VAPNEV, CIFAR-10)",
-        "5c3b087d016ab64b36ac51bcfc934e4add1f447ae3d7b380e7a4041d91cc5283",
+        "424166ee5a931c04d4bf51ed4564139fbbb0638ff23dffadb695cc3b259a04ee",
         starter=6,
     ),
 ]

@@ -258,8 +258,12 @@ class Vapnev(IntegerModule):
         given = self.given(many, ends.features(z))
         return (sampled + sum(given.values())).view(len(x), samples)
 
-    def objective(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], anneal: Tensor) -> dict[str, Tensor]:
-        """losses, and "loss": -ELBO with anneal times the KL, the mean over pictures."""
+    def objective(
+        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], anneal: Tensor, free: float = 0.0
+    ) -> dict[str, Tensor]:
+        """losses, and "loss": -ELBO with anneal times the KL, the mean over pictures. free: nats of a picture's KL that
+        cost nothing."""
         terms: Mapping[str, Tensor] = self.losses(x, kinds)
         rest = terms["y"] + terms["determinants"] + terms["cells"]
-        return {**terms, "given": rest, "loss": (rest + anneal * terms["kl"]).mean()}
+        kl = terms["kl"].mean().clamp_min(free / SIZE)
+        return {**terms, "given": rest, "loss": rest.mean() + anneal * kl}

@@ -30,6 +30,7 @@ from vlcodec.models.vapnev.net import Vapnev, VapnevShape
 ANNEALED_AT = 0.4  # share of the schedule until which the KL's weight rises
 WEIGHT_DECAY = 0.02
 FULL_STEP = 192  # inputs of a layer that is trained with the whole learning rate
+FREE_NATS = 60.0  # of KL that cost nothing, a picture: with none of them z says next to nothing
 UNIFORM_SHARE = 4  # one picture of so many has the uniform posterior
 MEASURED, MEASURED_AT_ONCE = 250, 50  # of the pictures held out
 SHAPE = VapnevShape(
@@ -80,7 +81,7 @@ class FlowTask:
     def _objective(self, x: Tensor, anneal: Tensor) -> dict[str, Tensor]:
         """Layers that are not precise in bfloat16."""
         with torch.autocast(self._device.type, torch.bfloat16):
-            return self.net.objective(x, shares(self.net.kinds, len(x)), anneal)
+            return self.net.objective(x, shares(self.net.kinds, len(x)), anneal, FREE_NATS)
 
     def finish(self) -> None:
         """Nothing."""

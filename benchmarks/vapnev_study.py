@@ -2,11 +2,12 @@
 
     python benchmarks/vapnev_study.py DATA --steps 1500
 
-DATA is the folder of cifar10.npz. Three nets are trained from scratch for as many steps with the gaussian posterior alone:
-couplings that see z (eq. 16); a flow that is blind to z (the variant of section 3.1), with the same layers but for those from
-z; and a blind flow whose blocks are widened until it has as many weights. All see z in y's mean and width. The nets are
-small, so that two cores train them. Measured on the first pictures held out of training, one sample of z and of cells each,
-in integers. A variant that is done is kept in the JSON file, and a run that was stopped goes on from there.
+DATA is the folder of cifar10.npz. Three nets are trained from scratch for as many steps with the gaussian posterior
+alone: couplings that see z (eq. 16); a flow that is blind to z (the variant of section 3.1), with the same layers but
+for those from z; and a blind flow whose blocks are widened until it has as many weights. All see z in y's mean and
+width. The nets are small, so that two cores train them. Measured on the first pictures held out of training, one sample
+of z and of cells each, in integers. A variant that is done is kept in the JSON file, and a run that was stopped goes on
+from there.
 """
 
 from __future__ import annotations

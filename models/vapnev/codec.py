@@ -21,15 +21,13 @@ from vlcodec.codec.coding.walk import OneStep, Settled
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Distribution, Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
-from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
+from vlcodec.models.layers.lanes import serve
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vapnev.blocks import FlowBlock
-from vlcodec.models.vapnev.flow import CHANNELS
-from vlcodec.models.vapnev.flow import SIDE as Y_SIDE
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
-from vlcodec.models.vapnev.lanes import VapnevLanes
+from vlcodec.models.vapnev.lanes import LEAST, VapnevLanes
 from vlcodec.models.vapnev.net import SIDE, Vapnev
 from vlcodec.models.vapnev.prior import YPrior
 from vlcodec.models.walks.dither import quantise, reconstruct
@@ -77,30 +75,23 @@ class _Lanes:
         except BoundError:
             return None
 
-    @property
-    def _over_lanes(self) -> VapnevLanes | None:
+    def _over_lanes(self, pictures: int) -> VapnevLanes | None:
         """The net in layers over lanes, where these serve."""
-        return self._packed if serve(self.device) else None
+        return self._packed if pictures >= LEAST and serve(self.device) else None
 
     def _parameters(self, pictures: Bytes) -> list[Ints]:
         """Centres and scale indices of the posterior, (n, latents)."""
         x = centred(in_colour(pictures))
-        if lanes := self._over_lanes:
-            ends = lanes.ends[self.kind]
-            found = in_shares(lambda part: ends.posterior(lanes.encoder(to_lanes(x[part]))), len(x))
-            return [np.concatenate(parts, 1).T.astype(np.int64) for parts in zip(*found, strict=True)]
+        if lanes := self._over_lanes(len(x)):
+            return lanes.parameters(self.kind, x)
         with exact_inference():
             return [to_numpy(p) for p in self.net.ends_of(self.kind).posterior(self.net.encoder(x.to(self.device)))]
 
     def _seen(self, z: Ints) -> Seen:
         """z (n, latents), in cells or in 1/32 step."""
-        if lanes := self._over_lanes:
-            ends = lanes.ends[self.kind]
-            e = np.concatenate(in_shares(lambda part: ends.features(z.T[:, part].astype(np.int32)), len(z)), 2)
-            parts = in_shares(lambda part: lanes.decoder(np.ascontiguousarray(e[..., part])), len(z))
-            told = [np.concatenate(each, 2).astype(np.int64) for each in zip(*parts, strict=True)]
-            of_y = [each.reshape(Y_SIDE, Y_SIDE, CHANNELS, -1) for each in told]
-            return Seen(IntegerFlow(partial(lanes.told, e=e)), YPrior(*of_y))
+        if lanes := self._over_lanes(len(z)):
+            e = lanes.features(self.kind, z)
+            return Seen(IntegerFlow(partial(lanes.told, e=e)), YPrior(*lanes.of_y(e, len(z))))
         with exact_inference():
             features = self.net.ends_of(self.kind).features(torch.from_numpy(z).to(self.device, torch.float32))
             of_y = [_innermost(each) for each in self.net.decoder(features)]

@@ -22,6 +22,7 @@ from vlcodec.models.vapnev.grid import CELL_BITS, LOG_MAX, LOG_REACH, LOG_UNIT, 
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, moved, spread, squeezed, unmoved, unspread, unsqueezed
 from vlcodec.models.vapnev.prior import YPrior
 
+
 def random_flow(conditional: bool = True) -> Flow:
     """One that float32 inverts."""
     return random_net(conditional=conditional, wild=0.3).flow

@@ -34,13 +34,14 @@ def train(
 
     Args:
         model: a name of the package; what is trained has its name and a number of its own.
-        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10, the one
-            of cifar10.npz.
+        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10 and
+            vapnev-cifar10, the one of cifar10.npz.
         number: provisional, or one of your own; None makes one of your own from the weights.
         exclude: names of pictures that are left out, and measured in the log instead.
         out: folder of the checkpoint, the log and the export. init: exported weights to start from; agave-cifar10 takes
             the PixelCNN of photo's, too.
-        steps: of the whole schedule; minutes: stop earlier. resume: go on from the checkpoint in `out`, exactly.
+        steps: of the whole schedule; minutes: stop earlier (the schedule of vapnev-cifar10 ends then). resume: go on
+            from the checkpoint in `out`, exactly.
         part: what is trained: of photo all, autoencoder or pixels; of a VLAE model the net with the gaussian or the one
             with the uniform posterior, while the other comes from `init` or stays away.
         batch, rate: None are the recipe's own.

@@ -26,8 +26,8 @@ class Tabled:
 def test_the_coder_does_what_the_table_says(size: int) -> None:
     for symbol in sorted({0, 1, size // 2, size - 2, size - 1}):
         stacks = [Stack(b"some bits below") for _ in range(2)]
-        for stack, d in zip(stacks, (Uniforms(np.array([size])), Tabled(int(size))), strict=True):
-            stack.push(d, np.array([symbol]))
+        stacks[0].push(Uniforms(np.array([size])), np.array([symbol]))
+        stacks[1].push(Tabled(int(size)), np.array([symbol]))
         assert stacks[0].to_bytes() == stacks[1].to_bytes()
 
 

@@ -91,7 +91,8 @@ def doubled(coupling: Coupling) -> Callable[[Tensor, Tensor], Tensor]:
         parts = coupling.mix.weight.split(size, 1)
         a, b1, b2 = (part.diagonal().double() for part in parts)
         gain = coupling.mix.gain.double()
-        return gain * (a * first * second / 1024 + b1 * first + b2 * second + 1024 * coupling.mix.bias.double())
+        found: Tensor = a * first * second / 1024 + b1 * first + b2 * second + 1024 * coupling.mix.bias.double()
+        return gain * found
 
     return told
 

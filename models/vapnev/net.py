@@ -74,6 +74,14 @@ class VapnevShape:
         return 64 * self.width
 
 
+def half_square(distance: Tensor, robust: bool) -> Tensor:
+    """d^2 / 2; robust, linear beyond FAR sigmas, where none but wild values lie: squares of these have thrown a training
+    off for good."""
+    if not robust:
+        return 0.5 * distance.square()
+    return F.huber_loss(distance, torch.zeros_like(distance), reduction="none", delta=FAR)
+
+
 class Encoder(nn.Module):
     """Eight convolutions, of which every second one doubles the filters and halves the side: x -> (N, 64 widths)."""
 
@@ -211,10 +219,10 @@ class Vapnev(IntegerModule):
         sizes = self.sizes[level]
         return self.starts[level] + sizes * torch.rand_like(sizes), torch.log(sizes).sum((1, 2, 3))
 
-    def given(self, x: Tensor, e: Tensor) -> dict[str, Tensor]:
+    def given(self, x: Tensor, e: Tensor, robust: bool = False) -> dict[str, Tensor]:
         """Parts of -ln p(x | z), (N,) in nats: the prior of y, log-determinants, and what cells give back.
 
-        The first is that of one cell of y; their sum is eq. 10 of a level.
+        The first is that of one cell of y; their sum is eq. 10 of a level. robust: see `half_square`.
         """
         cells, given_back = self.spread(x)
         y, log_det = self.flow(cells, e)
@@ -222,17 +230,10 @@ class Vapnev(IntegerModule):
         sigma = sigma_of(scale)
         distance = (y / Y_CELL - centre / FINE) / sigma
         constant = SIZE * (0.5 * math.log(2 * math.pi) + math.log(Y_CELL))
-        y_nats = (self._half_square(distance) + torch.log(sigma)).sum((1, 2, 3)) + constant
+        y_nats = (half_square(distance, robust) + torch.log(sigma)).sum((1, 2, 3)) + constant
         return {"y": y_nats, "determinants": -log_det, "cells": -given_back}
 
-    def _half_square(self, distance: Tensor) -> Tensor:
-        """d^2 / 2; in training it is linear beyond FAR sigmas, where none but wild values lie: squares of these have
-        thrown a training off for good."""
-        if self.mode == "frozen":
-            return 0.5 * distance.square()
-        return F.huber_loss(distance, torch.zeros_like(distance), reduction="none", delta=FAR)
-
-    def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]]) -> dict[str, Tensor]:
+    def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], robust: bool = False) -> dict[str, Tensor]:
         """Parts of -ELBO per picture, (N,) each, in nats per dimension: kl, y, determinants, cells.
 
         x (N, 32, 32, 3) in [-128, 127]; kinds: (posterior, how many pictures of the batch), in order.
@@ -243,7 +244,7 @@ class Vapnev(IntegerModule):
             z, kl, _ = ends.draw(part)
             all_e.append(ends.features(z))
             all_kl.append(kl)
-        terms = {"kl": torch.cat(all_kl), **self.given(x, torch.cat(all_e))}
+        terms = {"kl": torch.cat(all_kl), **self.given(x, torch.cat(all_e), robust)}
         return {name: term / SIZE for name, term in terms.items()}
 
     def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:
@@ -263,7 +264,7 @@ class Vapnev(IntegerModule):
     ) -> dict[str, Tensor]:
         """losses, and "loss": -ELBO with anneal times the KL, the mean over pictures. free: nats of a picture's KL that
         cost nothing."""
-        terms: Mapping[str, Tensor] = self.losses(x, kinds)
+        terms: Mapping[str, Tensor] = self.losses(x, kinds, robust=True)
         rest = terms["y"] + terms["determinants"] + terms["cells"]
         kl = terms["kl"].mean().clamp_min(free / SIZE)
         return {**terms, "given": rest, "loss": rest.mean() + anneal * kl}

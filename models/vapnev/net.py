@@ -75,8 +75,8 @@ class VapnevShape:
 
 
 def half_square(distance: Tensor, robust: bool) -> Tensor:
-    """d^2 / 2; robust, linear beyond FAR sigmas, where none but wild values lie: squares of these have thrown a training
-    off for good."""
+    """d^2 / 2; robust, linear beyond FAR sigmas, where none but wild values lie: squares of these have thrown a
+    training off for good."""
     if not robust:
         return 0.5 * distance.square()
     return F.huber_loss(distance, torch.zeros_like(distance), reduction="none", delta=FAR)

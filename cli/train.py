@@ -24,7 +24,7 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures a step.  [default: 10; agave 32; vlae 100]")
+@click.option("--batch", type=click.IntRange(min=1), help="Pictures a step.  [default: 10 to 128, by model]")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate.")
 @click.option("--part", help="photo: all, autoencoder or pixels; vlae: gaussian or uniform.  [default: the first]")
@@ -48,7 +48,7 @@ def train(
     exclude: TextIO | None,
     quiet: bool,
 ) -> None:
-    """Train MODEL on the pictures in the folders DATA; a vlae or agave model on its set in the one folder of sets."""
+    """Train MODEL on the pictures in the folders DATA; but for photo, on its set in the one folder of sets."""
     with progress(model, quiet) as show:
         path = facade.train(
             model,

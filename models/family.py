@@ -26,6 +26,8 @@ class Takes:
     side: of pictures of one size; None for any. bilevel: black and white alone, as grey.
     archives: "grey" or "colour" where many pictures go into one file, "" where they do not. placeholders: quality 0.
     between: qualities have decimals.
+    alone: whether a lossless file may hold a single picture; where pixels are coded by bits-back it has no bits to
+    begin with.
     """
 
     side: int | None
@@ -33,6 +35,7 @@ class Takes:
     archives: str
     placeholders: bool = False
     between: bool = False
+    alone: bool = True
 
 
 @dataclass(frozen=True)

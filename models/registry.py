@@ -27,7 +27,7 @@ PROVISIONAL = range(2**16, 2**17)
 OWN = range(2**31, 2**32)
 LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
 LARGEST_HEADER = 2**24  # bytes of a weights file's header
-PHOTO, VLAE, AGAVE = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave"))
+PHOTO, VLAE, AGAVE, VAPNEV = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "vapnev"))
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,14 @@ ENTRIES = [
         "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)",
         "f0c9af87294a3ba404204e09e32134bc6014a31ef2fee30fb5fe0bb00f0a3f8e",
         "af08",
+    ),
+    Entry(
+        13,
+        "vapnev-cifar10",
+        VAPNEV,
+        "small pictures, 32x32, RGB, in archives (VAPNEV, CIFAR-10)",
+        "424166ee5a931c04d4bf51ed4564139fbbb0638ff23dffadb695cc3b259a04ee",
+        starter=6,
     ),
 ]
 _chosen: list[Path] = []

@@ -16,12 +16,14 @@ from PIL import Image, features
 
 from vlcodec.models import registry
 from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.vapnev import data as cifar_pictures
 from vlcodec.models.vlae import training as vlae_recipe
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
+vapnev_study = importlib.import_module("vapnev_study")
 growth = importlib.import_module("growth")
 batch, batch_memory = map(importlib.import_module, ("batch", "batch_memory"))
 
@@ -294,6 +296,20 @@ def test_agave_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(agave_study, "train", None)  # what is done is not trained again
     agave_study.main(arguments)
     agave_study.main([*arguments, "--plot"])
+
+
+def test_vapnev_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar_pictures, "HELD_OUT", 6)
+    tiny = replace(vapnev_study.SMALL, latents=4, features=4, width=4, flow_widths=(4, 4), flow_blocks=1)
+    variants = {"see": tiny, "blind": replace(tiny, conditional=False)}
+    monkeypatch.setattr(vapnev_study, "VARIANTS", variants)
+    arguments = [str(cifar_folder), "--steps", "4", "--batch", "2", "--out", str(tmp_path / "a.json")]
+    vapnev_study.main(arguments)
+    study = json.loads((tmp_path / "a.json").read_text())["variants"]
+    assert study.keys() == variants.keys()
+    assert study["blind"]["weights"] < study["see"]["weights"]
+    monkeypatch.setattr(vapnev_study, "train", None)  # what is done is not trained again
+    vapnev_study.main(arguments)
 
 
 def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def _read(
             f"model {entry.name} does not make archives of pictures of {header.width} x {header.height}"
         )
     starter = entry if header.starter is None else installed(header.starter.model_id, header.starter.digest)
-    if zoo.takes(starter) != takes:
+    if replace(zoo.takes(starter), alone=takes.alone) != takes:
         raise FormatError(f"model {starter.name} does not take the pictures that model {entry.name} does")
     colours = 3 if takes.archives == "colour" else 1
     with memory():
@@ -243,8 +243,18 @@ def _taker(picture: Picture) -> Entry:
 
 
 def _starter(entry: Entry) -> Entry:
-    """The model that codes an archive's first pictures."""
-    return entry if entry.starter is None else registry.by_number(entry.starter)
+    """The model that codes an archive's first pictures: its own, or one of the package that keeps a picture alone.
+
+    Raises ModelError where there is none.
+    """
+    if entry.starter is not None:
+        return registry.by_number(entry.starter)
+    takes = zoo.takes(entry)
+    found = (other for other in registry.ENTRIES if zoo.takes(other) == replace(takes, alone=True))
+    starter = entry if takes.alone else next(found, None)
+    if starter is None:
+        raise ModelError(f"model {entry.name} needs another one for an archive's first pictures, and none takes them")
+    return starter
 
 
 def _nets(entry: Entry, starter: Entry, device: str) -> Nets:

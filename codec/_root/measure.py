@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlcodec._shared import Progress, device_of, load, memory
+from vlcodec.archives import compress_archive, decompress_archive
+from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from vlcodec.codec.files.picture_file import File, Header
     from vlcodec.codec.interface import Bytes, LatentNet
     from vlcodec.codec.ledger.report import RateReport
+
+ARCHIVED = 12  # pictures, of which bits-back codes some
 
 
 def rate(
@@ -34,11 +38,14 @@ def rate(
     """What every part of a picture costs, beside the likelihood's promise. quality None is 1, as for lossless files.
 
     samples: of the importance-sampled likelihood, -log2 of the mean of p(x, z) / q(z | x) over so many z, each with a
-    dither of its own; 0 leaves it out.
+    dither of its own; 0 leaves it out. Where the model makes archives alone, z and whatever else bits-back takes off
+    the stack are drawn from noise.
     """
     from vlcodec.codec import image as images
 
     pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
+    if not zoo.takes(registry.by_number(header.model_id)).alone:
+        return rate_chained(ready, pixels, header, samples, progress)
     with memory():
         return measured(net_of(ready, header), pixels, header, None, samples, progress)
 
@@ -94,6 +101,8 @@ def report_of(
         latents_kl=kl,
         pixels=given,
         side_information=promised.get(SIDE_INFORMATION, 0.0),
+        parts=dict(promised),
+        chained=False,
         elbo=kl + given,
         likelihood=report.log_mean(list(totals)) if totals else None,
         samples=len(totals),
@@ -137,10 +146,18 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
         return f"bit-exact on {device_of(device)}"
 
     def lossless() -> str:
+        if not zoo.takes(entry).alone:
+            return archive()
         data = compress(picture, model=model, lossless=True, device=device)
         if decompress(data, device=device).tobytes() != picture.tobytes():
             raise FormatError("a lossless file must give every pixel back")
         return f"{len(data)} bytes"
+
+    def archive() -> str:
+        data = compress_archive([picture] * ARCHIVED, model=model, device=device)
+        if any(back.tobytes() != picture.tobytes() for back in decompress_archive(data, device=device).images):
+            raise FormatError("a lossless archive must give every pixel back")
+        return f"{len(data)} bytes for {ARCHIVED} pictures"
 
     def lossy() -> str:
         data = compress(picture, model=model, device=device)

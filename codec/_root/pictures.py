@@ -68,6 +68,11 @@ def compress(
     from vlcodec.codec import image as images
 
     pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
+    if lossless and not zoo.takes(encoder(model)).alone:
+        raise ModelError(
+            f"model {model} takes bits off a stack before it codes a pixel, and a single picture has none to begin "
+            "with: lossless, it makes archives alone"
+        )
     with memory():
         return picture_file.pack(file_of(net, pixels, header, jobs, progress))
 
@@ -186,6 +191,8 @@ def model_of(header: Header, device: str) -> Model:
         raise FormatError("a placeholder (quality 0) must be a lossy file")
     if takes.side is not None and (header.width, header.height) != (takes.side, takes.side):
         raise FormatError(f"model {entry.name} makes pictures of {takes.side} x {takes.side} alone")
+    if header.lossless and not takes.alone:
+        raise FormatError(f"model {entry.name} makes no lossless files of single pictures")
     if takes.bilevel and not header.grey:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)

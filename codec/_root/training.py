@@ -36,8 +36,8 @@ def train(
 
     Args:
         model: a name of the package; what is trained has its name and a number of its own.
-        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10, the one
-            of cifar10.npz.
+        data: folders of pictures; of a VLAE model, the one folder that holds the binary sets; of agave-cifar10 and
+            vapnev-cifar10, the one of cifar10.npz.
         number: provisional, or one of your own; None makes one of your own from the weights.
         exclude: names of pictures that are left out, and measured in the log instead.
         out: folder of the checkpoint, the log and the export. init: exported weights to start from; agave-cifar10 takes

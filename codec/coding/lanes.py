@@ -46,6 +46,9 @@ class Stacks:
     def section(self, name: str) -> None:
         """See codec.interface.Coder."""
 
+    def book(self, bits: float) -> None:
+        """See codec.interface.Coder."""
+
     @property
     def exhausted(self) -> bool:
         """Whether all are."""
@@ -90,6 +93,10 @@ class Meters:
     def section(self, name: str) -> None:
         """See codec.interface.Coder."""
         self._section = name
+
+    def book(self, bits: float) -> None:
+        """See codec.interface.Coder; of all lanes alike."""
+        self.promised[self._section] += bits
 
     def push(self, distribution: Distribution, symbols: Ints) -> None:
         """See codec.interface.Coder."""

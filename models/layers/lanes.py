@@ -103,10 +103,10 @@ class Activation:
 
 
 @cache
-def elu() -> Activation:
+def elu(most: int = FINE_MAX) -> Activation:
     """See `activations.Elu`; the table begins with the last of its lowest values."""
     table = elu_table().numpy().astype(np.int32)
-    return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), FINE_MAX)
+    return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), most)
 
 
 RELU = Activation(np.zeros(1, np.int32), ACTIVATION_MAX)
@@ -158,10 +158,10 @@ class LaneLayer:
         self.put(x, taps, np.arange(len(taps), dtype=np.int32), out, active=active, stream=stream)
         return out
 
-    def begin(self, x: Wide, taps: Wide) -> Stream:
-        """A stream that begins with the layer's outputs."""
+    def begin(self, x: Wide, taps: Wide, most: int = FINE_MAX) -> Stream:
+        """A stream that begins with the layer's outputs. most: of its activations."""
         values = empty(len(taps), len(self.weight), x.shape[2])
-        return Stream(values, self.whole(x, taps, active=elu(), stream=values))
+        return Stream(values, self.whole(x, taps, active=elu(most), stream=values))
 
 
 def packed(layer: nn.Module, parts: int = 1, pairs: bool = True) -> LaneLayer:
@@ -216,16 +216,18 @@ class LaneBlock:
 
     first: LaneLayer
     second: LaneLayer
+    active: Activation
 
     def __call__(self, h: Stream, taps: Wide) -> Stream:
         """The stream with the block added to it, in place."""
-        hidden = self.first.whole(h.active, taps, active=elu())
-        return Stream(h.values, self.second.whole(hidden, taps, active=elu(), stream=h.values))
+        hidden = self.first.whole(h.active, taps, active=self.active)
+        return Stream(h.values, self.second.whole(hidden, taps, active=self.active, stream=h.values))
 
 
 def packed_block(block: nn.Module) -> LaneBlock:
     """A frozen block. Raises BoundError as `packed`."""
-    return LaneBlock(packed(cast(Block, block).first), packed(cast(Block, block).second))
+    whole = cast(Block, block)
+    return LaneBlock(packed(whole.first), packed(whole.second), elu(whole.elu.most))
 
 
 class Ring:

@@ -240,5 +240,5 @@ def train(
     task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
     if init is None:
         task.start()
-    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress, replayed=True)
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress, on_gpu="replayed")
     return net

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ SAVE_STEPS = 5000
 DEFAULT_STEPS = 100_000
 CLIP_NORM = 1.0
 Progress = Callable[[str, int, int], None]
+OnGpu = Literal["compiled", "replayed", "as it is"]
 Optimisers = Sequence[torch.optim.Optimizer]
 
 
@@ -96,13 +97,14 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
-    replayed: bool = False,
+    on_gpu: OnGpu = "compiled",
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint, or, without steps, let the schedule end then. replayed: on a GPU,
-    by CUDA graphs; otherwise the objective is compiled there.
+    minutes: stop earlier and leave a checkpoint, or, without steps, let the schedule end then. on_gpu: how the
+    objective is computed there: compiled as a whole, replayed by CUDA graphs, or as it is, where the task compiles
+    what is worth it.
     """
     ranks = here()
     ranks.begin_noise(seed)
@@ -116,9 +118,9 @@ def run(
         torch.set_float32_matmul_precision("high")  # TF32 holds 11 bits: all that the simulated integers have
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-        if replayed and ranks.count == 1:
+        if on_gpu == "replayed" and ranks.count == 1:
             gradients = Replayed(task.objective, list(net.parameters()))
-        else:
+        elif on_gpu != "as it is":
             objective = torch.compile(task.objective)
     objective = ranks.parallel(net, objective)
     started, first_step = time.monotonic(), step

@@ -19,10 +19,10 @@ RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
-    from vlcodec.models.agave.net import LadderAgave, LadderShape
+    from vlcodec.models.agave.net import UNSAID, LadderAgave, LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
-    return LadderAgave(shape_of(LadderShape, config["net"]), config["kinds"])
+    return LadderAgave(shape_of(LadderShape, UNSAID | config["net"]), config["kinds"])
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:

@@ -1,7 +1,8 @@
 """Training of the ladder AGAVEs on CIFAR-10: both posteriors of a net at once, half of every batch each.
 
-As in the paper (section 4.1) the autoencoder and the PixelCNN are trained apart first, then jointly, with Adamax.
-Rounding of the weights is simulated at the end, so that what is exported is what was trained.
+As in the paper (section 4.1) the autoencoder and the PixelCNN are trained apart first, then jointly. Muon trains the
+PixelCNN's matrices, Adam all else. Rounding of the weights is simulated at the end, or, to 8 bits, from the start, so
+that what is exported is what was trained.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlcodec.models.agave.data import Cifar10, load_cifar10
+from vlcodec.models.agave.data import Cifar10, drawn, load_cifar10
 from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.layers.exact import frozen_copy, layers
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
 APART = 0.05  # share of the steps in which the two halves are trained apart
@@ -43,10 +45,31 @@ SHAPE = LadderShape(
     kl_weight=8.0,
     aux_levels=256,
     aux_stride=1,
-)
+    pixel_bits=10,
+    context="colour",
+    spacing=1,
+    auxiliary=True,
+    free_nats=0.0,
+)  # number 6's
 LONG = replace(SHAPE, pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
+GROWN = replace(
+    SHAPE,
+    pixel_channels=128,
+    dilations=(1, 1, 1, 2, 1, 1, 2, 1, 4, 1, 1, 1),
+    pixel_hidden=96,
+    mixtures=6,
+    stream=0,
+    pixel_bits=8,
+)
+VLAE = replace(GROWN, pixel_channels=96, dilations=(1,) * 8, kl_weight=1.0, auxiliary=False, free_nats=0.05)
+KEPT = {  # by the latents of a VLAE: what its window does not show
+    "large": VLAE,
+    "small": replace(VLAE, dilations=(0,) * 8),
+    "grey": replace(VLAE, context="grey"),
+    "coarse": replace(VLAE, dilations=(2,) * 8, spacing=2),
+}
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
-CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "kinds": KINDS}
+CONFIG: dict[str, Any] = {"net": asdict(GROWN), "kinds": KINDS}
 
 
 class SmallTask:
@@ -59,21 +82,24 @@ class SmallTask:
         self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device, joint: bool, exported: bool
     ) -> None:
         self.net, self._data, self._batch, self._device = net, data, batch, device
+        self._pictures = torch.from_numpy(data.train).to(device)
+        self._coarse = net.shape.pixel_bits < 10  # costs too much to be met at the end alone
         self.exported, self._joint = exported, joint
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Adamax."""
-        return [torch.optim.Adamax([{"params": list(self.net.parameters()), "share": 1.0}], lr=rate)]
+        """Muon for the PixelCNN's layers but the last ones, Adam for all else."""
+        hidden = {name for name, layer in layers(self.net) if name.startswith("pixels.net.") and not layer.precise}
+        return muon_and_adam(self.net, hidden, rate, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
         done = step / steps
-        exact = done >= ROUNDED_FROM
-        set_mode(self.net, "simulated" if exact else "training")
+        exact = not self._coarse and done >= ROUNDED_FROM
+        set_mode(self.net, "simulated" if exact or self._coarse else "training")
         joint = self._joint or self.exported  # a checkpoint brings `exported` back
         anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
-        x = self._data.batch(self._batch, rng).to(self._device)
+        x = drawn(self._pictures, self._batch, rng)
         return x, torch.tensor(anneal, device=self._device), not joint and done < APART, exact
 
     def _objective(self, x: Tensor, anneal: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
@@ -129,16 +155,18 @@ def train(
     shape: LadderShape = SHAPE,
     kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,
+    within: bool = False,
     progress: Progress | None = None,
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
-    data: the folder of cifar10.npz. out, steps, minutes: see `models.train.run`. init: real weights to start from.
+    data: the folder of cifar10.npz. out, steps, minutes, within: see `models.train.run`. init: real weights to start from.
     related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint:
     not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
     task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
-    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "within": within}
+    run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
     return net

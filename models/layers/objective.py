@@ -42,7 +42,8 @@ class Agave(IntegerModule):
         """
         up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
         heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
-        terms, k = list[Tensor](), self.pixels.mixtures
+        terms: list[Tensor] = []
+        k = self.pixels.mixtures
         for c, head in enumerate(heads):
             logit, offset, scale, share = head.split([k] * 3 + [c + 1], -1)
             known = torch.cat((FINE * x - base, FINE // MEAN_UNIT * fz[..., :COLOURS] - base), -1)

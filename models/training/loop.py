@@ -1,7 +1,7 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
 Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %.
-A run resumes exactly from its checkpoint.
+A run resumes exactly from its checkpoint. Where the time is what is given, the steps it allows are foretold at each step.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ def learning_rate(peak: float, step: int, steps: int) -> float:
     return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * (0.505 + 0.495 * math.cos(math.pi * decay))
 
 
+def foretold(first: int, step: int, seconds: float, limit: float) -> int:
+    """The step that a run of `limit` seconds ends at, of which so many have led from the first step to this one."""
+    return max(step + 1, first + round((step - first) * limit / max(seconds, 1e-9)))
+
+
 class Average:
     """Exponential moving average of the trainable weights."""
 
@@ -86,11 +91,12 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
+    within: bool = False,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint.
+    minutes: stop earlier and leave a checkpoint, or, within, let the schedule end then.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
@@ -111,9 +117,12 @@ def run(
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
+            whole = steps
+            if within and minutes and step > first_step:
+                whole = min(steps, foretold(first_step, step, time.monotonic() - started, 60 * minutes))
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-                group["lr"] = group["share"] * learning_rate(rate, step, steps)
-            terms = objective(*task.arguments(step, steps, rng))
+                group["lr"] = group["share"] * learning_rate(rate, step, whole)
+            terms = objective(*task.arguments(step, whole, rng))
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
             terms["loss"].backward()

@@ -30,6 +30,7 @@ from vlcodec.models.training.recipe import begin
 APART = 0.05  # share of the steps in which the two halves are trained apart
 ANNEALED_AT = 0.1  # the KL's weight rises until then
 ROUNDED_FROM = 0.92
+MUON_SHARE = 6.0  # of the learning rate
 MEASURED_AT_ONCE = 100
 SHAPE = LadderShape(
     latents=(16, 8),
@@ -90,7 +91,7 @@ class SmallTask:
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the PixelCNN's layers but the last ones, Adam for all else."""
         hidden = {name for name, layer in layers(self.net) if name.startswith("pixels.net.") and not layer.precise}
-        return muon_and_adam(self.net, hidden, rate, self._device)
+        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""

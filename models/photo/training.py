@@ -30,6 +30,7 @@ from vlcodec.models.training.recipe import begin
 QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
+MUON_SHARE = 2.0  # of the learning rate
 HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
@@ -125,7 +126,7 @@ class PhotoTask:
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
         hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
-        return muon_and_adam(self.net, hidden, rate, self._device)
+        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""

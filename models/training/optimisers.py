@@ -12,7 +12,6 @@ from vlcodec.codec.errors import ModelError
 from vlcodec.models.layers.exact import Layer, layers
 
 FULL_RATE_INPUTS = 256
-MUON_SHARE = 2.0  # of the learning rate
 
 
 def rate_share(layer: Layer) -> float:
@@ -21,11 +20,11 @@ def rate_share(layer: Layer) -> float:
 
 
 def muon_and_adam(
-    net: nn.Module, hidden: Collection[str], rate: float, device: torch.device
+    net: nn.Module, hidden: Collection[str], rate: float, share: float, device: torch.device
 ) -> list[torch.optim.Optimizer]:
     """Muon for the weights of the layers of these names; Adam for the others, with a share of the rate for each layer.
 
-    Raises ModelError where torch has no Muon.
+    share: of the rate, that Muon takes. Raises ModelError where torch has no Muon.
     """
     groups, matrices = list[dict[str, Any]](), list[Tensor]()
     for name, layer in layers(net):
@@ -37,4 +36,4 @@ def muon_and_adam(
         return [adam]
     if not hasattr(torch.optim, "Muon"):
         raise ModelError("this training needs torch 2.9 or later, for its optimiser Muon")
-    return [adam, torch.optim.Muon([{"params": matrices, "share": MUON_SHARE}], lr=rate, weight_decay=0.0)]
+    return [adam, torch.optim.Muon([{"params": matrices, "share": share}], lr=rate, weight_decay=0.0)]

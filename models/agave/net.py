@@ -258,8 +258,8 @@ class LadderAgave(Agave):
         return self.finish(h)
 
     def infer(self, x: Tensor, kind: Kind) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """f(z) with z ~ q(z | x), and as only the last layer learns from it (N, 32, 32, 3 + features); KL(q || p) and its
-        one-sample estimate, (N,) in nats per picture."""
+        """f(z) with z ~ q(z | x), and the same whose gradient reaches the last layer alone, (N, 32, 32, 3 + features);
+        KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
         h, seen = self.top(len(x), x), self.encoder(x)
         kl = sampled = x.new_zeros(len(x))
         for i, level in enumerate(cast(Iterable[Level], self.levels)):
@@ -293,7 +293,8 @@ class LadderAgave(Agave):
         PixelCNN without f(z), as both halves are trained first.
         """
         shares = zip(kinds, x.split([n for _, n in kinds]), strict=True)
-        fz, read, kl, _ = (torch.cat(parts) for parts in zip(*(self.infer(part, kind) for (kind, _), part in shares)))
+        found = [self.infer(part, kind) for (kind, _), part in shares]
+        fz, read, kl = (torch.cat([parts[i] for parts in found]) for i in range(3))
         mean = fz if self.shape.auxiliary else read
         return {
             "kl": kl / SIDE**2,

@@ -161,9 +161,9 @@ def train(
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
-    data: the folder of cifar10.npz. out, steps, minutes, within: see `models.train.run`. init: real weights to start from.
-    related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the package's. joint:
-    not apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    data: the folder of cifar10.npz. out, steps, minutes, within: see `models.training.loop.run`. init: real weights to
+    start from. related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the
+    package's. joint: not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)

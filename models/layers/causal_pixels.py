@@ -84,8 +84,9 @@ class PixelDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.mixtures, self.grey, self.spacing = mixtures, context == "grey", spacing
+        seen = spread(FIRST, spacing)
         self.predictor = Layer(
-            spread(FIRST, spacing), COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
+            seen, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
         )
         self.edge, self.noise, self.error, self.colour = Squash(EDGE), Squash(NOISE), Squash(ERROR), Squash(COLOUR)
         gain, low, high, bias = layout(mixtures, 8.0, scale=4.0)
@@ -120,7 +121,7 @@ class PixelDecoder(nn.Module):
         return self.net.relu.most < 2 * MIDDLE
 
     def context(self, x: Tensor) -> Tensor:
-        """(..., 3) -> what later pixels see of pixels: themselves, or their brightness (2 G + R + B) / 4, three times."""
+        """(..., 3) -> what later pixels see of pixels: these, or their brightness (2 G + R + B) / 4, three times."""
         if not self.grey:
             return x
         brightness = ((x.sum(-1, keepdim=True) + x[..., :1] + 2) / 4).floor()

@@ -97,8 +97,9 @@ class CausalNet(nn.Module):
                                           earlier groups' symbols --> hidden_g +--> params_g
 
     Args:
-        dilations: one residual layer for each, its taps so far apart (at most 4; 0 for the own position alone). stream: channels that each of these
-            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
+        dilations: one residual layer for each, its taps so far apart (at most 4; 0 for the own position alone).
+            stream: channels that each of these layers sees of the own position besides. gated: tanh x sigmoid after the
+            near layers in place of ReLU.
             bits: of the activations that near, out, hidden and params layers take; 10, or 8: then `past` fits 8 signed
             bits too. spacing: of the first layer's taps.
     """

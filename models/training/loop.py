@@ -1,7 +1,7 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
 Runs with torch, numpy and Pillow alone. The schedule is by steps: warm-up, a plateau, and a decay over the last 30 %.
-A run resumes exactly from its checkpoint. Where the time is what is given, the steps it allows are foretold at each step.
+A run resumes exactly from its checkpoint. Where a time is what is given, the steps it allows are foretold as it goes.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ that one grey level counts in smooth places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from vlcodec.codec.interface import Bytes
 from vlcodec.models.layers.activations import UNIT, round_through
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.exact import SQUARE, Layer, Taps
-from vlcodec.models.layers.masked import FIRST, CausalNet, Group, Look, spread
+from vlcodec.models.layers.masked import FIRST, NEAR, CausalNet, Group, Look, spread
 from vlcodec.models.layers.mixture import FINE, layout
 from vlcodec.models.layers.mode import IntegerModule
 
@@ -131,6 +131,12 @@ class PixelDecoder(nn.Module):
     def beside(self) -> Taps:
         """The neighbours whose differences to a pixel later ones see."""
         return (0, -self.spacing), (-self.spacing, 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether all layers see close neighbours, and these as they are."""
+        far = self.grey or self.spacing > 1
+        return not far and all(len(layer.taps) == len(NEAR) for layer in cast(Iterable[Layer], self.net.near))
 
     def past(self, x: Tensor, left: Tensor, up: Tensor, base: Tensor, mean: Tensor) -> Tensor:
         """(..., PAST): what later positions see of a position, once its pixel is known.

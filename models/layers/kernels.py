@@ -43,14 +43,16 @@ def _requantise(out: Wide, total: Sums, shift: int, low: int, high: int) -> None
 
 
 @part
-def _activate(out: Wide, table: Wide, most: int) -> None:
+def _activate(out: Wide, table: Wide, most: int, shift: int) -> None:
     """See `lanes.Activation`, of (lanes,)."""
     reach = len(table) - 1
+    if shift > 0:
+        _requantise(out, out, shift, 0, most)
     for i in range(len(out)):
         out[i] = table[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
 
 
-@wide_kernel(3, 2, 1, 3, 2, 2, 0, 3, 1, 0, 3)
+@wide_kernel(3, 2, 1, 3, 2, 2, 0, 3, 1, 0, 0, 3)
 def layer(
     x: Wide,
     taps: Wide,
@@ -62,6 +64,7 @@ def layer(
     stream: Wide,
     table: Wide,
     most: int,
+    shift: int,
     out: Wide,
 ) -> None:
     """A layer at n positions, into out at the places `at`.
@@ -69,7 +72,7 @@ def layer(
     taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
     position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, and
     the bias with the first ones. stream: the outputs are added to it, and it is what is put out; none has no positions.
-    table, most: of the activation; none has an empty table.
+    table, most, shift: of the activation; none has an empty table.
     """
     lanes, outputs, channels, count = x.shape[2], weight.shape[0], x.shape[1], taps.shape[1]
     outside, wide = len(x) - 1, group < count
@@ -102,7 +105,7 @@ def layer(
                     stream[p, o, i] += row[i]
                     row[i] = stream[p, o, i]
             if len(table) > 0:
-                _activate(row, table, most)
+                _activate(row, table, most, shift)
 
 
 @part

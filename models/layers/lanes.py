@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.errors import BoundError
-from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, elu_table
+from vlcodec.models.layers.activations import FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
 from vlcodec.models.layers.units import BLOCK, Wide
@@ -95,10 +95,11 @@ def parts_of(inputs: int) -> int:
 
 @dataclass(frozen=True)
 class Activation:
-    """table[reach + x] for x in [-reach, 0], and x above, up to `most`."""
+    """table[reach + x] for x in [-reach, 0], and x above, up to `most`; of x over 2^shift, rounded half to even."""
 
     table: Wide
     most: int
+    shift: int = 0
 
 
 @cache
@@ -108,7 +109,9 @@ def elu() -> Activation:
     return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), FINE_MAX)
 
 
-RELU = Activation(np.zeros(1, np.int32), ACTIVATION_MAX)
+RELU = {  # by their bits
+    bits: Activation(np.zeros(1, np.int32), 2**bits - 1, 10 - bits) for bits in (8, 10)
+}
 AS_IT_IS = Activation(np.zeros(0, np.int32), 0)
 
 
@@ -146,7 +149,7 @@ class LaneLayer:
         from vlcodec.models.layers import kernels
 
         kernels.layer(
-            x, taps, at, beside, self.weight, self.ends, self.group, stream, active.table, active.most, out
+            x, taps, at, beside, self.weight, self.ends, self.group, stream, active.table, active.most, active.shift, out
         )
 
     def whole(self, x: Wide, taps: Wide, *, active: Activation = AS_IT_IS, stream: Wide = NONE) -> Wide:

@@ -40,7 +40,7 @@ class Agave(IntegerModule):
 
         x (N, H, W, 3), fz (N, H, W, 3 + features), grey (N,) 1 where only the first channel's symbols would be coded.
         """
-        up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
+        up = F.pad(x, (0, 0, 0, 0, self.pixels.spacing, 0))[:, : -self.pixels.spacing]
         heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
         terms: list[Tensor] = []
         k = self.pixels.mixtures

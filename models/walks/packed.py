@@ -68,7 +68,7 @@ def fits(decoder: PixelDecoder) -> bool:
     net = decoder.net
     narrow = all(layer.narrow is not None for _, layer in layers(net))
     sizes = (net.first.outputs, sum(layer.outputs for layer in _group(net.hidden)))
-    plain = net.gate is None and not hasattr(decoder, "stream")
+    plain = decoder.plain and net.gate is None and not hasattr(decoder, "stream")
     return narrow and plain and all(size % OUTPUTS == 0 for size in sizes)
 
 

@@ -148,9 +148,8 @@ class LaneLayer:
         """The layer at positions with these taps, into out at the places `at`, alone or added to a stream."""
         from vlcodec.models.layers import kernels
 
-        kernels.layer(
-            x, taps, at, beside, self.weight, self.ends, self.group, stream, active.table, active.most, active.shift, out
-        )
+        activation = active.table, active.most, active.shift
+        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, stream, *activation, out)
 
     def whole(self, x: Wide, taps: Wide, *, active: Activation = AS_IT_IS, stream: Wide = NONE) -> Wide:
         """The layer at all positions."""

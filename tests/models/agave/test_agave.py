@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compiled_loops import both
 from PIL import Image
 
 import vlcodec
@@ -25,7 +26,7 @@ from vlcodec.models.agave.codec import LadderModel, golden_pictures
 from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import layers
-from vlcodec.models.layers.masked import Gate
+from vlcodec.models.layers.masked import Gate, look_whole
 from vlcodec.models.layers.mode import Mode, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
@@ -63,9 +64,20 @@ def frozen(net: LadderAgave) -> LadderModel:
     return LadderModel(net, torch.device("cpu"))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["local", "gated"])
+NARROW: dict[str, Any] = {"pixel_bits": 8, "stream": 0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "local": {},
+    "gated": {"gated": True},
+    "narrow": NARROW,
+    "small": NARROW | {"dilations": (0, 0)},
+    "grey": NARROW | {"context": "grey"},
+    "coarse": NARROW | {"dilations": (2, 4), "spacing": 2},
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
 def model(request: pytest.FixtureRequest) -> LadderModel:
-    return frozen(random_ladder(gated=request.param))
+    return frozen(random_ladder(**VARIANTS[request.param]))
 
 
 def pictures(count: int) -> Bytes:
@@ -187,6 +199,38 @@ def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) ->
     names = [name for name, _ in layers(net)]
     assert len(names) > 50
     assert [name for name in names if same(name)] == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_lanes_compute_what_the_net_does(variant: str) -> None:
+    net = random_ladder(2, **VARIANTS[variant] | {"widths": (4, 8, 8)})  # lanes take channels by four
+    for numpys, numbas in zip(*both(lambda: list(frozen(copy.deepcopy(net)).golden())), strict=True):
+        assert np.array_equal(numpys, numbas)
+
+
+@pytest.mark.parametrize(("variant", "shown"), [("local", "colour"), ("grey", "brightness"), ("coarse", "every other")])
+def test_the_window_shows_what_its_name_says(variant: str, shown: str) -> None:
+    """Which changes of one pixel, of those before, change what is told of the others."""
+    decoder = frozen(random_ladder(3, **VARIANTS[variant])).net.pixels
+    x = torch.from_numpy(np.random.default_rng(0).integers(-100, 100, (1, 9, 9, 3))).float()
+    fz = torch.zeros(1, 9, 9, 5)
+
+    def told(x: torch.Tensor) -> torch.Tensor:
+        up = torch.nn.functional.pad(x, (0, 0, 0, 0, decoder.spacing, 0))[:, : -decoder.spacing]
+        with exact_inference():
+            found, base = decoder(look_whole, x, up, fz, decoder.streams(fz))
+        return torch.cat((found[0], base), -1)[0]
+
+    colour, light = x.clone(), x.clone()
+    colour[0, 4, 4] += torch.tensor([0.0, 20.0, -20.0])
+    light[0, 4, 4] += 20
+    seen_colour, seen_light = ((told(y) != told(x)).any(-1) for y in (colour, light))
+    assert seen_colour.any() == (shown != "brightness")
+    assert seen_light.any()
+    assert not seen_light[:4].any()
+    assert not seen_light[4, :5].any()
+    assert seen_light[5::2].any() == (shown != "every other")
+    assert seen_light[4, 5::2].any() == (shown != "every other")
 
 
 def test_gates_in_training_are_those_of_the_codec() -> None:

@@ -156,18 +156,18 @@ def train(
     shape: LadderShape = SHAPE,
     kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,
-    within: bool = False,
+    timed: bool = False,
     progress: Progress | None = None,
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
-    data: the folder of cifar10.npz. out, steps, minutes, within: see `models.training.loop.run`. init: real weights to
+    data: the folder of cifar10.npz. out, steps, minutes, timed: see `models.training.loop.run`. init: real weights to
     start from. related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the
     package's. joint: not apart first, and with the whole of the KL's weight, as from weights that are trained already.
     """
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
     task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
-    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "within": within}
+    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": timed}
     run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
     return net

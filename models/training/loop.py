@@ -91,12 +91,12 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
-    within: bool = False,
+    timed: bool = False,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint, or, within, let the schedule end then.
+    minutes: stop earlier and leave a checkpoint. timed: the schedule ends with the minutes.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
@@ -118,7 +118,7 @@ def run(
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
             whole = steps
-            if within and minutes and step > first_step:
+            if timed and minutes and step > first_step:
                 whole = min(steps, foretold(first_step, step, time.monotonic() - started, 60 * minutes))
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
                 group["lr"] = group["share"] * learning_rate(rate, step, whole)

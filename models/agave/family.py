@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vlcodec.codec.errors import ImageError, ModelError
@@ -44,15 +45,15 @@ def golden_pictures() -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError and ModelError for data and weights that do not fit."""
     from vlcodec.models.agave import training
-    from vlcodec.models.agave.net import LadderShape
+    from vlcodec.models.agave.net import UNSAID, LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
-    config: Config = training.CONFIG
-    init = related = None
+    shape, init, related = training.SHAPES[wanted.name], None, None
     if wanted.init is not None and wanted.init.family == __package__:
-        config, init = wanted.init.config, dict(wanted.init.weights)
+        same = shape_of(LadderShape, UNSAID | wanted.init.config["net"]) == shape
+        init, related = (dict(wanted.init.weights), None) if same else (None, dict(wanted.init.weights))
     elif wanted.init is not None:
         if wanted.init.family != RELATED:
             rule = f"model {wanted.name} takes nothing from weights of {wanted.init.name}: photo's or its own serve"
@@ -61,19 +62,20 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     made = training.train(
         wanted.data[0],
         wanted.out,
-        shape=shape_of(LadderShape, config["net"]),
-        kinds=tuple(config["kinds"]),
+        shape=shape,
+        kinds=training.KINDS,
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=init,
         related=related,
+        joint=wanted.init is not None and wanted.init.family == __package__,
         seed=wanted.seed,
         device=wanted.device,
         batch=wanted.batch or 32,
         rate=2e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
-    return made, config
+    return made, {"net": asdict(shape), "kinds": training.KINDS}
 
 
 FAMILY = Family(

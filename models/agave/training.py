@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +63,14 @@ GROWN = replace(
     pixel_bits=8,
 )
 VLAE = replace(GROWN, pixel_channels=96, dilations=(1,) * 8, kl_weight=1.0, auxiliary=False, free_nats=0.05)
-KEPT = {  # by the latents of a VLAE: what its window does not show
-    "large": VLAE,
-    "small": replace(VLAE, dilations=(0,) * 8),
-    "grey": replace(VLAE, context="grey"),
-    "coarse": replace(VLAE, dilations=(2,) * 8, spacing=2),
+SHAPES = {  # by the names of models; a VLAE's says what its window shows, and so what its latents need not hold
+    "agave-cifar10": GROWN,
+    "vlae-cifar10": VLAE,
+    "vlae-cifar10-small": replace(VLAE, dilations=(0,) * 8),
+    "vlae-cifar10-grey": replace(VLAE, context="grey"),
+    "vlae-cifar10-coarse": replace(VLAE, dilations=(2,) * 8, spacing=2),
 }
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
-CONFIG: dict[str, Any] = {"net": asdict(GROWN), "kinds": KINDS}
 
 
 class SmallTask:

@@ -72,7 +72,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         seed=wanted.seed,
         device=wanted.device,
         batch=wanted.batch or 32,
-        rate=2e-3 if wanted.rate is None else wanted.rate,
+        rate=1e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
     return made, {"net": asdict(shape), "kinds": training.KINDS}

@@ -295,7 +295,9 @@ class LadderAgave(Agave):
         shares = zip(kinds, x.split([n for _, n in kinds]), strict=True)
         found = [self.infer(part, kind) for (kind, _), part in shares]
         fz, read, kl = (torch.cat([parts[i] for parts in found]) for i in range(3))
-        mean = fz if self.shape.auxiliary else read
+        mean = fz
+        if not self.shape.auxiliary:  # pixels see the mean image, and do not make it
+            mean, fz = read, torch.cat((read[..., :COLOURS].detach(), fz[..., COLOURS:]), -1)
         return {
             "kl": kl / SIDE**2,
             "auxiliary": self.auxiliary_nats(x, mean),

@@ -30,7 +30,7 @@ from vlcodec.models.training.recipe import begin
 APART = 0.05  # share of the steps in which the two halves are trained apart
 ANNEALED_AT = 0.1  # the KL's weight rises until then
 ROUNDED_FROM = 0.92
-MUON_SHARE = 6.0  # of the learning rate
+MUON_SHARE = 12.0  # of the learning rate
 MEASURED_AT_ONCE = 100
 SHAPE = LadderShape(
     latents=(16, 8),
@@ -152,7 +152,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     batch: int = 32,
-    rate: float = 2e-3,
+    rate: float = 1e-3,
     shape: LadderShape = SHAPE,
     kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,

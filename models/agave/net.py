@@ -257,9 +257,9 @@ class LadderAgave(Agave):
             h = level.descend(h, z, kind)
         return self.finish(h)
 
-    def infer(self, x: Tensor, kind: Kind) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """f(z) with z ~ q(z | x), and the same whose gradient reaches the last layer alone, (N, 32, 32, 3 + features);
-        KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
+    def infer(self, x: Tensor, kind: Kind, joined: Tensor | float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """f(z) with z ~ q(z | x), and the same of which 1 - joined of the gradient goes beyond the last layer,
+        (N, 32, 32, 3 + features); KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
         h, seen = self.top(len(x), x), self.encoder(x)
         kl = sampled = x.new_zeros(len(x))
         for i, level in enumerate(cast(Iterable[Level], self.levels)):
@@ -269,7 +269,7 @@ class LadderAgave(Agave):
             kl, sampled = kl + exactly.sum((1, 2, 3)), sampled + once.sum((1, 2, 3))
             h = level.descend(h, z, kind)
         h = self.elu(self.last(h))
-        return self._told(h), self._told(h.detach()), kl, sampled
+        return self._told(h), self._told(_through(h, 1 - joined)), kl, sampled
 
     # ---- objective ---------------------------------------------------------------------------------------------------
 
@@ -286,14 +286,17 @@ class LadderAgave(Agave):
         scale = self.aux_scale(x.new_zeros(1, 1)).view(COLOURS, 1)
         return nats(torch.zeros_like(centre), centre, scale.expand_as(centre), value, width).sum((1, 2, 3)) / SIDE**2
 
-    def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], apart: bool = False) -> dict[str, Tensor]:
+    def losses(
+        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], apart: bool = False, joined: Tensor | float = 1.0
+    ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each, in nats per pixel: kl, pixels, auxiliary; and mse of the mean image.
 
         x (N, 32, 32, 3) in [-128, 127]; kinds: (posterior, how many pictures of the batch), in order. apart: the
-        PixelCNN without f(z), as both halves are trained first.
+        PixelCNN without f(z), as both halves are trained first. joined: the share of the pixels' gradient that f(z)
+        takes; of a VLAE, what is missing of it comes from the auxiliary picture.
         """
         shares = zip(kinds, x.split([n for _, n in kinds]), strict=True)
-        found = [self.infer(part, kind) for (kind, _), part in shares]
+        found = [self.infer(part, kind, joined) for (kind, _), part in shares]
         fz, read, kl = (torch.cat([parts[i] for parts in found]) for i in range(3))
         mean = fz
         if not self.shape.auxiliary:  # pixels see the mean image, and do not make it
@@ -302,7 +305,7 @@ class LadderAgave(Agave):
             "kl": kl / SIDE**2,
             "auxiliary": self.auxiliary_nats(x, mean),
             "mse": (mean[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3)),
-            "pixels": self.pixel_nats(x, torch.zeros_like(fz) if apart else fz),
+            "pixels": self.pixel_nats(x, torch.zeros_like(fz) if apart else _through(fz, joined)),
         }
 
     def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:
@@ -315,13 +318,23 @@ class LadderAgave(Agave):
         return (sampled + SIDE**2 * self.pixel_nats(many, fz)).view(len(x), samples)
 
     def objective(
-        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], anneal: Tensor, apart: bool = False
+        self,
+        x: Tensor,
+        kinds: Sequence[tuple[Kind, int]],
+        anneal: Tensor,
+        apart: bool = False,
+        joined: Tensor | float = 1.0,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with anneal lambda."""
-        terms = self.losses(x, kinds, apart)
+        terms = self.losses(x, kinds, apart, joined)
         free = {"kl": terms["kl"].mean().clamp_min(self.shape.free_nats)}
         terms["loss"] = loss_of(terms | free, anneal * self.shape.kl_weight)
         return terms
+
+
+def _through(x: Tensor, share: Tensor | float) -> Tensor:
+    """x, with a share of its gradient."""
+    return x.detach() + share * (x - x.detach())
 
 
 def _pooled(x: Tensor, stride: int) -> Tensor:

@@ -29,6 +29,7 @@ from vlcodec.models.training.recipe import begin
 
 APART = 0.05  # share of the steps in which the two halves are trained apart
 ANNEALED_AT = 0.1  # the KL's weight rises until then
+JOINING = 300, 1000  # steps between which a new PixelCNN comes to teach a trained autoencoder
 ROUNDED_FROM = 0.92
 MUON_SHARE = 12.0  # of the learning rate
 MEASURED_AT_ONCE = 100
@@ -100,13 +101,16 @@ class SmallTask:
         set_mode(self.net, "simulated" if exact or self._coarse else "training")
         joint = self._joint or self.exported  # a checkpoint brings `exported` back
         anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
+        first, last = JOINING
+        joined = min(1.0, max(0.0, (step - first) / (last - first))) if self._joint and not self.exported else 1.0
         x = drawn(self._pictures, self._batch, rng)
-        return x, torch.tensor(anneal, device=self._device), not joint and done < APART, exact
+        shares = (torch.tensor(share, device=self._device) for share in (anneal, joined))
+        return x, *shares, not joint and done < APART, exact
 
-    def _objective(self, x: Tensor, anneal: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
+    def _objective(self, x: Tensor, anneal: Tensor, joined: Tensor, apart: bool, exact: bool) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
-            return self.net.objective(x, _shares(self.net.kinds, len(x)), anneal, apart)
+            return self.net.objective(x, _shares(self.net.kinds, len(x)), anneal, apart, joined)
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""

@@ -330,10 +330,10 @@ def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder
     task = agave_recipe.SmallTask(
         random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, exported=False
     )
-    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    _, anneal, _, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal) < 1, apart, exact) == (True, True, False)
     task.exported = True
-    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    _, anneal, _, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal), apart, exact) == (1.0, False, False)
 
 

@@ -69,6 +69,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         init=init,
         related=related,
         joint=wanted.init is not None and wanted.init.family == __package__,
+        part="pixels" if wanted.part == "pixels" else "all",
         seed=wanted.seed,
         device=wanted.device,
         batch=wanted.batch or 32,
@@ -83,6 +84,6 @@ FAMILY = Family(
     freeze=freeze,
     takes=lambda config: Takes(side=SIDE, bilevel=False, archives="colour"),
     golden_pictures=golden_pictures,
-    parts=("all",),
+    parts=("all", "pixels"),
     train=train,
 )

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -71,6 +71,7 @@ SHAPES = {  # by the names of models; a VLAE's says what its window shows, and s
     "vlae-cifar10-grey": replace(VLAE, context="grey"),
     "vlae-cifar10-coarse": replace(VLAE, dilations=(2,) * 8, spacing=2),
 }
+Part = Literal["all", "pixels"]
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
 
 
@@ -98,7 +99,9 @@ class SmallTask:
         """Of the objective at a step."""
         done = step / steps
         exact = not self._coarse and done >= ROUNDED_FROM
-        set_mode(self.net, "simulated" if exact or self._coarse else "training")
+        set_mode(self.net, "simulated" if exact else "training")
+        if self._coarse:
+            set_mode(self.net.pixels, "simulated")
         joint = self._joint or self.exported  # a checkpoint brings `exported` back
         anneal = 1.0 if joint else min(1.0, 0.1 + done / ANNEALED_AT)
         first, last = JOINING
@@ -119,6 +122,32 @@ class SmallTask:
         """Of each posterior, over the pictures held out, of what would be exported."""
         net = frozen_copy(self.net)
         return [measure(net, self._data.valid, kind, self._device) for kind in net.kinds]
+
+
+class PixelsTask(SmallTask):
+    """The PixelCNN alone, on a trained autoencoder that stays as it is."""
+
+    terms: tuple[str, ...] = ("loss", "pixels")
+
+    def __init__(self, net: LadderAgave, data: Cifar10, batch: int, device: torch.device) -> None:
+        super().__init__(net, data, batch, device, joint=True, exported=True)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith("pixels."))
+        self.objective = self._of_pixels
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step."""
+        x, *_, exact = super().arguments(step, steps, rng)
+        kinds = _shares(self.net.kinds, len(x))
+        parts = zip(kinds, x.split([n for _, n in kinds]), strict=True)
+        with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16):
+            fz = torch.cat([self.net.infer(part, kind)[0] for (kind, _), part in parts])
+        return x, fz.float(), exact
+
+    def _of_pixels(self, x: Tensor, fz: Tensor, exact: bool) -> dict[str, Tensor]:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
+            pixels = self.net.pixel_nats(x, fz)
+        return {"pixels": pixels, "loss": pixels.mean()}
 
 
 def _shares(kinds: tuple[Kind, ...], batch: int) -> list[tuple[Kind, int]]:
@@ -161,6 +190,7 @@ def train(
     kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,
     timed: bool = False,
+    part: Part = "all",
     progress: Progress | None = None,
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
@@ -168,10 +198,15 @@ def train(
     data: the folder of cifar10.npz. out, steps, minutes, timed: see `models.training.loop.run`. init: real weights to
     start from. related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the
     package's. joint: not apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    part: "pixels" trains the PixelCNN alone, with the rest fixed.
     """
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
-    task = SmallTask(net, load_cifar10(data), batch, on, joint=joint, exported=init is not None)
+    pictures = load_cifar10(data)
+    if part == "pixels":
+        task = PixelsTask(net, pictures, batch, on)
+    else:
+        task = SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
     times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": timed}
     run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
     return net

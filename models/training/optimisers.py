@@ -24,10 +24,12 @@ def muon_and_adam(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the weights of the layers of these names; Adam for the others, with a share of the rate for each layer.
 
-    share: of the rate, that Muon takes. Raises ModelError where torch has no Muon.
+    share: of the rate, that Muon takes. What needs no gradient is left out. Raises ModelError where torch has no Muon.
     """
     groups, matrices = list[dict[str, Any]](), list[Tensor]()
     for name, layer in layers(net):
+        if not layer.weight.requires_grad:
+            continue
         matrices += [layer.weight] if name in hidden else []
         rest = [layer.bias] if name in hidden else list(layer.parameters())
         groups.append({"params": rest, "share": rate_share(layer)})

@@ -47,6 +47,10 @@ class PixelLanes:
         self.error, self.colour = SquashLanes(decoder.error), SquashLanes(decoder.colour)
         self._streams = [packed(layer) for layer in getattr(decoder, "stream", ())]
 
+    def walk(self, fz: Wide, features: int, height: int, width: int) -> PixelWalk:
+        """A walk over pictures of these features; see `PixelWalk`."""
+        return PixelWalk(self, fz, features, height, width)
+
     def streams(self, fz: Wide, height: int, width: int) -> list[Wide]:
         """What each near layer sees of f(z); none without a stream."""
         found, h = list[Wide](), fz
@@ -118,4 +122,7 @@ class PixelWalk:
         steps = FINE * np.concatenate((x - left, x - up), 1)
         one = np.full_like(x[:, :1], UNIT)
         error, off = lanes.error(FINE * x - base), lanes.noise(FINE * x - mean)
-        self._past[places, :PAST] = np.concatenate((x, one, lanes.noise(steps), lanes.edge(steps), error, off), 1)
+        self._keep(places, np.concatenate((x, one, lanes.noise(steps), lanes.edge(steps), error, off), 1))
+
+    def _keep(self, places: Wide, past: Wide) -> None:
+        self._past[places, :PAST] = past

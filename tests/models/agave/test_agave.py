@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compiled_loops import both
+from compiled_loops import both, carrier
 from PIL import Image
 
 import vlcodec
 from vlcodec.codec.coding.latents import PIXELS, POSTERIOR, PRIOR, choose, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.errors import ImageError
+from vlcodec.codec.errors import BoundError, ImageError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
 from vlcodec.models.agave import codec
 from vlcodec.models.agave import data as cifar10
@@ -31,6 +31,9 @@ from vlcodec.models.layers.mode import Mode, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
 from vlcodec.models.training.recipe import take_what_fits
+from vlcodec.models.walks import narrow_lanes, tiles
+from vlcodec.models.walks.narrow_lanes import NarrowLanes
+from vlcodec.models.walks.packed import packed
 from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
@@ -65,13 +68,14 @@ def frozen(net: LadderAgave) -> LadderModel:
 
 
 NARROW: dict[str, Any] = {"pixel_bits": 8, "stream": 0}
+TILED = NARROW | {"pixel_channels": 32, "pixel_hidden": 32}  # what products of bytes carry
 VARIANTS: dict[str, dict[str, Any]] = {
     "local": {},
     "gated": {"gated": True},
     "narrow": NARROW,
-    "small": NARROW | {"dilations": (0, 0)},
-    "grey": NARROW | {"context": "grey"},
-    "coarse": NARROW | {"dilations": (2, 4), "spacing": 2},
+    "small": TILED | {"dilations": (0, 0)},
+    "grey": TILED | {"context": "grey"},
+    "coarse": TILED | {"dilations": (2, 4), "spacing": 2},
 }
 
 
@@ -206,6 +210,21 @@ def test_lanes_compute_what_the_net_does(variant: str) -> None:
     net = random_ladder(2, **VARIANTS[variant] | {"widths": (4, 8, 8)})  # lanes take channels by four
     for numpys, numbas in zip(*both(lambda: list(frozen(copy.deepcopy(net)).golden())), strict=True):
         assert np.array_equal(numpys, numbas)
+
+
+def test_bytes_that_are_wrong_are_left_to_int32(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not tiles.available():
+        pytest.skip("the processor multiplies no bytes")
+    decoder = frozen(random_ladder(**TILED)).net.pixels
+    with carrier(numba=True):
+        NarrowLanes(decoder)
+        wrong = packed(decoder)
+        wrong.out.weight[1, 0, 0, 0, 0, 0] ^= 64
+        monkeypatch.setattr(narrow_lanes, "packed", lambda _: wrong)
+        with pytest.raises(BoundError, match="were found to be wrong"):
+            NarrowLanes(decoder)
+        with pytest.raises(BoundError, match="do not carry"):
+            NarrowLanes(frozen(random_ladder()).net.pixels)
 
 
 @pytest.mark.parametrize(("variant", "shown"), [("local", "colour"), ("grey", "brightness"), ("coarse", "every other")])

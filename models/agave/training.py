@@ -189,15 +189,15 @@ def train(
     shape: LadderShape = SHAPE,
     kinds: tuple[Kind, ...] = KINDS,
     joint: bool = False,
-    timed: bool = False,
     part: Part = "all",
     progress: Progress | None = None,
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
-    data: the folder of cifar10.npz. out, steps, minutes, timed: see `models.training.loop.run`. init: real weights to
-    start from. related: those of another AGAVE, of which what fits is taken. shape, kinds: another net than the
-    package's. joint: not apart first, and with the whole of the KL's weight, as from weights that are trained already.
+    data: the folder of cifar10.npz. out, steps: see `models.training.loop.run`; minutes: the schedule ends with them.
+    init: real weights to start from. related: those of another AGAVE, of which what fits is taken. shape, kinds:
+    another net than the package's. joint: not apart first, and with the whole of the KL's weight, as from weights that
+    are trained already.
     part: "pixels" trains the PixelCNN alone, with the rest fixed.
     """
     on = torch.device(device)
@@ -207,6 +207,6 @@ def train(
         task = PixelsTask(net, pictures, batch, on)
     else:
         task = SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
-    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": timed}
+    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": minutes is not None}
     run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
     return net

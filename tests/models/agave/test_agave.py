@@ -306,6 +306,46 @@ def test_apart_the_halves_do_not_touch() -> None:
     assert net.pixels.predictor.weight.grad is not None
 
 
+def gradients(net: LadderAgave, term: str, **options: Any) -> dict[str, torch.Tensor]:
+    """Of a term, by the names of what it reaches."""
+    net.zero_grad()
+    torch.manual_seed(0)
+    net.losses(centred(pictures(2)), [("gaussian", 2)], **options)[term].sum().backward()
+    return {name: p.grad for name, p in net.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+def test_a_vlaes_latents_answer_for_pixels_alone() -> None:
+    net = random_ladder(auxiliary=False)
+    told = gradients(net, "pixels")
+    assert any(name.startswith("encoder.") for name in told)
+    rows = told["leave.weight"].view(4, 5, -1)
+    assert not rows[:, :3].any()
+    assert rows[:, 3:].any()
+    assert gradients(net, "auxiliary").keys() == {"leave.weight", "leave.bias", "aux_scale.bias"}
+
+
+def test_a_new_pixelcnn_teaches_by_degrees() -> None:
+    net = random_ladder(auxiliary=False)
+    apart, half, whole = (gradients(net, "pixels", joined=share) for share in (0.0, 0.5, 1.0))
+    assert all(name.startswith("pixels.") for name in apart)
+    name = "encoder.enter.weight"
+    assert torch.allclose(2 * half[name], whole[name], rtol=1e-3, atol=1e-6)
+    assert torch.equal(apart["pixels.predictor.weight"], whole["pixels.predictor.weight"])
+    assert "encoder.enter.weight" in gradients(net, "auxiliary", joined=0.0)
+
+
+def test_free_nats_leave_the_kl_alone() -> None:
+    x, kinds = centred(pictures(2)), [("uniform", 2)]
+    losses = []
+    for free in (0.0, 1e6):
+        net = random_ladder(free_nats=free)
+        torch.manual_seed(0)
+        losses.append(net.objective(x, kinds, torch.tensor(1.0)))  # type: ignore[arg-type]
+    for name in ("kl", "pixels", "auxiliary"):
+        assert torch.equal(losses[0][name], losses[1][name])
+    assert losses[1]["loss"] > 1e6 > losses[0]["loss"]
+
+
 def test_rounding_changes_training_little() -> None:
     """The pass that training takes first folds gains into weights, and leaves all rounding out."""
     net, x = random_ladder(), centred(pictures(4))
@@ -380,6 +420,36 @@ def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path
     options["related"] = {k: v for k, v in related.items() if "predictor" in k}
     trained = agave_recipe.train(cifar_folder, tmp_path / "k", **options)
     assert torch.allclose(trained.pixels.predictor.weight, related["pixels.predictor.weight"], atol=1e-6)
+
+
+def test_the_pixelcnn_alone(cifar_folder: Path, tmp_path: Path) -> None:
+    shape = replace(agave_recipe.SHAPE, **SMALL | NARROW)
+    torch.manual_seed(0)
+    start = LadderAgave(shape).state_dict()
+    options: dict[str, Any] = {"steps": 2, "batch": 4, "shape": shape, "init": start, "part": "pixels"}
+    trained = agave_recipe.train(cifar_folder, tmp_path, **options).state_dict()
+    changed = {name for name, value in start.items() if not torch.equal(value, trained[name])}
+    assert changed
+    assert all(name.startswith("pixels.") for name in changed)
+
+
+def test_minutes_end_the_schedule(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a second for each group of weights at each step: whatever the steps asked for."""
+    clock, rates = [0.0], list[float]()
+
+    def passed(peak: float, step: int, steps: int) -> float:
+        clock[0] += 1
+        rates.append(plain(peak, step, steps))
+        return rates[-1]
+
+    plain = loop.learning_rate
+    monkeypatch.setattr(loop, "WARM_UP_STEPS", 1)
+    monkeypatch.setattr(loop, "learning_rate", passed)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    shape = replace(agave_recipe.SHAPE, **SMALL | {"dilations": (1,)})
+    agave_recipe.train(cifar_folder, tmp_path, shape=shape, batch=2, steps=10**6, minutes=20.0, rate=1e-9)
+    assert rates[0] == rates[len(rates) // 2] == 1e-9
+    assert 0.01e-9 <= rates[-1] < 0.1e-9
 
 
 # ---- the package's model -------------------------------------------------------------------------------------------

@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, Model
 
 SIDE = 32
+UNTIL_6: Config = {  # what the config of number 6 does not say: there was no choice yet
+    "pixel_bits": 10,
+    "context": "colour",
+    "spacing": 1,
+    "auxiliary": True,
+    "free_nats": 0.0,
+}
 RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
 
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
-    from vlcodec.models.agave.net import UNSAID, LadderAgave, LadderShape
+    from vlcodec.models.agave.net import LadderAgave, LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
-    return LadderAgave(shape_of(LadderShape, UNSAID | config["net"]), config["kinds"])
+    return LadderAgave(shape_of(LadderShape, {**UNTIL_6, **config["net"]}), config["kinds"])
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -45,14 +52,14 @@ def golden_pictures() -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError and ModelError for data and weights that do not fit."""
     from vlcodec.models.agave import training
-    from vlcodec.models.agave.net import UNSAID, LadderShape
+    from vlcodec.models.agave.net import LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
     shape, init, related = training.SHAPES[wanted.name], None, None
     if wanted.init is not None and wanted.init.family == __package__:
-        same = shape_of(LadderShape, UNSAID | wanted.init.config["net"]) == shape
+        same = shape_of(LadderShape, {**UNTIL_6, **wanted.init.config["net"]}) == shape
         init, related = (dict(wanted.init.weights), None) if same else (None, dict(wanted.init.weights))
     elif wanted.init is not None:
         if wanted.init.family != RELATED:

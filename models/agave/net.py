@@ -37,7 +37,6 @@ from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFO
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 
 SIDE = 32  # pixels
-UNSAID = {"pixel_bits": 10, "context": "colour", "spacing": 1, "auxiliary": True, "free_nats": 0.0}  # by number 6
 SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
 MEAN_GAIN = 64 * MEAN_UNIT / FINE_UNIT  # 1.0 of the decoder's output is 64 levels
 GAUSSIAN_LIMIT = FINE * (CELLS // 2 - 1)  # of centres, in 1/32 cell

@@ -17,6 +17,7 @@ import vlcodec
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.models import registry, zoo
+from vlcodec.models.agave.family import UNTIL_6
 from vlcodec.models.family import Config
 from vlcodec.models.layers.exact import layers, uninitialised
 from vlcodec.models.photo.family import UNTIL_8
@@ -33,6 +34,7 @@ FOR_EVER = {  # number -> name and digest, as .vlz files hold them
     6: ("agave-cifar10", "af08"),
     8: ("photo", "6805"),
 }
+UNSAID = {**UNTIL_6, **UNTIL_8}  # by the configs of the first numbers
 MOST_BYTES = 60_000_000  # of the package's weights
 every_entry = pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: f"{entry.name}-{entry.number}")
 
@@ -186,12 +188,12 @@ def test_a_config_is_complete(entry: Entry) -> None:
     held = {name.removesuffix(".weight") for name in read_tensors(entry.path) if name.endswith(".weight")}
     assert {name for name, _ in layers(net)} == held
     shapes = shapes_of(net)
-    unsaid = {k: v for k, v in UNTIL_8.items() if entry.number <= 8 and k in shapes.get("net", ())}
+    unsaid = {k: v for k, v in UNSAID.items() if entry.number <= 8 and k in shapes.get("net", ())}
     assert {key: unsaid | config[key] for key in shapes} == shapes
     paths = list(fields(config))
     assert len(paths) > 12
     for path in paths:
-        if path[-1] in UNTIL_8:  # without it the golden vector is another
+        if path[-1] in UNSAID:  # without it the golden vector is another
             continue
         incomplete = without(config, path)
         assert path not in fields(incomplete)

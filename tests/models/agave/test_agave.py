@@ -16,6 +16,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.codec.coding.latents import PIXELS, POSTERIOR, PRIOR, choose, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
+from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import BoundError, ImageError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
@@ -203,6 +204,20 @@ def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) ->
     names = [name for name, _ in layers(net)]
     assert len(names) > 50
     assert [name for name in names if same(name)] == []
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_picture_alone_is_the_same_in_compiled_steps(guided: bool) -> None:
+    """Of 8-bit nets, a picture alone is a band, and pictures side by side are lanes: the same pixels are drawn."""
+    net = frozen(random_ladder(2, **TILED | {"widths": (4, 8, 8)})).single(1)
+    fz = net.features(choose(net, pictures(2), dither(net, 2)), dither(net, 2))
+    def drawn() -> Ints:
+        one = net.pixels(fz[:1], range(32), 32, 3, guided)
+        return one.pop(Noise(0, 1, 0, 32 * 32 * 3) if guided else Stack(np.random.default_rng(0).bytes(1 << 14)))
+
+    numpys, numbas = both(drawn)
+    assert np.array_equal(numpys, numbas)
+    assert len(np.unique(numpys)) > 20
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -24,7 +24,7 @@ names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", 
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
 vapnev_study = importlib.import_module("vapnev_study")
-growth = importlib.import_module("growth")
+growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
 batch, batch_memory = map(importlib.import_module, ("batch", "batch_memory"))
 
 JPEG = peers.lossy()["JPEG"]
@@ -319,6 +319,33 @@ def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert row["identical"]
     assert row["pictures"] == 2
     assert row["decode_archive_of_100_seconds"] > 0
+
+
+def test_a_classifier_learns_and_is_kept(tmp_path: Path) -> None:
+    """Bright and dark pictures, of either label."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    some = (rng.integers(0, 60, (200, 28, 28)) + 150 * labels[:, None, None]).astype(np.uint8)
+    data = classifiers.Labelled(torch.from_numpy(some[..., None]).float() / 255, torch.from_numpy(labels))
+    net = classifiers.train(data, 2, "as it is", width=2, epochs=30, mirrored=True, device="cpu")
+    assert (classifiers.classes_of(net, some) == labels).mean() > 0.95
+    classifiers.save(net, tmp_path / "a.pt")
+    kept = classifiers.classes_of(classifiers.load(tmp_path / "a.pt"), some)
+    assert np.array_equal(kept, classifiers.classes_of(net.half().float(), some))
+
+
+def test_survival(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survival, "SINGLES", 1)
+    classifiers.save(classifiers.Classifier(3, 10, 4), tmp_path / "a.pt")
+    out = tmp_path / "a.json"
+    survival.main(["agave-cifar10", str(cifar_folder), str(tmp_path / "a.pt"), "--pictures", "4", "--out", str(out)])
+    found = json.loads(out.read_text())
+    names = [row["name"] for row in found["rows"]]
+    assert names == ["mean image", "sample", "principal components", "JPEG, smallest", "WebP, smallest"]
+    mean, _, components, *_ = found["rows"]
+    assert 0 < components["bits"] <= mean["bits"]
+    assert all(0 <= row["agreement"] <= 1 for row in found["rows"])
+    assert found["bytes_of_one"] > mean["bits"] / 8
 
 
 @pytest.mark.slow

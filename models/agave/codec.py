@@ -27,6 +27,7 @@ from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.compiled_band import serves
 from vlcodec.models.walks.dither import quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
@@ -93,7 +94,7 @@ class _Lanes:
     def pixels(self, fz: Tensor, rows: range, width: int, colours: int, guided: bool = False) -> PixelBlock:
         """Block (32, 32, 1 or 3, n); guided for sampling."""
         grey, guide, lanes = colours == 1, self.guide if guided else None, self._over_lanes
-        if lanes is None:
+        if lanes is None or serves(self.net.pixels, len(fz)):
             return PixelBlock(self.net.pixels, fz, grey, guide)
         return LanePixelBlock(self.net.pixels, fz, grey, guide, lanes.pixels)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.interface import Bytes
-from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.causal_pixels import ORDER
 
 FILE = "cifar10.npz"
 # of the training and the test pictures, one after the other
@@ -28,12 +28,15 @@ class Cifar10:
     valid: Bytes
     test: Bytes
 
-    def batch(self, count: int, rng: torch.Generator) -> Tensor:
-        """(count, 32, 32, 3) as `centred` gives it, drawn with replacement, every other one mirrored."""
-        chosen = torch.randint(len(self.train), (count,), generator=rng)
-        x = centred(self.train[chosen.numpy()])
-        mirrored = torch.rand(count, generator=rng) < 0.5
-        return torch.where(mirrored.view(-1, 1, 1, 1), x.flip(2), x)
+
+def drawn(pictures: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """(count, 32, 32, 3) as `centred` gives it, of pictures (N, 32, 32, 3) uint8 RGB on a device, drawn with
+    replacement, every other one mirrored."""
+    chosen = torch.randint(len(pictures), (count,), generator=rng)
+    mirrored = torch.rand(count, generator=rng) < 0.5
+    chosen, mirrored = (t.to(pictures.device, non_blocking=True) for t in (chosen, mirrored))
+    x = pictures[chosen][..., ORDER].float() - 128
+    return torch.where(mirrored.view(-1, 1, 1, 1), x.flip(2), x)
 
 
 def load_cifar10(folder: Path) -> Cifar10:

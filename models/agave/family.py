@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vlcodec.codec.errors import ImageError, ModelError
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, Model
 
 SIDE = 32
+UNTIL_6: Config = {  # what the config of number 6 does not say: there was no choice yet
+    "pixel_bits": 10,
+    "context": "colour",
+    "spacing": 1,
+    "auxiliary": True,
+    "free_nats": 0.0,
+}
 RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
 
 
@@ -22,7 +30,7 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.agave.net import LadderAgave, LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
-    return LadderAgave(shape_of(LadderShape, config["net"]), config["kinds"])
+    return LadderAgave(shape_of(LadderShape, {**UNTIL_6, **config["net"]}), config["kinds"])
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -49,10 +57,10 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
-    config: Config = training.CONFIG
-    init = related = None
+    shape, init, related = training.SHAPES[wanted.name], None, None
     if wanted.init is not None and wanted.init.family == __package__:
-        config, init = wanted.init.config, dict(wanted.init.weights)
+        same = shape_of(LadderShape, {**UNTIL_6, **wanted.init.config["net"]}) == shape
+        init, related = (dict(wanted.init.weights), None) if same else (None, dict(wanted.init.weights))
     elif wanted.init is not None:
         if wanted.init.family != RELATED:
             rule = f"model {wanted.name} takes nothing from weights of {wanted.init.name}: photo's or its own serve"
@@ -61,19 +69,21 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     made = training.train(
         wanted.data[0],
         wanted.out,
-        shape=shape_of(LadderShape, config["net"]),
-        kinds=tuple(config["kinds"]),
+        shape=shape,
+        kinds=training.KINDS,
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=init,
         related=related,
+        joint=wanted.init is not None and wanted.init.family == __package__,
+        part="pixels" if wanted.part == "pixels" else "all",
         seed=wanted.seed,
         device=wanted.device,
         batch=wanted.batch or 32,
-        rate=2e-3 if wanted.rate is None else wanted.rate,
+        rate=1e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
-    return made, config
+    return made, {"net": asdict(shape), "kinds": training.KINDS}
 
 
 FAMILY = Family(
@@ -81,6 +91,6 @@ FAMILY = Family(
     freeze=freeze,
     takes=lambda config: Takes(side=SIDE, bilevel=False, archives="colour"),
     golden_pictures=golden_pictures,
-    parts=("all",),
+    parts=("all", "pixels"),
     train=train,
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.agave.net import SIDE, Ends, LadderAgave, LadderEncoder, Level
+from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import SQUARE
 from vlcodec.models.layers.lanes import (
     Stream,
@@ -26,6 +27,7 @@ from vlcodec.models.layers.mixture import SCALE_LAST
 from vlcodec.models.layers.pixel_lanes import PixelLanes
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.units import Wide
+from vlcodec.models.walks.narrow_lanes import NarrowLanes
 
 Told = tuple[Wide, Wide]  # centre and scale index, (latents of a level, lanes)
 
@@ -121,13 +123,21 @@ class LevelLanes:
         return Stream(*(depth_to_space(part, self._side, self._side) for part in (h.values, h.active)))
 
 
+def _pixels(decoder: PixelDecoder) -> PixelLanes:
+    """In bytes, where these serve."""
+    try:
+        return NarrowLanes(decoder)
+    except BoundError:
+        return PixelLanes(decoder)
+
+
 class LadderLanes:
     """See `net.LadderAgave`. Raises BoundError where lanes do not compute what the net does."""
 
     def __init__(self, net: LadderAgave) -> None:
         if net.shape.aux_stride != 1:
             raise BoundError("lanes compute no auxiliary pictures that are smaller")
-        self.encoder, self.pixels = EncoderLanes(net.encoder), PixelLanes(net.pixels)
+        self.encoder, self.pixels = EncoderLanes(net.encoder), _pixels(net.pixels)
         self._side = net.shape.sides[0]
         self._start, self._stem = packed(net.start), Blocks([net.stem], self._side)
         levels = zip(net.levels, net.shape.sides, strict=True)

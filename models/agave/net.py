@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
-from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, Context, PixelDecoder
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
@@ -48,7 +48,9 @@ class LadderShape:
     """Sizes. The variants of the paper's studies are values of these.
 
     kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
-    of the auxiliary picture. gated, dilations: of the PixelCNN; small ones are local.
+    of the auxiliary picture. gated, dilations, pixel_bits, context, spacing: of the PixelCNN; small ones are local.
+    auxiliary: whether the latents answer for the auxiliary picture (AGAVE), or for pixels alone, and the mean image is
+    only read off them (VLAE). free_nats: of KL per pixel that cost nothing in training.
     """
 
     latents: tuple[int, int]  # per position at 4 x 4 and 8 x 8
@@ -64,6 +66,11 @@ class LadderShape:
     kl_weight: float
     aux_levels: int
     aux_stride: int
+    pixel_bits: int
+    context: Context
+    spacing: int
+    auxiliary: bool
+    free_nats: float
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -208,6 +215,9 @@ class LadderAgave(Agave):
             shape.mixtures,
             shape.stream,
             shape.gated,
+            shape.pixel_bits,
+            context=shape.context,
+            spacing=shape.spacing,
         )
         with torch.no_grad():
             self.start.bias.normal_()
@@ -223,7 +233,10 @@ class LadderAgave(Agave):
 
     def finish(self, h: Tensor) -> Tensor:
         """(N, 16, 16, width) -> f(z) (N, 32, 32, 3 + features), the mean image in 1/4 level."""
-        fz = depth_to_space(self.leave(self.elu(self.last(h))), 2)
+        return self._told(self.elu(self.last(h)))
+
+    def _told(self, h: Tensor) -> Tensor:
+        fz = depth_to_space(self.leave(h), 2)
         if self.shape.aux_stride == 1:
             return fz
         mean = round_through(_enlarged(_pooled(fz[..., :COLOURS], self.shape.aux_stride), self.shape.aux_stride))
@@ -243,18 +256,19 @@ class LadderAgave(Agave):
             h = level.descend(h, z, kind)
         return self.finish(h)
 
-    def infer(self, x: Tensor, kind: Kind) -> tuple[Tensor, Tensor, Tensor]:
-        """f(z) with z ~ q(z | x), KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
-        walk = self.walk(kind, self.encoder(x), len(x), x)
+    def infer(self, x: Tensor, kind: Kind, joined: Tensor | float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """f(z) with z ~ q(z | x), and the same of which 1 - joined of the gradient goes beyond the last layer,
+        (N, 32, 32, 3 + features); KL(q || p) and its one-sample estimate, (N,) in nats per picture."""
+        h, seen = self.top(len(x), x), self.encoder(x)
         kl = sampled = x.new_zeros(len(x))
-        try:
-            ends, prior, posterior = next(walk)
-            while True:
-                z, exactly, once = ends.draw(prior, posterior or prior)
-                kl, sampled = kl + exactly.sum((1, 2, 3)), sampled + once.sum((1, 2, 3))
-                ends, prior, posterior = walk.send(z)
-        except StopIteration as end:
-            return end.value, kl, sampled
+        for i, level in enumerate(cast(Iterable[Level], self.levels)):
+            ends = level.ends_of(kind)
+            prior = ends.prior(self.elu(h))
+            z, exactly, once = ends.draw(prior, ends.posterior(level.merged(h, seen[i]), prior))
+            kl, sampled = kl + exactly.sum((1, 2, 3)), sampled + once.sum((1, 2, 3))
+            h = level.descend(h, z, kind)
+        h = self.elu(self.last(h))
+        return self._told(h), self._told(_through(h, 1 - joined)), kl, sampled
 
     # ---- objective ---------------------------------------------------------------------------------------------------
 
@@ -271,23 +285,26 @@ class LadderAgave(Agave):
         scale = self.aux_scale(x.new_zeros(1, 1)).view(COLOURS, 1)
         return nats(torch.zeros_like(centre), centre, scale.expand_as(centre), value, width).sum((1, 2, 3)) / SIDE**2
 
-    def losses(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], apart: bool = False) -> dict[str, Tensor]:
+    def losses(
+        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], apart: bool = False, joined: Tensor | float = 1.0
+    ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each, in nats per pixel: kl, pixels, auxiliary; and mse of the mean image.
 
         x (N, 32, 32, 3) in [-128, 127]; kinds: (posterior, how many pictures of the batch), in order. apart: the
-        PixelCNN without f(z), as both halves are trained first.
+        PixelCNN without f(z), as both halves are trained first. joined: the share of the pixels' gradient that f(z)
+        takes; of a VLAE, what is missing of it comes from the auxiliary picture.
         """
-        parts, all_kl = list[Tensor](), list[Tensor]()
-        for (kind, _), part in zip(kinds, x.split([n for _, n in kinds]), strict=True):
-            fz, kl, _ = self.infer(part, kind)
-            parts.append(fz)
-            all_kl.append(kl / SIDE**2)
-        fz = torch.cat(parts)
+        shares = zip(kinds, x.split([n for _, n in kinds]), strict=True)
+        found = [self.infer(part, kind, joined) for (kind, _), part in shares]
+        fz, read, kl = (torch.cat([parts[i] for parts in found]) for i in range(3))
+        mean = fz
+        if not self.shape.auxiliary:  # pixels see the mean image, and do not make it
+            mean, fz = read, torch.cat((read[..., :COLOURS].detach(), fz[..., COLOURS:]), -1)
         return {
-            "kl": torch.cat(all_kl),
-            "auxiliary": self.auxiliary_nats(x, fz),
-            "mse": (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3)),
-            "pixels": self.pixel_nats(x, torch.zeros_like(fz) if apart else fz),
+            "kl": kl / SIDE**2,
+            "auxiliary": self.auxiliary_nats(x, mean),
+            "mse": (mean[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3)),
+            "pixels": self.pixel_nats(x, torch.zeros_like(fz) if apart else _through(fz, joined)),
         }
 
     def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:
@@ -296,16 +313,27 @@ class LadderAgave(Agave):
         Their mean is -ELBO; -ln of the mean of e^-nats is the importance-sampled likelihood (Burda et al. 2015).
         """
         many = x.repeat_interleave(samples, 0)
-        fz, _, sampled = self.infer(many, kind)
+        fz, _, _, sampled = self.infer(many, kind)
         return (sampled + SIDE**2 * self.pixel_nats(many, fz)).view(len(x), samples)
 
     def objective(
-        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], anneal: Tensor, apart: bool = False
+        self,
+        x: Tensor,
+        kinds: Sequence[tuple[Kind, int]],
+        anneal: Tensor,
+        apart: bool = False,
+        joined: Tensor | float = 1.0,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with anneal lambda."""
-        terms = self.losses(x, kinds, apart)
-        terms["loss"] = loss_of(terms, anneal * self.shape.kl_weight)
+        terms = self.losses(x, kinds, apart, joined)
+        free = {"kl": terms["kl"].mean().clamp_min(self.shape.free_nats)}
+        terms["loss"] = loss_of(terms | free, anneal * self.shape.kl_weight)
         return terms
+
+
+def _through(x: Tensor, share: Tensor | float) -> Tensor:
+    """x, with a share of its gradient."""
+    return x.detach() + share * (x - x.detach())
 
 
 def _pooled(x: Tensor, stride: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
@@ -14,7 +14,6 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder
 from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
 from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
-from vlcodec.models.layers.units import Wide
 from vlcodec.models.walks.correction import Mover
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import MixtureStep
@@ -36,23 +35,26 @@ class LanePixelBlock(PixelBlock):
         walks = [self._walk(part) for part in parts]
         with ThreadPoolExecutor(len(parts)) as pool:
 
-            def everywhere(work: Callable[..., Wide], *arguments: Iterable[Any]) -> Ints:
-                """What the walks find, (n lanes, channels); arguments: of each walk."""
-                found = np.concatenate(list(pool.map(work, walks, *arguments)), 2).transpose(0, 2, 1)
+            def everywhere(work: str, *arguments: Iterable[Any]) -> Ints:
+                """What the walks find, (n lanes, channels); work: a method, arguments: of each walk."""
+                methods = [getattr(walk, work) for walk in walks]
+                parts = pool.map(lambda method, *given: method(*given), methods, *arguments)
+                found = np.concatenate(list(parts), 2).transpose(0, 2, 1)
                 return found.reshape(-1, found.shape[2]).astype(np.int64)
 
             for at in fronts(rows, width):
                 mean, index = self._mean[at.index].reshape(-1, COLOURS), repeat(at.index)
                 values = np.zeros((len(at.index), COLOURS, lanes), np.int32)
-                base = everywhere(PixelWalk.enter, index)
+                base = everywhere("enter", index)
                 for c in range(self.colours):
-                    params = everywhere(PixelWalk.head, repeat(c), index, [values[:, :c, part] for part in parts])
+                    params = everywhere("head", repeat(c), index, [values[:, :c, part] for part in parts])
                     known = values.transpose(0, 2, 1).reshape(-1, COLOURS).astype(np.int64)
                     symbols = yield self._step(c, params, base, mean, known, at.index, mover)
                     values[:, c] = (symbols - CENTRE).reshape(-1, lanes)
                 if self.colours == 1:
                     values[:, 1:] = values[:, :1]
-                list(pool.map(PixelWalk.leave, walks, index, [values[:, :, part] for part in parts]))
+                parted = [values[:, :, part] for part in parts]
+                list(pool.map(lambda walk, *given: walk.leave(*given), walks, index, parted))
 
     def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
         """See `PixelBlock`."""
@@ -76,4 +78,4 @@ class LanePixelBlock(PixelBlock):
 
     def _walk(self, part: slice) -> PixelWalk:
         fz = self._fz[part]
-        return PixelWalk(self._net, to_lanes(fz), fz.shape[-1] - COLOURS, *self.shape[:2])
+        return self._net.walk(to_lanes(fz), fz.shape[-1] - COLOURS, *self.shape[:2])

@@ -8,8 +8,9 @@ that one grey level counts in smooth places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,8 @@ from vlcodec.codec.coding.lookup import tanh_table
 from vlcodec.codec.interface import Bytes
 from vlcodec.models.layers.activations import UNIT, round_through
 from vlcodec.models.layers.carriers import MIDDLE
-from vlcodec.models.layers.exact import SQUARE, Layer
-from vlcodec.models.layers.masked import FIRST, CausalNet, Group, Look
+from vlcodec.models.layers.exact import SQUARE, Layer, Taps
+from vlcodec.models.layers.masked import FIRST, NEAR, CausalNet, Group, Look, spread
 from vlcodec.models.layers.mixture import FINE, layout
 from vlcodec.models.layers.mode import IntegerModule
 
@@ -32,6 +33,7 @@ EDGE, NOISE, ERROR, COLOUR = Fraction(16, 5), Fraction(16), Fraction(32, 5), Fra
 PAST = 22
 COLOURS = 3
 ORDER = [1, 0, 2]  # R, G, B <-> G, R, B: its own inverse
+Context = Literal["colour", "grey"]  # what later pixels see of a pixel
 
 
 def centred(pictures: Bytes) -> Tensor:
@@ -64,6 +66,8 @@ class PixelDecoder(nn.Module):
         told: further channels of f(z), 0 or 1: how noisy the pixels are that the net sees, the same everywhere.
         stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
             (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
+        context: what later pixels see of a pixel: "grey" is its brightness alone. spacing: 2 makes them see every
+            other row and column alone (Chen et al., section 3: the window chooses what is left to the latents).
     """
 
     def __init__(
@@ -77,11 +81,15 @@ class PixelDecoder(nn.Module):
         gated: bool = False,
         bits: int = 10,
         told: int = 0,
+        context: Context = "colour",
+        spacing: int = 1,
     ) -> None:
         super().__init__()
         self.mixtures, self.features = mixtures, features
+        self.grey, self.spacing = context == "grey", spacing
+        seen = spread(FIRST, spacing)
         self.predictor = Layer(
-            FIRST, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
+            seen, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
         )
         self.edge, self.noise, self.error, self.colour = Squash(EDGE), Squash(NOISE), Squash(ERROR), Squash(COLOUR)
         gain, low, high, bias = layout(mixtures, 8.0, scale=4.0)
@@ -100,6 +108,7 @@ class PixelDecoder(nn.Module):
             stream=stream,
             gated=gated,
             bits=bits,
+            spacing=spacing,
         )
         if stream:
             inputs = [COLOURS + features] + [stream] * (len(dilations) - 1)
@@ -114,8 +123,29 @@ class PixelDecoder(nn.Module):
         """Whether activations have 8 bits; samples of such nets are drawn by inversion."""
         return self.net.relu.most < 2 * MIDDLE
 
+    def context(self, x: Tensor) -> Tensor:
+        """(..., 3) -> what later pixels see of pixels: these, or their brightness (2 G + R + B) / 4, three times."""
+        if not self.grey:
+            return x
+        brightness = ((x.sum(-1, keepdim=True) + x[..., :1] + 2) / 4).floor()
+        return brightness.expand_as(x)
+
+    @property
+    def beside(self) -> Taps:
+        """The neighbours whose differences to a pixel later ones see."""
+        return (0, -self.spacing), (-self.spacing, 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether all layers see close neighbours, and these as they are."""
+        far = self.grey or self.spacing > 1
+        return not far and all(len(layer.taps) == len(NEAR) for layer in cast(Iterable[Layer], self.net.near))
+
     def past(self, x: Tensor, left: Tensor, up: Tensor, base: Tensor, mean: Tensor) -> Tensor:
-        """(..., PAST): what later positions see of a position, once its pixel is known."""
+        """(..., PAST): what later positions see of a position, once its pixel is known.
+
+        x, and left and up of it as `beside` says: as `context` gives them.
+        """
         steps = FINE * torch.cat((x - left, x - up), -1)
         one = torch.full_like(x[..., :1], UNIT)
         error, off = self.error(FINE * x - base), self.noise(FINE * x - FINE // MEAN_UNIT * mean)
@@ -132,7 +162,8 @@ class PixelDecoder(nn.Module):
 
     def streams(self, fz: Tensor) -> list[Tensor]:
         """f(z) (N, H, W, 3 + features) -> (N, H, W, stream) in [0, 1023] for each layer; none without a stream."""
-        found, h = list[Tensor](), fz
+        found: list[Tensor] = []
+        h = fz
         for layer in getattr(self, "stream", ()):
             h = layer(h)
             found.append(h)
@@ -141,13 +172,16 @@ class PixelDecoder(nn.Module):
     def forward(
         self, look: Look, x: Tensor, up: Tensor, fz: Tensor, streams: Sequence[Tensor], colours: int = COLOURS
     ) -> tuple[list[Tensor], Tensor]:
-        """x and the row above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features), `streams` of it.
+        """x and the pixels `spacing` rows above each (N, H, W, 3) in [-128, 127], fz (N, H, W, 3 + features), `streams`
+        of it.
 
         Returns the raw parameters of the first `colours` channels, (N, H, W, 3 mixtures + c + 1) for channel c, and
         the base.
         """
-        base = look("x", self.predictor, x, None)
-        left = F.pad(x, (0, 0, 1, 0))[..., :-1, :]
-        h = self.net.trunk(look, self.past(x, left, up, base, fz[..., :COLOURS]), self.own(base, fz), streams)
+        seen = self.context(x)
+        base = look("x", self.predictor, seen, None)
+        left = F.pad(seen, (0, 0, self.spacing, 0))[..., : -self.spacing, :]
+        past = self.past(seen, left, self.context(up), base, fz[..., :COLOURS])
+        h = self.net.trunk(look, past, self.own(base, fz), streams)
         errors = (FINE * x - base).split(1, -1)
         return [self.net.head(c, h, self.seen(list(errors[:c]))) for c in range(colours)], base

@@ -46,9 +46,11 @@ def _requantise(out: Wide, total: Sums, shift: int, low: int, high: int) -> None
 
 
 @part
-def _activate(out: Wide, table: Wide, most: int) -> None:
+def _activate(out: Wide, table: Wide, most: int, shift: int) -> None:
     """See `lanes.Activation`, of (lanes,)."""
     reach = len(table) - 1
+    if shift > 0:
+        _requantise(out, out, shift, 0, most)
     for i in range(len(out)):
         out[i] = table[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
 
@@ -90,7 +92,7 @@ def _add_two(sums: Wide, x: Wide, weight: Wide, column: int) -> None:
             )  # fmt: skip
 
 
-@wide_kernel(3, 2, 1, 3, 2, 2, 0, 0, 3, 1, 0, 3)
+@wide_kernel(3, 2, 1, 3, 2, 2, 0, 0, 3, 1, 0, 0, 3)
 def layer(
     x: Wide,
     taps: Wide,
@@ -103,6 +105,7 @@ def layer(
     stream: Wide,
     table: Wide,
     most: int,
+    shift: int,
     out: Wide,
 ) -> None:
     """A layer at n positions, into out at the places `at`.
@@ -110,8 +113,8 @@ def layer(
     taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
     position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, and
     the bias with the first ones. planes: see `_put_beside`; with pairs of channels, weights are pairs too. stream: the
-    outputs are added to it, and it is what is put out; none has no positions. table, most: of the activation; none has
-    an empty table. Where lanes are few, positions are summed side by side.
+    outputs are added to it, and it is what is put out; none has no positions. table, most, shift: of the activation;
+    none has an empty table. Where lanes are few, positions are summed side by side.
     """
     lanes, outputs, count = x.shape[2], weight.shape[0], taps.shape[1]
     channels, more = x.shape[1] // (1 + (planes > 0)), beside.shape[1] // (1 + (planes > 0))
@@ -173,7 +176,7 @@ def layer(
                         stream[p, o, i] += row[i]
                         row[i] = stream[p, o, i]
                 if len(table) > 0:
-                    _activate(row, table, most)
+                    _activate(row, table, most, shift)
 
 
 @part

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.errors import BoundError
-from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, elu_table
+from vlcodec.models.layers.activations import FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
 from vlcodec.models.layers.settings import most_threads
@@ -96,10 +96,11 @@ def parts_of(inputs: int) -> int:
 
 @dataclass(frozen=True)
 class Activation:
-    """table[reach + x] for x in [-reach, 0], and x above, up to `most`."""
+    """table[reach + x] for x in [-reach, 0], and x above, up to `most`; of x over 2^shift, rounded half to even."""
 
     table: Wide
     most: int
+    shift: int = 0
 
 
 @cache
@@ -109,7 +110,9 @@ def elu(most: int = FINE_MAX) -> Activation:
     return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), most)
 
 
-RELU = Activation(np.zeros(1, np.int32), ACTIVATION_MAX)
+RELU = {  # by their bits
+    bits: Activation(np.zeros(1, np.int32), 2**bits - 1, 10 - bits) for bits in (8, 10)
+}
 AS_IT_IS = Activation(np.zeros(0, np.int32), 0)
 
 
@@ -148,9 +151,8 @@ class LaneLayer:
         """The layer at positions with these taps, into out at the places `at`, alone or added to a stream."""
         from vlcodec.models.layers import kernels
 
-        kernels.layer(
-            x, taps, at, beside, self.weight, self.ends, self.group, self.planes, stream, active.table, active.most, out
-        )
+        activation = active.table, active.most, active.shift
+        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, self.planes, stream, *activation, out)
 
     def whole(self, x: Wide, taps: Wide, *, active: Activation = AS_IT_IS, stream: Wide = NONE) -> Wide:
         """The layer at all positions."""

@@ -42,8 +42,8 @@ NARROW = {  # what of each kind of layer fits 8 bits, where activations have 8
 
 
 def spread(taps: Taps, dilation: int) -> Taps:
-    """The taps, so many times as far apart."""
-    return tuple((dilation * r, dilation * c) for r, c in taps)
+    """The taps, so many times as far apart; at 0 they are the own position alone."""
+    return tuple((dilation * r, dilation * c) for r, c in taps) if dilation else OWN
 
 
 # How a walk shows a layer its neighbourhood: (name of the buffer, layer, its input at the positions walked or None
@@ -97,10 +97,11 @@ class CausalNet(nn.Module):
                                           earlier groups' symbols --> hidden_g +--> params_g
 
     Args:
-        dilations: one residual layer for each, its taps so far apart (at most 4). stream: channels that each of these
-            layers sees of the own position besides. gated: tanh x sigmoid after the near layers in place of ReLU.
+        dilations: one residual layer for each, its taps so far apart (at most 4; 0 for the own position alone).
+            stream: channels that each of these layers sees of the own position besides. gated: tanh x sigmoid after the
+            near layers in place of ReLU.
             bits: of the activations that near, out, hidden and params layers take; 10, or 8: then `past` fits 8 signed
-            bits too.
+            bits too. spacing: of the first layer's taps.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class CausalNet(nn.Module):
         stream: int = 0,
         gated: bool = False,
         bits: int = 10,
+        spacing: int = 1,
     ) -> None:
         super().__init__()
         self.gate, self.relu = Gate() if gated else None, Rectifier(bits)
@@ -122,7 +124,8 @@ class CausalNet(nn.Module):
         limit: Range = SIGNED if gated else {"low": 0, "high": most}
         narrow = NARROW if bits == 8 and not gated and not stream else {}
         to_first, to_out = narrow.get("first"), narrow.get("out")
-        self.first = Layer(FIRST, past, channels, beside=own, input_max=input_max, narrow=to_first, **STREAM)
+        taps = spread(FIRST, spacing)
+        self.first = Layer(taps, past, channels, beside=own, input_max=input_max, narrow=to_first, **STREAM)
         self.near = nn.ModuleList(
             Layer(
                 spread(NEAR, d),

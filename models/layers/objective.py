@@ -47,7 +47,7 @@ class Agave(IntegerModule):
 
     def mixtures(self, x: Tensor, fz: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Of each channel, from the pixels x that it sees: logits, centres and scales, (N, H, W, K) each."""
-        up = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1]
+        up = F.pad(x, (0, 0, 0, 0, self.pixels.spacing, 0))[:, : -self.pixels.spacing]
         heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
         found, k = list[tuple[Tensor, Tensor, Tensor]](), self.pixels.mixtures
         for c, head in enumerate(heads):

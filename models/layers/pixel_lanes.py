@@ -8,7 +8,7 @@ import numpy as np
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.activations import ACTIVATION_MAX, UNIT
+from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PAST, SQUASH_HALF, PixelDecoder, Squash
 from vlcodec.models.layers.exact import SQUARE, Layer
 from vlcodec.models.layers.lanes import NONE, RELU, Ring, filled, neighbours, packed
@@ -34,17 +34,22 @@ class PixelLanes:
 
     def __init__(self, decoder: PixelDecoder) -> None:
         net = decoder.net
-        if net.gate is not None or net.relu.most != ACTIVATION_MAX:
-            raise BoundError("lanes compute rectified activations of 10 bits alone")
+        if net.gate is not None:
+            raise BoundError("lanes compute rectified activations alone")
         self.seeing = [decoder.predictor, net.first, *net.near]
         self.predictor, self.first, *self.near = (packed(layer) for layer in self.seeing)
         self.out, self.hidden, self.params = (
             [packed(layer) for layer in part] for part in (net.out, net.hidden, net.params)
         )
+        self.active, self.grey, self.beside = RELU[net.relu.most.bit_length()], decoder.grey, decoder.beside
         self.sizes = [cast(Layer, layer).outputs for layer in net.params]
         self.edge, self.noise = SquashLanes(decoder.edge), SquashLanes(decoder.noise)
         self.error, self.colour = SquashLanes(decoder.error), SquashLanes(decoder.colour)
         self._streams = [packed(layer) for layer in getattr(decoder, "stream", ())]
+
+    def walk(self, fz: Wide, features: int, height: int, width: int) -> PixelWalk:
+        """A walk over pictures of these features; see `PixelWalk`."""
+        return PixelWalk(self, fz, features, height, width)
 
     def streams(self, fz: Wide, height: int, width: int) -> list[Wide]:
         """What each near layer sees of f(z); none without a stream."""
@@ -66,7 +71,7 @@ class PixelWalk:
         self._streams = lanes.streams(fz, height, width)
         self._ring = ring = Ring(height, width, *lanes.seeing)
         self._taps = [ring.taps(layer) for layer in lanes.seeing]
-        self._beside = ring.around(((0, -1), (-1, 0)))
+        self._beside = ring.around(lanes.beside)
         channels, count = len(lanes.first.weight), fz.shape[2]
         self._x, self._past, self._base = (ring.empty(c, count) for c in (COLOURS, PAST, COLOURS))
         self._inputs = [ring.empty(channels, count) for _ in range(len(lanes.near) + 1)]
@@ -87,12 +92,12 @@ class PixelWalk:
         own[:, self._features + COLOURS :][:, :COLOURS] = lanes.noise(FINE // MEAN_UNIT * fz[:, :COLOURS] - base)
         self._stream[places] = 0
         lanes.first.put(
-            self._past, first, places, self._inputs[0], active=RELU, stream=self._stream, beside=own
+            self._past, first, places, self._inputs[0], active=lanes.active, stream=self._stream, beside=own
         )
         for i, taps in enumerate(near):
             beside = self._streams[i][at] if self._streams else NONE
             lanes.near[i].put(self._inputs[i], taps, places, self._seen, beside=beside)
-            lanes.out[i].put(self._seen, there, places, self._inputs[i + 1], active=RELU, stream=self._stream)
+            lanes.out[i].put(self._seen, there, places, self._inputs[i + 1], active=lanes.active, stream=self._stream)
         return base
 
     def head(self, channel: int, at: Ints, known: Wide) -> Wide:
@@ -109,10 +114,15 @@ class PixelWalk:
     def leave(self, at: Ints, x: Wide) -> None:
         """The pixels (n, 3, lanes) of the positions are known from now on. See `PixelDecoder.past`."""
         lanes, places = self._lanes, self._ring.places[at]
+        if lanes.grey:  # see `PixelDecoder.context`
+            x = np.broadcast_to(x.sum(1, keepdims=True) + x[:, :1] + 2 >> 2, x.shape)
         self._x[places, :COLOURS] = x
         left, up = (self._x[self._beside[at, i], :COLOURS] for i in range(2))
         base, mean = self._base[places, :COLOURS], FINE // MEAN_UNIT * self._fz[at, :COLOURS]
         steps = FINE * np.concatenate((x - left, x - up), 1)
         one = np.full_like(x[:, :1], UNIT)
         error, off = lanes.error(FINE * x - base), lanes.noise(FINE * x - mean)
-        self._past[places, :PAST] = np.concatenate((x, one, lanes.noise(steps), lanes.edge(steps), error, off), 1)
+        self._keep(places, np.concatenate((x, one, lanes.noise(steps), lanes.edge(steps), error, off), 1))
+
+    def _keep(self, places: Wide, past: Wide) -> None:
+        self._past[places, :PAST] = past

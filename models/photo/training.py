@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.codec.errors import ImageError
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import Layer, frozen_copy, layers
 from vlcodec.models.layers.mode import set_mode
@@ -24,13 +24,13 @@ from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.photo.linear_start import start_linear
 from vlcodec.models.photo.net import DRAWN, GridAgave, GridShape
 from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
 LOWEST_SHARE = 3 / 8  # of a batch, for the lowest quality, whose latents lossless files use
 BETWEEN = 0.4  # of the pictures lie between two qualities
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
-FULL_RATE_INPUTS = 256
 MUON_SHARE = 2.0  # of the learning rate
 HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
 TRANSFORMED = 400  # patches that the linear start is fitted to
@@ -64,11 +64,6 @@ Part = Literal["all", "autoencoder", "pixels"]
 def begins(shape: GridShape) -> bool:
     """Whether the PixelCNN of a net of a shape begins the recipe's, whose autoencoder is another."""
     return shape != SHAPE and shape.pixel_channels == SHAPE.pixel_channels and shape.pixel_bits == SHAPE.pixel_bits
-
-
-def rate_share(layer: Layer) -> float:
-    """Share of the learning rate that a layer takes: wide ones less, or Adam's even steps silence their channels."""
-    return min(1.0, FULL_RATE_INPUTS / layer.weight.shape[1])
 
 
 def is_hidden(name: str, layer: Layer) -> bool:
@@ -134,17 +129,7 @@ class PhotoTask:
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
         hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
-        groups, matrices = list[dict[str, Any]](), list[Tensor]()
-        for name, layer in layers(self.net):
-            matrices += [layer.weight] if name in hidden else []
-            rest = [layer.bias] if name in hidden else list(layer.parameters())
-            groups.append({"params": rest, "share": rate_share(layer)})
-        adam = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99), fused=self._device.type == "cuda")
-        if not matrices:
-            return [adam]
-        if not hasattr(torch.optim, "Muon"):
-            raise ModelError("training photo needs torch 2.9 or later, for its optimiser Muon")
-        return [adam, torch.optim.Muon([{"params": matrices, "share": MUON_SHARE}], lr=rate, weight_decay=0.0)]
+        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""

@@ -123,7 +123,8 @@ def fits(decoder: PixelDecoder) -> bool:
     """Whether kernels serve a frozen network: int8 carries its layers, and all sums are rounded, not widened."""
     inner = [layer for _, layer in layers(decoder.net)]
     return (
-        decoder.net.gate is None
+        decoder.plain
+        and decoder.net.gate is None
         and decoder.mixtures <= WIDE
         and all(layer.narrow is not None and _largest(layer) <= BYTE[1] for layer in inner)
         and _largest(decoder.predictor) < DIGIT * MIDDLE

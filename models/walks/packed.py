@@ -65,11 +65,17 @@ class Packed(NamedTuple):
 
 def fits(decoder: PixelDecoder) -> bool:
     """Whether a decoder's net is of a kind that compiled steps compute."""
+    return decoder.plain and stacks(decoder)
+
+
+def stacks(decoder: PixelDecoder) -> bool:
+    """Whether a decoder's layers fit bytes, and tiles, and its near layers have as many taps."""
     net = decoder.net
     narrow = all(layer.narrow is not None for _, layer in layers(net))
     sizes = (net.first.outputs, sum(layer.outputs for layer in _group(net.hidden)))
     plain = net.gate is None and not hasattr(decoder, "stream")
-    return narrow and plain and all(size % OUTPUTS == 0 for size in sizes)
+    alike = len({len(layer.taps) for layer in _group(net.near)}) == 1
+    return narrow and plain and alike and all(size % OUTPUTS == 0 for size in sizes)
 
 
 def packed(decoder: PixelDecoder) -> Packed:

@@ -115,8 +115,8 @@ class PixelBlock(NetWalk):
                 errors.append(FINE * value - base[:, c : c + 1])
             if self.colours == 1:
                 known[:, 1:] = known[:, :1]
-            x = torch.from_numpy(known).to(self.device, torch.float32)
-            left, up = (skewed.at("x", *tap, COLOURS) for tap in ((0, -1), (-1, 0)))
+            x = decoder.context(torch.from_numpy(known).to(self.device, torch.float32))
+            left, up = (skewed.at("x", *tap, COLOURS) for tap in decoder.beside)
             past = decoder.past(x, left, up, base, fz[:, :COLOURS])
             mover.leave(at.index)
             skewed.put("x", x)
@@ -210,16 +210,16 @@ class PixelBlock(NetWalk):
         rows, width, _, lanes = self.shape
         strips, decoder = Strips(), self.decoder
         height = max(1, STRIP_PIXELS // (width * lanes))
-        above = torch.zeros(lanes, 1, width, COLOURS, dtype=torch.float32, device=self.device)
+        above = torch.zeros(lanes, decoder.spacing, width, COLOURS, dtype=torch.float32, device=self.device)
         params = np.zeros((rows * width, lanes, self.colours, 3 * decoder.mixtures + COLOURS), np.int16)
         bases = np.empty((rows * width, lanes, COLOURS), np.int16)
         with exact_inference():
             for r in range(0, rows, height):
                 x = torch.from_numpy(known[:, r : r + height]).to(self.device, torch.float32)
-                up = torch.cat((above, x), 1)[:, :-1]
+                whole = torch.cat((above, x), 1)
+                up, above = whole[:, : -decoder.spacing], whole[:, -decoder.spacing :]
                 fz, *streams = (t[:, r : r + height] for t in (self._fz, *self._streams))
                 raw, base = decoder(strips.look, x, up, fz, streams, self.colours)
-                above = x[:, -1:]
                 here = slice(r * width, (r + x.shape[1]) * width)
                 bases[here] = self._by_position(base).cpu().numpy()
                 for c in range(self.colours):

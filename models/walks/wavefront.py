@@ -119,5 +119,5 @@ class Strips:
         x, above = layer.stored.store(x), self.above.get(name)
         if above is None:
             above = x.new_full((x.shape[0], layer.above, *x.shape[2:]), -layer.stored.shift)
-        self.above[name] = torch.cat((above, x), 1)[:, -layer.above :]
+        self.above[name] = torch.cat((above, x), 1)[:, x.shape[1] + above.shape[1] - layer.above :]
         return layer(x, beside, above)

@@ -17,6 +17,7 @@ import vlcodec
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.models import registry, zoo
+from vlcodec.models.agave.family import UNTIL_6
 from vlcodec.models.family import Config
 from vlcodec.models.layers.exact import layers, uninitialised
 from vlcodec.models.photo.family import UNTIL_9
@@ -33,6 +34,7 @@ FOR_EVER = {  # number -> name and digest, as .vlz files hold them
     6: ("agave-cifar10", "af08"),
     8: ("photo", "6805"),
 }
+UNSAID = {6: UNTIL_6, 8: UNTIL_9, 9: UNTIL_9}  # by the configs of these numbers
 MOST_BYTES = 60_000_000  # of the package's weights
 every_entry = pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: f"{entry.name}-{entry.number}")
 
@@ -187,7 +189,7 @@ def test_a_config_is_complete(entry: Entry) -> None:
     held = {name.removesuffix(".weight") for name in read_tensors(entry.path) if name.endswith(".weight")}
     assert {name for name, _ in layers(net)} == held
     shapes = shapes_of(net)
-    unsaid = UNTIL_9 if entry.name == "photo" and entry.number <= 9 else {}
+    unsaid = UNSAID.get(entry.number, {})
     assert {key: (unsaid if key == "net" else {}) | config[key] for key in shapes} == shapes
     paths = list(fields(config))
     assert len(paths) > 6

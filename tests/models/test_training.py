@@ -63,7 +63,7 @@ def photo_run(tmp_path: Path, agave: Callable[[int], GridAgave], monkeypatch: py
 
 @pytest.fixture
 def agave_run(cifar_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setitem(agave_recipe.CONFIG, "net", asdict(replace(agave_recipe.SHAPE, **LADDER)))
+    monkeypatch.setitem(agave_recipe.SHAPES, "agave-cifar10", replace(agave_recipe.SHAPE, **LADDER))
     return Run("agave-cifar10", cifar_folder, Image.fromarray(golden("agave-cifar10")[0]), {"batch": 4})
 
 
@@ -179,8 +179,8 @@ def test_agave_starts_from_photos_pixels(
 ) -> None:
     """Of photo's weights the PixelCNN's, where they fit."""
     start = photo_run(tmp_path / "photo")
-    shape = agave_recipe.CONFIG["net"] | {"features": 2, "pixel_channels": 8, "pixel_hidden": 8, "mixtures": 2}
-    monkeypatch.setitem(agave_recipe.CONFIG, "net", shape)
+    sizes: dict[str, Any] = {"features": 2, "pixel_channels": 8, "pixel_hidden": 8, "mixtures": 2}
+    monkeypatch.setitem(agave_recipe.SHAPES, "agave-cifar10", replace(agave_recipe.SHAPE, **sizes))
     made = zoo.real_weights(agave_run(tmp_path / "agave", init=start, rate=0.0)).weights
     photo = zoo.real_weights(start).weights
     taken = {name for name, value in made.items() if name in photo and torch.equal(value, photo[name])}

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compiled_loops import both, carrier
 from PIL import Image
 
 import vlcodec
 from vlcodec.codec.coding.latents import PIXELS, POSTERIOR, PRIOR, choose, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
+from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.errors import ImageError
+from vlcodec.codec.errors import BoundError, ImageError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
 from vlcodec.models.agave import codec
 from vlcodec.models.agave import data as cifar10
@@ -25,11 +28,14 @@ from vlcodec.models.agave.codec import LadderModel, golden_pictures
 from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import layers
-from vlcodec.models.layers.masked import Gate
+from vlcodec.models.layers.masked import Gate, look_whole
 from vlcodec.models.layers.mode import Mode, set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training import loop
 from vlcodec.models.training.recipe import take_what_fits
+from vlcodec.models.walks import narrow_lanes, tiles
+from vlcodec.models.walks.narrow_lanes import NarrowLanes
+from vlcodec.models.walks.packed import packed
 from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
@@ -63,9 +69,21 @@ def frozen(net: LadderAgave) -> LadderModel:
     return LadderModel(net, torch.device("cpu"))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["local", "gated"])
+NARROW: dict[str, Any] = {"pixel_bits": 8, "stream": 0}
+TILED = NARROW | {"pixel_channels": 32, "pixel_hidden": 32}  # what products of bytes carry
+VARIANTS: dict[str, dict[str, Any]] = {
+    "local": {},
+    "gated": {"gated": True},
+    "narrow": NARROW,
+    "small": TILED | {"dilations": (0, 0)},
+    "grey": TILED | {"context": "grey"},
+    "coarse": TILED | {"dilations": (2, 4), "spacing": 2},
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
 def model(request: pytest.FixtureRequest) -> LadderModel:
-    return frozen(random_ladder(gated=request.param))
+    return frozen(random_ladder(**VARIANTS[request.param]))
 
 
 def pictures(count: int) -> Bytes:
@@ -189,6 +207,67 @@ def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) ->
     assert [name for name in names if same(name)] == []
 
 
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_picture_alone_is_the_same_in_compiled_steps(guided: bool) -> None:
+    """Of 8-bit nets, a picture alone is a band, and pictures side by side are lanes: the same pixels are drawn."""
+    net = frozen(random_ladder(2, **TILED | {"widths": (4, 8, 8)})).single(1)
+    fz = net.features(choose(net, pictures(2), dither(net, 2)), dither(net, 2))
+    def drawn() -> Ints:
+        one = net.pixels(fz[:1], range(32), 32, 3, guided)
+        return one.pop(Noise(0, 1, 0, 32 * 32 * 3) if guided else Stack(np.random.default_rng(0).bytes(1 << 14)))
+
+    numpys, numbas = both(drawn)
+    assert np.array_equal(numpys, numbas)
+    assert len(np.unique(numpys)) > 20
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_lanes_compute_what_the_net_does(variant: str) -> None:
+    net = random_ladder(2, **VARIANTS[variant] | {"widths": (4, 8, 8)})  # lanes take channels by four
+    for numpys, numbas in zip(*both(lambda: list(frozen(copy.deepcopy(net)).golden())), strict=True):
+        assert np.array_equal(numpys, numbas)
+
+
+def test_bytes_that_are_wrong_are_left_to_int32(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not tiles.available():
+        pytest.skip("the processor multiplies no bytes")
+    decoder = frozen(random_ladder(**TILED)).net.pixels
+    with carrier(numba=True):
+        NarrowLanes(decoder)
+        wrong = packed(decoder)
+        wrong.out.weight[1, 0, 0, 0, 0, 0] ^= 64
+        monkeypatch.setattr(narrow_lanes, "packed", lambda _: wrong)
+        with pytest.raises(BoundError, match="were found to be wrong"):
+            NarrowLanes(decoder)
+        with pytest.raises(BoundError, match="do not carry"):
+            NarrowLanes(frozen(random_ladder()).net.pixels)
+
+
+@pytest.mark.parametrize(("variant", "shown"), [("local", "colour"), ("grey", "brightness"), ("coarse", "every other")])
+def test_the_window_shows_what_its_name_says(variant: str, shown: str) -> None:
+    """Which changes of one pixel, of those before, change what is told of the others."""
+    decoder = frozen(random_ladder(3, **VARIANTS[variant])).net.pixels
+    x = torch.from_numpy(np.random.default_rng(0).integers(-100, 100, (1, 9, 9, 3))).float()
+    fz = torch.zeros(1, 9, 9, 5)
+
+    def told(x: torch.Tensor) -> torch.Tensor:
+        up = torch.nn.functional.pad(x, (0, 0, 0, 0, decoder.spacing, 0))[:, : -decoder.spacing]
+        with exact_inference():
+            found, base = decoder(look_whole, x, up, fz, decoder.streams(fz))
+        return torch.cat((found[0], base), -1)[0]
+
+    colour, light = x.clone(), x.clone()
+    colour[0, 4, 4] += torch.tensor([0.0, 20.0, -20.0])
+    light[0, 4, 4] += 20
+    seen_colour, seen_light = ((told(y) != told(x)).any(-1) for y in (colour, light))
+    assert seen_colour.any() == (shown != "brightness")
+    assert seen_light.any()
+    assert not seen_light[:4].any()
+    assert not seen_light[4, :5].any()
+    assert seen_light[5::2].any() == (shown != "every other")
+    assert seen_light[4, 5::2].any() == (shown != "every other")
+
+
 def test_gates_in_training_are_those_of_the_codec() -> None:
     y = torch.arange(-1023.0, 1024)
     both = torch.cat((y[:, None].expand(-1, 7), y[::341].expand(2047, 7)), -1)
@@ -226,7 +305,7 @@ def test_the_auxiliary_decoder_is_equation_8(levels: int) -> None:
 def test_a_coarse_auxiliary_picture_leaves_the_details_of_the_mean_image_out() -> None:
     net = random_ladder(aux_stride=4)
     with torch.no_grad():
-        fz, _, _ = net.infer(centred(pictures(2)), "gaussian")
+        fz, *_ = net.infer(centred(pictures(2)), "gaussian")
     mean = fz[..., :3]
     blocks = mean.view(2, 8, 4, 8, 4, 3)
     assert (blocks == blocks[:, :, :1, :, :1]).all()
@@ -241,6 +320,46 @@ def test_apart_the_halves_do_not_touch() -> None:
     net.objective(x, [("gaussian", 2), ("uniform", 2)], torch.tensor(1.0), apart=True)["pixels"].sum().backward()
     assert all(p.grad is None or not p.grad.any() for n, p in net.named_parameters() if not n.startswith("pixels."))
     assert net.pixels.predictor.weight.grad is not None
+
+
+def gradients(net: LadderAgave, term: str, **options: Any) -> dict[str, torch.Tensor]:
+    """Of a term, by the names of what it reaches."""
+    net.zero_grad()
+    torch.manual_seed(0)
+    net.losses(centred(pictures(2)), [("gaussian", 2)], **options)[term].sum().backward()
+    return {name: p.grad for name, p in net.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+def test_a_vlaes_latents_answer_for_pixels_alone() -> None:
+    net = random_ladder(auxiliary=False)
+    told = gradients(net, "pixels")
+    assert any(name.startswith("encoder.") for name in told)
+    rows = told["leave.weight"].view(4, 5, -1)
+    assert not rows[:, :3].any()
+    assert rows[:, 3:].any()
+    assert gradients(net, "auxiliary").keys() == {"leave.weight", "leave.bias", "aux_scale.bias"}
+
+
+def test_a_new_pixelcnn_teaches_by_degrees() -> None:
+    net = random_ladder(auxiliary=False)
+    apart, half, whole = (gradients(net, "pixels", joined=share) for share in (0.0, 0.5, 1.0))
+    assert all(name.startswith("pixels.") for name in apart)
+    name = "encoder.enter.weight"
+    assert torch.allclose(2 * half[name], whole[name], rtol=1e-3, atol=1e-6)
+    assert torch.equal(apart["pixels.predictor.weight"], whole["pixels.predictor.weight"])
+    assert "encoder.enter.weight" in gradients(net, "auxiliary", joined=0.0)
+
+
+def test_free_nats_leave_the_kl_alone() -> None:
+    x, kinds = centred(pictures(2)), [("uniform", 2)]
+    losses = []
+    for free in (0.0, 1e6):
+        net = random_ladder(free_nats=free)
+        torch.manual_seed(0)
+        losses.append(net.objective(x, kinds, torch.tensor(1.0)))  # type: ignore[arg-type]
+    for name in ("kl", "pixels", "auxiliary"):
+        assert torch.equal(losses[0][name], losses[1][name])
+    assert losses[1]["loss"] > 1e6 > losses[0]["loss"]
 
 
 def test_rounding_changes_training_little() -> None:
@@ -286,10 +405,10 @@ def test_a_run_from_exported_weights_stays_joint_when_it_is_resumed(cifar_folder
     task = agave_recipe.SmallTask(
         random_ladder(), cifar10.load_cifar10(cifar_folder), 4, torch.device("cpu"), joint=False, exported=False
     )
-    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    _, anneal, _, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal) < 1, apart, exact) == (True, True, False)
     task.exported = True
-    _, anneal, apart, exact = task.arguments(0, 100, torch.Generator())
+    _, anneal, _, apart, exact = task.arguments(0, 100, torch.Generator())
     assert (float(anneal), apart, exact) == (1.0, False, False)
 
 
@@ -317,6 +436,36 @@ def test_training_starts_from_another_agaves_pixels(cifar_folder: Path, tmp_path
     options["related"] = {k: v for k, v in related.items() if "predictor" in k}
     trained = agave_recipe.train(cifar_folder, tmp_path / "k", **options)
     assert torch.allclose(trained.pixels.predictor.weight, related["pixels.predictor.weight"], atol=1e-6)
+
+
+def test_the_pixelcnn_alone(cifar_folder: Path, tmp_path: Path) -> None:
+    shape = replace(agave_recipe.SHAPE, **SMALL | NARROW)
+    torch.manual_seed(0)
+    start = LadderAgave(shape).state_dict()
+    options: dict[str, Any] = {"steps": 2, "batch": 4, "shape": shape, "init": start, "part": "pixels"}
+    trained = agave_recipe.train(cifar_folder, tmp_path, **options).state_dict()
+    changed = {name for name, value in start.items() if not torch.equal(value, trained[name])}
+    assert changed
+    assert all(name.startswith("pixels.") for name in changed)
+
+
+def test_minutes_end_the_schedule(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a second for each group of weights at each step: whatever the steps asked for."""
+    clock, rates = [0.0], list[float]()
+
+    def passed(peak: float, step: int, steps: int) -> float:
+        clock[0] += 1
+        rates.append(plain(peak, step, steps))
+        return rates[-1]
+
+    plain = loop.learning_rate
+    monkeypatch.setattr(loop, "WARM_UP_STEPS", 1)
+    monkeypatch.setattr(loop, "learning_rate", passed)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    shape = replace(agave_recipe.SHAPE, **SMALL | {"dilations": (1,)})
+    agave_recipe.train(cifar_folder, tmp_path, shape=shape, batch=2, steps=None, minutes=20.0, rate=1e-9)
+    assert rates[0] == rates[len(rates) // 2] == 1e-9
+    assert 0.01e-9 <= rates[-1] < 0.1e-9
 
 
 # ---- the package's model -------------------------------------------------------------------------------------------

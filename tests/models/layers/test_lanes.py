@@ -15,7 +15,7 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints, Model
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers import lanes, pairs
-from vlcodec.models.layers.activations import FINE_MAX, Elu
+from vlcodec.models.layers.activations import FINE_MAX, Elu, Rectifier
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.made_lanes import FlowLanes
@@ -103,7 +103,10 @@ def test_streams_and_activations_are_the_same(planes: bool) -> None:
     after = before + layer(x)
     assert torch.equal(lanes.from_lanes(stream, HEIGHT, WIDTH, 5), after)
     assert torch.equal(found, elu(after))
-    assert torch.equal(over_lanes(layer, x, None, active=lanes.RELU), layer(x).clamp(0, lanes.RELU.most))
+    for bits, relu in lanes.RELU.items():
+        rectifier = Rectifier(bits)
+        set_mode(rectifier, "frozen")
+        assert torch.equal(over_lanes(layer, x, None, active=relu), rectifier(layer(x)))
 
 
 def test_what_lanes_cannot_carry_is_told() -> None:

@@ -1,0 +1,135 @@
+"""Does it survive? How often a classifier sees in a regenerated picture what it sees in the original, against bits.
+
+    python benchmarks/survival.py vlae-mnist SETS mnist.pt --pictures 1000
+    python benchmarks/survival.py agave-cifar10 CIFAR cifar10.pt --pictures 500
+
+The classifier is one of benchmarks/classifiers.py. Of each model: the mean image and a sample of the latents that a
+lossy file holds, at the bits these take in an archive, and the mean bytes of a file of one picture. Beside them JPEG
+and WebP at their smallest, and principal components of the training pictures, rounded to steps so wide that their
+entropy is the bits of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from classifiers import Classifier, classes_of, load
+from common import Floats, Row, keep, parser, say, show, strided, test_set
+from peers import lossy
+from PIL import Image
+
+import vlcodec
+from vlcodec.codec.coding.latents import choose, dither_of
+from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
+from vlcodec.codec.interface import Bytes
+from vlcodec.models import registry, zoo
+from vlcodec.models.agave.data import load_cifar10
+from vlcodec.models.vlae.data import load_binary
+
+FITTED = 10_000  # training pictures that the principal components are of
+COMPONENTS = 256  # at most
+HALVINGS = 30  # of the interval that a step is looked for in
+SINGLES = 50  # files of one picture
+OTHERS = ("JPEG", "WebP")
+
+
+class Regenerated(NamedTuple):
+    """bits: a picture. pictures: (N, side, side, C)."""
+
+    name: str
+    bits: float
+    pictures: Bytes
+
+
+def from_latents(model: str, pictures: Bytes) -> list[Regenerated]:
+    """Mean images and samples of a model's lossy files; pictures: (N, side, side, C)."""
+    net = zoo.load(registry.by_name(model), "cpu").single(1)
+    n, side, _, colours = pictures.shape
+    u = dither_of(net, 0, 0, n, side, side)
+    symbols = choose(net, pictures, u)
+    bits = net.prior(u).bits(symbols) / n
+    fz = net.features(symbols, u)
+    block = net.pixels(fz, range(side), side, colours, guided=True)
+    drawn = net.to_pictures(block.pop(Noise(0, PIXEL_PURPOSE, 0, prod(block.shape))))
+    return [Regenerated("mean image", bits, net.mean_images(fz, side, side)), Regenerated("sample", bits, drawn)]
+
+
+def from_components(known: Bytes, pictures: Bytes, bits: float) -> Regenerated:
+    """Coefficients of principal components, rounded to steps of one width, at no more than so many bits a picture.
+
+    The bits are each component's entropy over the pictures, which no real code could know: a lower bound.
+    """
+    x, y = (part.reshape(len(part), -1).astype(np.float64) for part in (known, pictures))
+    mean = x.mean(0)
+    _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
+    axes = axes[:COMPONENTS]
+    coefficients = (y - mean) @ axes.T
+    low, high = 1.0, float(np.abs(coefficients).max()) * 2
+    for _ in range(HALVINGS):
+        step = (low * high) ** 0.5
+        low, high = (low, step) if entropy(np.round(coefficients / step)) <= bits else (step, high)
+    rounded = np.round(coefficients / high)
+    back = np.clip(np.round(high * rounded @ axes + mean), 0, 255).astype(np.uint8)
+    return Regenerated("principal components", entropy(rounded), back.reshape(pictures.shape))
+
+
+def entropy(symbols: Floats) -> float:
+    """Bits a row of (N, K) symbols, each column by its own frequencies."""
+    counts = [np.unique(column, return_counts=True)[1] / len(symbols) for column in symbols.T]
+    return float(sum(-(p * np.log2(p)).sum() for p in counts))
+
+
+def from_others(pictures: Bytes) -> list[Regenerated]:
+    """JPEG and WebP at their smallest."""
+    found = []
+    for name in OTHERS:
+        codec = lossy()[name]
+        mode = "RGB" if pictures.shape[3] == 3 or name == "WebP" else "L"
+        files = [codec.encode(Image.fromarray(p.squeeze()).convert(mode), codec.settings[0]) for p in pictures]
+        back = [np.asarray(codec.decode(f).convert("L" if pictures.shape[3] == 1 else "RGB")) for f in files]
+        bits = 8 * float(np.mean([len(f) for f in files]))
+        found.append(Regenerated(f"{name}, smallest", bits, np.stack(back).reshape(pictures.shape)))
+    return found
+
+
+def agreement(net: Classifier, originals: Bytes, regenerated: Bytes) -> float:
+    """The share of pictures whose class is the original's, as the classifier sees both."""
+    return float((classes_of(net, originals) == classes_of(net, regenerated)).mean())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, keep, show."""
+    options = parser(__doc__, "survival_MODEL")
+    options.set_defaults(out=None)
+    options.add_argument("model")
+    options.add_argument("data", type=Path)
+    options.add_argument("classifier", type=Path)
+    options.add_argument("--pictures", type=int, default=1000)
+    chosen = options.parse_args(arguments)
+
+    classifier, test = load(chosen.classifier), strided(test_set(chosen.model, chosen.data), chosen.pictures)
+    entry = registry.by_name(chosen.model)
+    bilevel = zoo.takes(entry).bilevel
+    known = 255 * load_binary(entry.name, chosen.data).train if bilevel else load_cifar10(chosen.data).train
+    pictures = test.reshape(*test.shape[:3], -1)
+    latents = from_latents(chosen.model, pictures)
+    say(f"{latents[0].bits:.1f} bits of latents")
+    components = from_components(strided(known, FITTED), pictures, latents[0].bits)
+    rows: list[Row] = [
+        {"name": name, "bits": bits, "agreement": agreement(classifier, pictures, back)}
+        for name, bits, back in (*latents, components, *from_others(pictures))
+    ]
+    files = [vlcodec.compress(Image.fromarray(p), model=chosen.model) for p in strided(test, SINGLES)]
+    found: Row = {"pictures": len(test), "rows": rows, "bytes_of_one": float(np.mean([len(f) for f in files]))}
+    keep(chosen.out or Path(__file__).with_name("results") / f"survival_{chosen.model}.json", found, chosen.model)
+    header = [f"{chosen.model}, {len(test)} pictures", "bits a picture", "agreement, %"]
+    show(header, [[row["name"], f"{row['bits']:.1f}", f"{100 * row['agreement']:.1f}"] for row in rows])
+    print(f"\nA lossy file of one picture takes {found['bytes_of_one']:.1f} bytes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """VAPNEV as a codec: archives, lossy files, rates in parts, lanes, the same bits everywhere, and its training."""
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import count
@@ -172,6 +173,19 @@ def test_archives_begin_with_another_models_pictures(own: str) -> None:
     assert back.extra == b"kept\0"
     report = vlcodec.rate_archive(some, model=own)
     assert report.lossless_bytes < 1.005 * report.elbo / 8 + 100
+
+
+def test_damage_is_refused(own: str) -> None:
+    """Wherever a word of the stack is another: what it leads the flow to is no picture, and breaks nothing."""
+    data = vlcodec.compress_archive(pictures(8), model=own)
+    for place in np.linspace(60, len(data) - 5, 5).astype(int):
+        hurt = bytearray(data)
+        hurt[place] ^= 64
+        with pytest.raises(vlcodec.VlcodecError):
+            vlcodec.decompress_archive(bytes(hurt))
+        sound = bytes(hurt[:-4]) + zlib.crc32(bytes(hurt[:-4])).to_bytes(4, "little")
+        with pytest.raises(vlcodec.VlcodecError):
+            vlcodec.decompress_archive(sound)
 
 
 def test_no_starter_no_archive(own: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,7 @@ def test_training_learns_and_its_schedule_ends_with_the_minutes(
 
     monkeypatch.setattr(recipe.FlowTask, "arguments", noted)
     shape = replace(recipe.SHAPE, **TINY)
-    recipe.train(folder, tmp_path / "run", steps=10**6, minutes=0.15, batch=4, rate=5e-3, shape=shape)
+    recipe.train(folder, tmp_path / "run", steps=None, minutes=0.15, batch=4, rate=5e-3, shape=shape)
     rows = [line.split(",") for line in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
     losses = [float(row[2]) for row in rows if not row[0].startswith("#")]
     assert len(losses) > 4

@@ -213,11 +213,6 @@ class Layer(IntegerModule):
             self._bytes = in_bytes(self.frozen, self.narrow, self.beside) if in_int8 else None
 
     @property
-    def in_bytes(self) -> bool:
-        """Whether int8 carries what of it fits."""
-        return self._bytes is not None
-
-    @property
     def _kept(self) -> torch.dtype:
         """The type of its outputs."""
         return torch.float32 if self._bytes is None or not self._bytes.narrow.outputs else torch.int8

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 
+from vlcodec.models.layers.carriers import FLOAT
 from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import Layer
 
@@ -26,7 +27,7 @@ def told(decoder: PixelDecoder, value: int) -> PixelDecoder:
         narrow=first.narrow,
     )
     own.load_integers(weight[:, :-1], bias + value * weight[:, -1], exponent)
-    own.carry(first.in_bytes)
+    own.carry(first.stored is not FLOAT)
     made._modules = dict(decoder._modules)
     made.net = copy.copy(decoder.net)
     made.net._modules = dict(decoder.net._modules) | {"first": own}

@@ -20,8 +20,8 @@ AXES = pytest.mark.parametrize("axis", [0, -1])
 
 
 def mixture(rng: np.random.Generator, n: int) -> LogisticMixture:
-    values = (rng.integers(low, high, (n, 2)) for low, high in ((0, 60), (-3000, 3000), (40, 140)))
-    return LogisticMixture(*values)
+    logit, centre, scale = (rng.integers(*ends, (n, 2)) for ends in ((0, 60), (-3000, 3000), (40, 140)))
+    return LogisticMixture(logit, centre, scale)
 
 
 def steps(lanes: int, seed: int) -> list[tuple[LogisticMixture, Ints]]:
@@ -96,6 +96,6 @@ def test_noise_of_lanes_is_that_of_each_alone() -> None:
     d = mixture(np.random.default_rng(0), lanes * size)
     found = together.pop(d, np.arange(lanes * size)).reshape(size, lanes)
     for lane in range(lanes):
-        own = LogisticMixture(*(part[lane::lanes] for part in (d.logit, d.centre, d.scale)))
+        own = LogisticMixture(d.logit[lane::lanes], d.centre[lane::lanes], d.scale[lane::lanes])
         assert np.array_equal(found[:, lane], alone.pop(own, np.arange(size)))
     assert np.array_equal(together.words()[::lanes], alone.words())

@@ -196,12 +196,12 @@ def test_columns_say_what_they_are() -> None:
 def test_what_fits_no_picture_is_refused_at_once() -> None:
     with pytest.raises(ModelError, match="unknown model"):
         CompressBatch(CompressOptions(model="nobody", device="cpu"))
-    wrongs: tuple[tuple[dict[str, Any], str], ...] = (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"quality": 5}, "has qualities 1 to 1, not 5"),
         ({"quality": 0, "lossless": True}, "has qualities 1 to 1, not 0"),
         ({"threshold": 9}, "a threshold is for models of black and white"),
-    )
-    for wrong, rule in wrongs:
+    ]
+    for wrong, rule in refused:
         with pytest.raises(ModelError, match=rule):
             CompressBatch(options(**wrong))
     with pytest.raises(FormatError, match="seed"):

@@ -20,7 +20,7 @@ AXES = pytest.mark.parametrize("axis", [0, -1])
 
 
 def mixture(rng: np.random.Generator, n: int) -> LogisticMixture:
-    logit, centre, scale = (rng.integers(low, high, (n, 2)) for low, high in ((0, 60), (-3000, 3000), (40, 140)))
+    logit, centre, scale = (rng.integers(*ends, (n, 2)) for ends in ((0, 60), (-3000, 3000), (40, 140)))
     return LogisticMixture(logit, centre, scale)
 
 

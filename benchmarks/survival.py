@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     latents = from_latents(chosen.model, pictures)
     say(f"{latents[0].bits:.1f} bits of latents")
     components = from_components(strided(known, FITTED), pictures, latents[0].bits)
-    rows = [
+    rows: list[Row] = [
         {"name": name, "bits": bits, "agreement": agreement(classifier, pictures, back)}
         for name, bits, back in (*latents, components, *from_others(pictures))
     ]

@@ -134,6 +134,13 @@ ENTRIES = [
         "f0c9af87294a3ba404204e09e32134bc6014a31ef2fee30fb5fe0bb00f0a3f8e",
         "af08",
     ),
+    Entry(
+        31,
+        "vlae-cifar10",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (VLAE of large window, CIFAR-10)",
+        "6fcbf1aff0b5c6709895db3050af251b4e44c183e544e412154c7f4a7f4f0530",
+    ),
 ]
 _chosen: list[Path] = []
 

@@ -203,10 +203,9 @@ def train(
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
     pictures = load_cifar10(data)
+    task = SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
     if part == "pixels":
         task = PixelsTask(net, pictures, batch, on)
-    else:
-        task = SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
     times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": minutes is not None}
     run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
     return net

@@ -70,11 +70,11 @@ class NarrowWalk(PixelWalk):
         hidden = lanes.net.seen.shape[2]
         self._bases = np.zeros(first.shape[1], np.int64)
         self._total = np.empty((count, channels), np.int32)
-        self._stream = np.empty((count, channels), np.float32)
+        self._residual = np.empty((count, channels), np.float32)
         self._row = np.empty(max(channels, hidden), np.float32)
         self._between = np.empty((count, channels), np.uint8)
         self._sums = np.empty((height, count, COLOURS * hidden), np.int32)
-        self._hidden = np.empty((count, hidden), np.uint8)
+        self._narrowed = np.empty((count, hidden), np.uint8)
         self._told = np.empty((count, OUTPUTS), np.int32)
 
     def enter(self, at: Ints) -> Wide:
@@ -88,7 +88,7 @@ class NarrowWalk(PixelWalk):
         own = np.concatenate((self._own[at], off.transpose(0, 2, 1)), 2, dtype=np.float32)
         trunk(
             lanes.net, self._bytes, self._activations, places.astype(np.int64), self._first[at],
-            np.ascontiguousarray(self._near[:, at]), own, self._bases, self._total, self._row, self._stream,
+            np.ascontiguousarray(self._near[:, at]), own, self._bases, self._total, self._row, self._residual,
             self._between, self._sums,
         )  # fmt: skip
         return base
@@ -100,7 +100,7 @@ class NarrowWalk(PixelWalk):
         lanes, base = self._narrow, self._base[self._ring.places[at], :channel]
         seen = np.ascontiguousarray(lanes.colour(FINE * known - base).transpose(0, 2, 1), np.float32)
         params = np.empty((len(at), known.shape[2], lanes.sizes[channel]), np.int32)
-        head(lanes.net, channel, self._sums, seen, self._bases, self._row, self._hidden, self._told, params)
+        head(lanes.net, channel, self._sums, seen, self._bases, self._row, self._narrowed, self._told, params)
         return params.transpose(0, 2, 1)
 
     def _keep(self, places: Wide, past: Wide) -> None:

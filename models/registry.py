@@ -142,6 +142,13 @@ ENTRIES = [
         "424166ee5a931c04d4bf51ed4564139fbbb0638ff23dffadb695cc3b259a04ee",
         starter=6,
     ),
+    Entry(
+        31,
+        "vlae-cifar10",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (VLAE of large window, CIFAR-10)",
+        "6fcbf1aff0b5c6709895db3050af251b4e44c183e544e412154c7f4a7f4f0530",
+    ),
 ]
 _chosen: list[Path] = []
 

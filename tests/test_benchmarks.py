@@ -25,7 +25,7 @@ common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study 
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
 vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
-batch, batch_memory = map(importlib.import_module, ("batch", "batch_memory"))
+batches, batch_memory = map(importlib.import_module, ("batches", "batch_memory"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -391,7 +391,7 @@ def test_photographs_of_a_batch_are_middles(tmp_path: Path) -> None:
     tall = wide.transpose(Image.Transpose.ROTATE_90)
     for name, image in (("a.png", wide), ("b.png", picture(400, 700)), ("c.png", tall)):
         image.save(tmp_path / "from" / name)
-    batch.fill(tmp_path / "to", "photos", [tmp_path / "from"], 5)
+    batches.fill(tmp_path / "to", "photos", [tmp_path / "from"], 5)
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["00000.png", "00001.png"]
     with Image.open(tmp_path / "to" / "00000.png") as made:
         assert made.tobytes() == wide.crop((2, 0, 514, 512)).tobytes()
@@ -399,12 +399,12 @@ def test_photographs_of_a_batch_are_middles(tmp_path: Path) -> None:
 
 def test_ways_of_a_batch_are_held_against_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture(600, 520).save(tmp_path / "a.png")
-    monkeypatch.setattr(batch, "own_process", lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr(batches, "own_process", lambda work, *arguments: work(*arguments))
     ways = {name: (lambda *_, name=name: {"seconds": 1.0, "digests": {"a": name[0]}}, ()) for name in ("x1", "x2", "y")}
-    monkeypatch.setattr(batch, "WAYS", ways)
+    monkeypatch.setattr(batches, "WAYS", ways)
 
     def same(chosen: list[str], before: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = batch.measure("photos", [tmp_path], 3, True, chosen, before)
+        found: dict[str, Any] = batches.measure("photos", [tmp_path], 3, True, chosen, before)
         return found
 
     first = same(["x1", "x2"], {})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
+    from vlcodec.models.registry import Entry
 
 BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
@@ -68,11 +69,7 @@ def compress(
     from vlcodec.codec import image as images
 
     pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
-    if lossless and not zoo.takes(encoder(model)).alone:
-        raise ModelError(
-            f"model {model} takes bits off a stack before it codes a pixel, and a single picture has none to begin "
-            "with: lossless, it makes archives alone"
-        )
+    check_alone(encoder(model), lossless)
     with memory():
         return picture_file.pack(file_of(net, pixels, header, jobs, progress))
 
@@ -180,6 +177,15 @@ def opened(data: bytes, seed: int | None, device: str, max_pixels: int) -> tuple
     model = model_of(header, device)
     check_chunks(file)
     return file, drawn, model
+
+
+def check_alone(entry: Entry, lossless: bool) -> None:
+    """Raises ModelError where a lossless file cannot hold a single picture of a model."""
+    if lossless and not zoo.takes(entry).alone:
+        raise ModelError(
+            f"model {entry.name} takes bits off a stack before it codes a pixel, and a single picture has none to "
+            "begin with: lossless, it makes archives alone"
+        )
 
 
 def model_of(header: Header, device: str) -> Model:

@@ -229,6 +229,8 @@ def test_models() -> None:
         ("vlae-omniglot", 4, [1]),
         ("vlae-caltech101", 5, [1]),
         ("agave-cifar10", 6, [1]),
+        ("vapnev-cifar10", 13, [1]),
+        ("vlae-cifar10", 31, [1]),
     ]
     assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MOST_LANES = {"cpu": 256, "cuda": 1024}  # pictures side by side; a GPU has room for more
 Columns = Mapping[str, Sequence[Any]]
 Row = dict[str, Any]
+NUMBERS = {"int": "int64", "float": "double", "float | None": "double"}  # Arrow's types of a report's fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +191,7 @@ class _Coding(_Batch):
     def __init__(self, options: CompressOptions, lossless: bool) -> None:
         super().__init__(options)
         entry = encoder(options.model)
+        pictures.check_alone(entry, lossless)
         self._options, self._lossless = options, lossless
         self._lanes = bool(zoo.takes(entry).archives)  # which many pictures begin side by side
         self._model = load(entry, self._device)
@@ -258,13 +260,13 @@ class CompressBatch(_Coding):
 
 
 class RateBatch(_Coding):
-    """Bytes of pictures -> the fields of `vlcodec.RateReport`, and versions; of lossless files, that are not kept.
+    """Bytes of pictures -> the numbers of `vlcodec.RateReport`, and versions; of lossless files, that are not kept.
 
     Raises ModelError for a model or device that is not here.
     """
 
     columns = (
-        {field.name: "int64" if field.type in (int, "int") else "double" for field in fields(RateReport)}
+        {field.name: NUMBERS[str(field.type)] for field in fields(RateReport) if str(field.type) in NUMBERS}
         | {"bytes_in": "int64"}
         | _Coding.made_by
     )
@@ -287,7 +289,8 @@ class RateBatch(_Coding):
         ]
 
     def _row(self, part: _Given, report: RateReport) -> Row:
-        return report.to_dict() | {"bytes_in": part.size} | self._made_by
+        numbers = {name: value for name, value in report.to_dict().items() if name in self.columns}
+        return numbers | {"bytes_in": part.size} | self._made_by
 
 
 class _Read(NamedTuple):

@@ -1,7 +1,7 @@
 """Batches by two workers, local and on Ray, against single calls one after the other on one core: same bytes, pace.
 
-    python benchmarks/batch.py small CIFAR --pictures 10000 --kind lossless
-    python benchmarks/batch.py photos FOLDER... --pictures 200 --kind lossy
+    python benchmarks/batches.py small CIFAR --pictures 10000 --kind lossless
+    python benchmarks/batches.py photos FOLDER... --pictures 200 --kind lossy
 
 CIFAR is the folder of cifar10.npz, whose test pictures become PNG files, of agave-cifar10; photographs are cropped to
 512 x 512 in their middle. Each way has processes of its own, and its time has all that it takes to begin: models,
@@ -120,7 +120,7 @@ def measure(name: str, sources: Sequence[Path], count: int, lossless: bool, ways
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
-    options = parser(__doc__, "batch")
+    options = parser(__doc__, "batches")
     options.add_argument("set", choices=MODELS)
     options.add_argument("sources", type=Path, nargs="+")
     options.add_argument("--pictures", type=int, default=200)

@@ -179,7 +179,8 @@ def test_rates_and_decompression_of_an_output(folder: Path, tmp_path: Path) -> N
     run(str(folder), tmp_path / "rates", "rate", OPTIONS, jobs=1)
     row = rows(tmp_path / "rates")["b/c.png"]
     report = vlcodec.rate(picture(1), model=SMALL, device="cpu").to_dict()
-    assert {name: row[name] for name in report} == pytest.approx(report, nan_ok=True)
+    numbers = {name: value for name, value in report.items() if name not in ("parts", "groups", "chained")}
+    assert {name: row[name] for name in numbers} == pytest.approx(numbers, nan_ok=True)
     run(str(folder), tmp_path / "out", "compress", OPTIONS, jobs=1)
     how = DecompressOptions(column="vlz", device="cpu", decode="mean")
     _, whole = run(str(tmp_path / "out"), tmp_path / "back", "decompress", how, jobs=1)

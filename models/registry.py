@@ -27,7 +27,7 @@ PROVISIONAL = range(2**16, 2**17)
 OWN = range(2**31, 2**32)
 LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
 LARGEST_HEADER = 2**24  # bytes of a weights file's header
-PHOTO, VLAE, AGAVE = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave"))
+PHOTO, VLAE, AGAVE, DVAEPP = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "dvaepp"))
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,27 @@ ENTRIES = [
         "small pictures, 32x32, RGB and grey (AGAVE, CIFAR-10)",
         "f0c9af87294a3ba404204e09e32134bc6014a31ef2fee30fb5fe0bb00f0a3f8e",
         "af08",
+    ),
+    Entry(
+        20,
+        "dvaepp-mnist",
+        DVAEPP,
+        "black and white digits, 28x28, in steps (DVAE++, statically binarised MNIST)",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+    ),
+    Entry(
+        21,
+        "dvaepp-caltech101",
+        DVAEPP,
+        "black and white shapes, 28x28, in steps (DVAE++, Caltech-101 Silhouettes)",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+    ),
+    Entry(
+        22,
+        "dvaepp-cifar10",
+        DVAEPP,
+        "small pictures, 32x32, RGB, in steps (DVAE++, CIFAR-10)",
+        "0000000000000000000000000000000000000000000000000000000000000000",
     ),
 ]
 _chosen: list[Path] = []

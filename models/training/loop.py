@@ -86,11 +86,13 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
+    by_the_clock: bool = False,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint.
+    minutes: stop earlier and leave a checkpoint. by_the_clock: the schedule is as long as the minutes are, and its
+    steps are reckoned anew at each step; it begins after the first one, which may compile.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
     optimisers, average, step = task.optimisers(rate), Average(net, task.average), 0
@@ -104,6 +106,7 @@ def run(
         torch.backends.cudnn.benchmark = True
         objective = torch.compile(task.objective)
     started, first_step = time.monotonic(), step
+    begun = started
     set_mode(net, "training")
     with (out / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
@@ -111,6 +114,9 @@ def run(
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
+            if minutes and by_the_clock:
+                gone = max(1e-4, (time.monotonic() - begun) / (60 * minutes - (begun - started)))
+                steps = step + 1 + round((step + 1 - first_step) * max(0.0, 1 - gone) / gone)
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
                 group["lr"] = group["share"] * learning_rate(rate, step, steps)
             terms = objective(*task.arguments(step, steps, rng))
@@ -121,6 +127,7 @@ def run(
             for optimiser in optimisers:
                 optimiser.step()
             step += 1
+            begun = begun if step > first_step + 1 else time.monotonic()
             average.update(net, step)
             sums += torch.stack([terms[k].detach().mean() for k in task.terms])
             summed += 1

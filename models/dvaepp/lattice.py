@@ -1,17 +1,17 @@
 """p(x | s, h) from coarse to fine: each scale's pixels are independent given all coarser ones and the latents.
 
-The scales lie on disjoint lattices, so that no pixel is paid for twice. Two octaves take the side from a quarter to the
-whole (28 = 4 x 7, 32 = 4 x 8). In each, cells of 2 x 2 pixels have one known pixel c (in the first, it is scale 0); then
-comes the diagonal d, which makes a quincunx, then the rest r:
+The scales lie on disjoint lattices, so that no pixel is paid for twice. Two octaves take the side from a quarter to
+the whole (28 = 4 x 7, 32 = 4 x 8). In each, cells of 2 x 2 pixels have one known pixel c (in the first, it is scale 0);
+then comes the diagonal d, which makes a quincunx, then the rest r:
 
     c . c .      c . c .      c r c r        scales at 28:  49 + 49 + 98 + 196 + 392 = 784
     . . . .      . d . d      r d r d
     c . c .      c . c .      c r c r
     . . . .      . d . d      r d r d
 
-One residual stream runs through all scales; pixels enter it as they become known. Colours of a pixel are coded one after
-the other, G, R, B, as mixtures of logistics around a linear prediction from the known neighbours, moved by the errors of
-the earlier colours (Salimans et al. 2017).
+One residual stream runs through all scales; pixels enter it as they become known. Colours of a pixel are coded one
+after the other, G, R, B, as mixtures of logistics around a linear prediction from the known neighbours, moved by the
+errors of the earlier colours (Salimans et al. 2017).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
-from vlcodec.models.layers.excite import ExcitedBlock
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.excite import ExcitedBlock
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, layout, nats
 from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 
@@ -100,7 +100,7 @@ class ScaleNet(nn.Module):
             self.leave.bias.copy_(torch.tensor(biases * n))
 
     def forward(self, h: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Stream h (N, n, n, width) and the octave's cells (N, n, n, 4 colours), of which the known pixels are looked at.
+        """Stream h (N, n, n, width) and the octave's cells (N, n, n, 4 colours), whose known pixels are looked at.
 
         Returns the stream, the raw parameters (N, n, n, new x per pixel), and of colours the base (N, n, n, new x 3) in
         1/32 level, None where nothing is known.

@@ -29,11 +29,11 @@ from vlcodec.models.dvaepp.rbm import Rbm
 from vlcodec.models.dvaepp.smoothing import exponential, log_ratio
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu
 from vlcodec.models.layers.ends import Ends
-from vlcodec.models.layers.excite import ExcitedBlock
 from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer, prove_stream
+from vlcodec.models.layers.excite import ExcitedBlock
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import Kind
-from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
+from vlcodec.models.layers.resnet import space_to_depth
 
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
 CELLS_PER_UNIT = 16  # of the gaussians' grid: an idle latent takes six bits to begin with
@@ -144,17 +144,6 @@ class Group(nn.Module):
         return self.elu(self.merge(torch.cat((h, seen), -1)))
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Of a batch, (N,) nats: KL of z, with the machine's ln Z apart, and of each group; one-sample estimates of the
-    groups' KL together; and the stream that the pixels are told by."""
-
-    bits: Tensor
-    groups: list[Tensor]
-    sampled: Tensor
-    stream: Tensor
-
-
 class Dvaepp(IntegerModule):
     """Encoder, posteriors, priors and decoder of one trained model, and the objective that trains them."""
 
@@ -204,27 +193,18 @@ class Dvaepp(IntegerModule):
             means.append(mean)
             posteriors.append(torch.sigmoid(logit + log_ratio(s, beta)))
             drawn.append(s)
-        half = max(1, self.shape.layers // 2)
-        if self.shape.layers == 1:
-            first, second = means[0].split(self.rbm.bits, -1)
-            return drawn[0], -entropy - self.rbm.score(first, second)
-        a1, a2, w = self.rbm.parameters_of()
-        first, second = torch.cat(means[:half], -1), torch.cat(means[half:], -1)
-        seen = torch.cat(posteriors[:half], -1)
-        cross = first @ a1 + second @ a2 + ((seen @ w) * second).sum(-1)
-        return torch.cat(drawn, -1), -entropy - cross
-
-    def draw(self, x: Tensor, kinds: Sequence[tuple[Kind, int]], beta: Tensor) -> Drawn:
-        """All latents of pictures x, kinds: (posterior, how many pictures of the batch), in order."""
-        seen, whole = self.encoder(self.inputs(x))
-        s, bits = self.smoothed(whole, beta)
-        groups, sampled, h = self._descend(self.top(s), seen, kinds)
-        return Drawn(bits, groups, sampled, h)
+        first, second = torch.cat(means, -1).split(self.rbm.bits, -1)
+        # given s, z1 is told by its posterior; one layer's bits are independent of each other
+        coupled = first if self.shape.layers == 1 else torch.cat(posteriors, -1)[:, : self.rbm.bits]
+        return torch.cat(drawn, -1), -entropy - self.rbm.score(first, second, coupled)
 
     def _descend(
-        self, h: Tensor, seen: Tensor, kinds: Sequence[tuple[Kind, int]]
+        self, h: Tensor, seen: Tensor, kinds: Sequence[tuple[Kind, int]], kept: Tensor
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """KL of each group (N,), their one-sample estimates together (N,), and the stream after the last group."""
+        """KL of each group (N,), their one-sample estimates together (N,), and the stream after the last group.
+
+        kinds: (posterior, how many pictures of the batch), in order. kept: (N,) 0 where the groups are left out.
+        """
         counts, sampled = [count for _, count in kinds], h.new_zeros(len(h))
         kl: list[Tensor] = []
         for j in range(self.shape.groups):
@@ -241,18 +221,19 @@ class Dvaepp(IntegerModule):
                 entered.append(ends.enter(z))
                 exact.append(exactly.sum((1, 2, 3)))
                 once.append(estimate.sum((1, 2, 3)))
-            h = group.blocks(h + torch.cat(entered))
-            kl.append(torch.cat(exact))
+            h = group.blocks(h + kept.view(-1, 1, 1, 1) * torch.cat(entered))
+            kl.append(kept * torch.cat(exact))
             sampled = sampled + torch.cat(once)
         return kl, sampled, h
 
     def losses(
-        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], beta: Tensor, log_z: Tensor
+        self, x: Tensor, kinds: Sequence[tuple[Kind, int]], beta: Tensor, log_z: Tensor, kept: Tensor
     ) -> dict[str, Tensor]:
         """Nats per picture, (N,) each: bits, locals, pixels. x (N, side, side, C); log_z: the machine's."""
-        drawn = self.draw(x, kinds, beta)
-        pixels = self.decoder.nats(drawn.stream, x)
-        return {"bits": drawn.bits + log_z, "locals": torch.stack(drawn.groups).sum(0), "pixels": pixels}
+        seen, whole = self.encoder(self.inputs(x))
+        s, bits = self.smoothed(whole, beta)
+        groups, _, stream = self._descend(self.top(s), seen, kinds, kept)
+        return {"bits": bits + log_z, "locals": torch.stack(groups).sum(0), "pixels": self.decoder.nats(stream, x)}
 
     def objective(
         self,
@@ -263,13 +244,16 @@ class Dvaepp(IntegerModule):
         log_z: Tensor,
         anneal: Tensor,
         free: Tensor,
+        alone: Tensor,
     ) -> dict[str, Tensor]:
-        """losses, and "loss": with the KL's weight, and so many nats of z that cost nothing.
+        """losses, and "loss": with the KL's weight, so many nats of z that cost nothing, and a share of the pictures
+        that the bits alone must tell of.
 
         ln Z has the value given, and its gradient from the chains: E[d(-E)].
         """
         score = self.rbm.score(*chains).mean()
-        terms = self.losses(x, kinds, beta, log_z + score - score.detach())
+        kept = (torch.rand(len(x), device=x.device) >= alone).to(x.dtype)
+        terms = self.losses(x, kinds, beta, log_z + score - score.detach(), kept)
         kl = anneal * terms["locals"].mean() + torch.maximum(anneal * terms["bits"].mean(), free)
         terms["loss"] = terms["pixels"].mean() + kl
         return terms
@@ -289,5 +273,5 @@ class Dvaepp(IntegerModule):
             bits.append(z)
         z = torch.cat(bits, -1)
         nats = nats + self.rbm.coded_nats(*z.split(self.rbm.bits, -1))
-        _, sampled, h = self._descend(self.top(z), seen, [(kind, len(z))])
+        _, sampled, h = self._descend(self.top(z), seen, [(kind, len(z))], z.new_ones(len(z)))
         return (nats + sampled + self.decoder.nats(h, x.repeat_interleave(samples, 0))).view(len(x), samples)

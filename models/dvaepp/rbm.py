@@ -1,9 +1,9 @@
 """The prior of the global bits: a restricted Boltzmann machine, p(z1, z2) = e^(a1 z1 + a2 z2 + z1 W z2) / Z.
 
-Vahdat et al., "DVAE++", section 5. Its normaliser's gradient comes from persistent chains (Tieleman 2008), its value from
-enumeration where one side has few bits, otherwise from annealed importance sampling (Salakhutdinov & Murray 2008). What
-files are coded with is p(z1) in a form that can be coded, a table or an autoregressive net, then p(z2 | z1), which is
-factorial.
+Vahdat et al., "DVAE++", section 5. Its normaliser's gradient comes from persistent chains (Tieleman 2008), its value
+from enumeration where one side has few bits, otherwise from annealed importance sampling (Salakhutdinov & Murray 2008).
+What files are coded with is p(z1) in a form that can be coded, a table or an autoregressive net, then p(z2 | z1), which
+is factorial.
 """
 
 from __future__ import annotations
@@ -52,10 +52,14 @@ class Rbm(nn.Module):
         """a1 (bits,), a2 (bits,), W (bits of z1, bits of z2)."""
         return self.own.bias, self.other.bias, self.other.weight.t()
 
-    def score(self, first: Tensor, second: Tensor) -> Tensor:
-        """-E (N,) of z1 and z2 (N, bits), or of means of which one may be taken."""
+    def score(self, first: Tensor, second: Tensor, coupled: Tensor | None = None) -> Tensor:
+        """-E (N,) of z1 and z2 (N, bits), or its mean where they are independent and these are means.
+
+        coupled: the mean of z1 that goes with that of z2, where z2 depends on more than z1's own mean.
+        """
         a1, a2, w = self.parameters_of()
-        return first @ a1 + second @ a2 + ((first @ w) * second).sum(-1)
+        with torch.autocast(first.device.type, enabled=False):
+            return first @ a1 + second @ a2 + (((first if coupled is None else coupled) @ w) * second).sum(-1)
 
     def free(self, first: Tensor) -> Tensor:
         """ln of the sum of e^-E over z2, (N,) of z1 (N, bits)."""

@@ -1,8 +1,8 @@
 """Training of the DVAE++ models: both posteriors of a net at once, each with its share of every batch.
 
 The inverse temperature of the smoothing rises over the whole run; the KL's weight rises at first, while z has some nats
-for nothing, so that neither z nor the groups are given up before they are of use. Where a time is given, the schedule
-follows the clock.
+for nothing and some pictures for itself, so that neither z nor the groups are given up before they are of use. Where a
+time is given, the schedule follows the clock.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vlcodec.models.dvaepp.data import Pictures, load_pictures
 from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
+from vlcodec.models.dvaepp.rbm import ENUMERATED
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.settings import exact_inference
@@ -24,12 +25,13 @@ from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
 BETA = (6.0, 16.0)  # inverse temperature, from the first step to the last
-ANNEALED_AT, ANNEALED_FROM = 0.15, 0.1  # share of the run until the KL has its whole weight, and the weight it has first
-FREE_NATS, FREE_UNTIL = 4.0, 0.4  # of z, and the share of the run over which they vanish
+ANNEALED_AT, ANNEALED_FROM = 0.15, 0.1  # share of the run until the KL has its whole weight; what it has first
+FREE_NATS, ALONE = 4.0, 0.3  # of z, and the share of pictures without groups: so that bits learn to tell something
+VANISHED_AT = 0.4  # share of the run over which both vanish
 UNIFORM_SHARE = 4  # one picture in so many has the uniform posterior
 LOG_Z_STEPS = 200  # between two estimates of ln Z, which the log alone is told
 LOG_Z_RUNGS = 200
-MEASURED, MEASURED_AT_ONCE = 1000, 100
+MEASURED, MEASURED_AT_ONCE = 500, 100
 BINARY = DvaeppShape(
     side=28,
     bits=16,
@@ -64,7 +66,7 @@ COLOUR = DvaeppShape(
 )
 FEWER = replace(BINARY, blocks=(1, 1), scale_blocks=(1, 1))  # a small set is soon overfitted
 SHAPES = {"dvaepp-mnist": BINARY, "dvaepp-caltech101": FEWER, "dvaepp-cifar10": COLOUR}
-BATCHES = {"dvaepp-mnist": 200, "dvaepp-caltech101": 100, "dvaepp-cifar10": 100}
+BATCHES = {"dvaepp-mnist": 256, "dvaepp-caltech101": 128, "dvaepp-cifar10": 128}
 
 
 class DvaeppTask:
@@ -92,23 +94,31 @@ class DvaeppTask:
             self._log_z.fill_(rbm.log_z(LOG_Z_RUNGS))
         beta = BETA[0] + (BETA[1] - BETA[0]) * done
         anneal = min(1.0, ANNEALED_FROM + (1 - ANNEALED_FROM) * done / ANNEALED_AT)
-        free = FREE_NATS * max(0.0, 1 - done / FREE_UNTIL) if self.net.shape.bits <= 16 else 0.0
-        numbers = (torch.tensor(value, device=self._device) for value in (beta, anneal, free))
+        first = max(0.0, 1 - done / VANISHED_AT)
+        free = FREE_NATS * first if rbm.bits <= ENUMERATED else 0.0  # where ln Z is known to a nat
+        numbers = (torch.tensor(value, device=self._device) for value in (beta, anneal, free, ALONE * first))
         return self._data.batch(self._batch, rng), rbm.sample(), *numbers, self._log_z.clone()
 
     def _objective(
-        self, x: Tensor, chains: tuple[Tensor, Tensor], beta: Tensor, anneal: Tensor, free: Tensor, log_z: Tensor
+        self,
+        x: Tensor,
+        chains: tuple[Tensor, Tensor],
+        beta: Tensor,
+        anneal: Tensor,
+        free: Tensor,
+        alone: Tensor,
+        log_z: Tensor,
     ) -> dict[str, Tensor]:
         """In bfloat16, at half the time, but for what makes tables."""
         with torch.autocast(self._device.type, torch.bfloat16):
-            return self.net.objective(x, self._kinds, chains, beta, log_z, anneal, free)
+            return self.net.objective(x, self._kinds, chains, beta, log_z, anneal, free, alone)
 
     def finish(self) -> None:
         """p(z1) as it is coded follows the machine."""
         self.net.rbm.settle()
 
     def measure(self) -> list[dict[str, float]]:
-        """Nats of the validation set with each posterior, one sample each and z of 0 and 1, of what would be exported."""
+        """Nats of validation pictures by posterior, one sample each and z of 0 and 1, of what would be exported."""
         net = frozen_copy(self.net)
         return [{"kind": float(i), **measure(net, self._data, kind)} for i, kind in enumerate(("gaussian", "uniform"))]
 
@@ -149,7 +159,7 @@ def train(
     task = DvaeppTask(net, load_pictures(model, data), batch or BATCHES[model], on)
     run(
         task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress,
-        by_the_clock=minutes is not None,
+        timed=minutes is not None,
     )  # fmt: skip
     return net
 

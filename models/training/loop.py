@@ -86,12 +86,12 @@ def run(
     device: torch.device,
     rate: float,
     progress: Progress | None = None,
-    by_the_clock: bool = False,
+    timed: bool = False,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
-    minutes: stop earlier and leave a checkpoint. by_the_clock: the schedule is as long as the minutes are, and its
+    minutes: stop earlier and leave a checkpoint. timed: the schedule is as long as the minutes are, and its
     steps are reckoned anew at each step; it begins after the first one, which may compile.
     """
     net, rng = task.net, torch.Generator().manual_seed(seed)
@@ -114,7 +114,7 @@ def run(
             log.writerow(["step", "seconds", *task.terms])
         sums, summed = torch.zeros(len(task.terms), device=device), 0
         while step < steps and not (minutes and time.monotonic() - started > 60 * minutes):
-            if minutes and by_the_clock:
+            if minutes and timed:
                 gone = max(1e-4, (time.monotonic() - begun) / (60 * minutes - (begun - started)))
                 steps = step + 1 + round((step + 1 - first_step) * max(0.0, 1 - gone) / gone)
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):

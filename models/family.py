@@ -68,14 +68,14 @@ class Family:
     """Functions that make a family's models.
 
     net: the untrained net of a config. freeze: a frozen net as a codec. takes: of a config. whole: whether a config's
-    net lacks no part. golden_pictures: (n, H, W, C) uint8, of a kind that the models take, from integers alone.
+    net lacks no part. golden_pictures: (n, H, W, C) uint8, of a kind that a config takes, from integers alone.
     parts: what can be trained, the default first. train: the trained net and its config.
     """
 
     net: Callable[[Config], nn.Module]
     freeze: Callable[[nn.Module, Config, torch.device], Model]
     takes: Callable[[Config], Takes]
-    golden_pictures: Callable[[], Bytes]
+    golden_pictures: Callable[[Config], Bytes]
     parts: tuple[str, ...]
     train: Callable[[Training], tuple[nn.Module, Config]]
     qualities: Callable[[Config], int] = lambda config: 1

@@ -100,7 +100,7 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
     from vlcodec.codec import image as images
 
     entry = registry.by_name(model)
-    first = zoo.family(entry.family).golden_pictures()[0]
+    first = zoo.golden_pictures(entry)[0]
     picture = images.to_image(first, grey=first.shape[-1] == 1)
 
     def golden() -> str:

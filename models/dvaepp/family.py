@@ -37,11 +37,14 @@ def takes(config: Config) -> Takes:
     return Takes(side=config["net"]["side"], bilevel=bilevel, archives="grey" if bilevel else "colour")
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from vlcodec.models.dvaepp.codec import golden_pictures
+    from vlcodec.models.dvaepp.net import DvaeppShape
+    from vlcodec.models.layers.shapes import shape_of
 
-    return golden_pictures()
+    shape = shape_of(DvaeppShape, config["net"])
+    return golden_pictures(shape.side, shape.colours)
 
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:

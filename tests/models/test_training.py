@@ -82,7 +82,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def golden(model: str) -> Bytes:
-    return zoo.family(registry.by_name(model).family).golden_pictures()
+    return zoo.golden_pictures(registry.by_name(model))
 
 
 def codes(path: Path, picture: Image.Image) -> bytes:

@@ -25,12 +25,14 @@ class Takes:
 
     side: of pictures of one size; None for any. bilevel: black and white alone, as grey.
     archives: "grey" or "colour" where many pictures go into one file, "" where they do not. placeholders: quality 0.
+    progressive: whether the quality counts groups of latents, all of them unless told otherwise.
     """
 
     side: int | None
     bilevel: bool
     archives: str
     placeholders: bool = False
+    progressive: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,18 +33,19 @@ class LatentWalk(NetWalk):
     """Latents (n, latents) of n pictures: of the posterior where `seen` is given, else of the prior given z1.
 
     first: (n, bits) z1, of the prior; its places are not walked. dither: (n, latents) in 1/32 step, of the uniform
-    kind's prior.
+    kind's prior. groups: that are walked, all unless told otherwise; the others are where the prior has its centres.
     """
 
     def __init__(
         self, net: Dvaepp, kind: Kind, n: int, *, seen: Seen | None = None, first: Ints | None = None,
-        dither: Ints | None = None,
+        dither: Ints | None = None, groups: int | None = None,
     ) -> None:  # fmt: skip
         self._net, self._kind, self._seen, self._first, self._dither = net, kind, seen, first, dither
         self._bits, shape = net.shape.bits, net.shape
+        self._groups = shape.groups if groups is None else groups
         self._local = shape.grid**2 * shape.locals
-        self.shape = (n, self._bits + shape.groups * self._local)
-        self.count = shape.groups + (shape.layers if seen is not None else 1)
+        self.shape = (n, self._bits + self._groups * self._local)
+        self.count = self._groups + (shape.layers if seen is not None else 1)
 
     def levels(self) -> Generator[tuple[slice, Ints, Ints], Ints, Tensor]:
         """Each part's place among a picture's latents, with its log-odds (n, count) twice, or its centres and scales,
@@ -73,6 +74,10 @@ class LatentWalk(NetWalk):
                 told = net.elu(h)
                 prior = ends.prior(told)
                 both = prior if self._seen is None else ends.posterior(group.merged(told, self._seen[0]), prior)
+            if j >= self._groups:
+                with exact_inference():
+                    h = group.blocks(h + ends.enter(prior[0]))
+                continue
             centre, scale = (to_numpy(t).reshape(n, -1) for t in both)
             known = yield slice(done, done + self._local), centre, scale
             z = torch.from_numpy(known.reshape(n, side, side, -1)).to(device, torch.float32)
@@ -88,7 +93,7 @@ class LatentWalk(NetWalk):
         part, centre, scale = next(walk)
         while True:
             places = np.arange(n)[:, None] * total + np.arange(part.start, part.stop)
-            symbols = (yield Step(self._distribution(part, centre, scale), places.reshape(-1))).reshape(n, -1)
+            symbols = (yield Step(self.distribution(part, centre, scale), places.reshape(-1))).reshape(n, -1)
             if part.stop == total:
                 walk.close()
                 return
@@ -104,7 +109,8 @@ class LatentWalk(NetWalk):
         except StopIteration:
             return iter(steps[::-1])
 
-    def _distribution(self, part: slice, centre: Ints, scale: Ints) -> Distribution:
+    def distribution(self, part: slice, centre: Ints, scale: Ints) -> Distribution:
+        """Of a part's symbols, of what `levels` gives of it."""
         if part.stop <= self._bits:
             return Bernoulli(centre.reshape(-1))
         if self._kind == "gaussian":
@@ -193,10 +199,10 @@ class BitByBit(NetWalk):
 class LatentPrior:
     """p(z, h): z1 in its own way, then all that follows from it. Symbols (n, latents); see codec.interface.Block."""
 
-    def __init__(self, net: Dvaepp, kind: Kind, n: int, dither: Ints | None = None) -> None:
-        self._net, self._kind, self._dither, self._n = net, kind, dither, n
+    def __init__(self, net: Dvaepp, kind: Kind, n: int, dither: Ints | None = None, groups: int | None = None) -> None:
+        self._net, self._kind, self._dither, self._n, self._groups = net, kind, dither, n, groups
         self._size = net.rbm.bits
-        self.shape = LatentWalk(net, kind, n).shape
+        self.shape = LatentWalk(net, kind, n, groups=groups).shape
 
     def push(self, symbols: Ints, stack: Coder, tick: Tick | None = None) -> None:
         """See codec.interface.Block."""
@@ -224,7 +230,7 @@ class LatentPrior:
 
     def rest(self, first: Ints) -> LatentWalk:
         """Of z2 and the groups."""
-        return LatentWalk(self._net, self._kind, self._n, first=first, dither=self._dither)
+        return LatentWalk(self._net, self._kind, self._n, first=first, dither=self._dither, groups=self._groups)
 
 
 class LatticeBlock(NetWalk):

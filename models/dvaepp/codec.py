@@ -7,6 +7,7 @@ files, single pictures and an archive's first links: bits at their mode, groups 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from vlcodec.codec.coding.noise import Likeliest
 from vlcodec.codec.coding.tables import Bernoulli, LogisticMixture
-from vlcodec.codec.coding.walk import Settled
-from vlcodec.codec.interface import Bytes, Distribution, Ints
+from vlcodec.codec.coding.walk import OneStep, Settled
+from vlcodec.codec.interface import Block, Bytes, Distribution, Ints
 from vlcodec.models.dvaepp.blocks import BitByBit, LatentPrior, LatentWalk, LatticeBlock, Seen
 from vlcodec.models.dvaepp.net import Dvaepp
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
@@ -27,7 +28,6 @@ from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, to_pictures, to_symbols
-from vlcodec.models.walks.two_nets import TwoNets
 
 WHITE = 255  # the value of a one in a picture
 
@@ -113,29 +113,49 @@ class Chained(_Lanes):
 
 
 class Dithered(_Lanes):
-    """See codec.interface.LatentNet: bits at their mode, and a uniform posterior of one step for the groups."""
+    """See codec.interface.LatentNet and codec.coding.groups.Grouped: bits at their mode, and a uniform posterior of one
+    step for so many groups."""
 
     posterior_kind: Literal["dithered"] = "dithered"
     kind: Kind = "uniform"
     least_ratio = 0
 
+    def __init__(self, net: Dvaepp, device: torch.device, groups: int) -> None:
+        super().__init__(net, device)
+        self._groups, local = groups, net.shape.locals * net.shape.grid**2
+        self.latents = self.bits + groups * local
+        edges = [0, *range(self.bits, self.latents + 1, local)]
+        self.parts = [slice(*pair) for pair in pairwise(edges)]
+
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Bits, and symbols k + 128 (n, latents)."""
         symbols = np.empty_like(u)
-        walk = LatentWalk(self.net, self.kind, len(pictures), seen=self._seen(pictures), dither=u)
+        seen = self._seen(pictures)
+        walk = LatentWalk(self.net, self.kind, len(pictures), seen=seen, dither=u, groups=self._groups)
         levels = walk.levels()
         part, centre, _ = next(levels)
         try:
             while True:
-                known = centre > 0 if part.stop <= self.bits else quantise(centre, u[:, part])
-                symbols[:, part] = known
+                symbols[:, part] = centre > 0 if part.stop <= self.bits else quantise(centre, u[:, part])
                 part, centre, _ = levels.send(walk.values(part, symbols[:, part]))
         except StopIteration:
             return Settled(symbols)
 
     def prior(self, u: Ints) -> LatentPrior:
         """p(z, h)."""
-        return LatentPrior(self.net, self.kind, len(u), u)
+        return LatentPrior(self.net, self.kind, len(u), u, self._groups)
+
+    def part(self, number: int, symbols: Ints, u: Ints) -> Block:
+        """See codec.coding.groups.Grouped."""
+        if not number:
+            return LatentPrior(self.net, self.kind, len(u), u, 0)
+        walk = LatentPrior(self.net, self.kind, len(u), u, number).rest(symbols[:, : self.net.rbm.bits])
+        levels = walk.levels()
+        place, centre, scale = next(levels)
+        while place != self.parts[number]:
+            place, centre, scale = levels.send(walk.values(place, symbols[:, place]))
+        levels.close()
+        return OneStep(walk.distribution(place, centre, scale), centre.shape)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """The stream that pixels are told by."""
@@ -155,22 +175,32 @@ class _Middle(Likeliest):
         return (distribution.logit > 0).astype(np.int64)
 
 
-class DvaeppModel(TwoNets[Chained, Dithered]):
-    """See codec.interface.Model."""
+class DvaeppModel:
+    """See codec.interface.Model. The quality counts the groups of a file's latents, the bits being the first."""
 
     def __init__(self, net: Dvaepp, device: torch.device) -> None:
-        super().__init__(Chained(net, device), Dithered(net, device))
-        self.net = net
+        self.net, self.qualities = net, 1 + net.shape.groups
+        self._chained = Chained(net, device)
+        self._singles = [Dithered(net, device, groups) for groups in range(self.qualities)]
+
+    def single(self, quality: int) -> Dithered:
+        """See codec.interface.Model."""
+        return self._singles[quality - 1]
+
+    def chained(self) -> Chained:
+        """See codec.interface.Model."""
+        return self._chained
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables and pixels are made of, on golden pictures and of both kinds."""
         pictures = golden_pictures(self.net.shape.side, self.net.shape.colours)
-        u = np.ones((len(pictures), self._single.latents), np.int64)
+        single = self._singles[-1]
+        u = np.ones((len(pictures), single.latents), np.int64)
         posterior = self._chained.posterior(pictures, u)
-        z, k = posterior.pop(Likeliest()), self._single.posterior(pictures, u).symbols
+        z, k = posterior.pop(Likeliest()), single.posterior(pictures, u).symbols
         yield from (z, k)
         yield from both_walks(posterior, z)
-        lanes: tuple[tuple[Chained | Dithered, Ints], ...] = ((self._chained, z), (self._single, k))
+        lanes: tuple[tuple[Chained | Dithered, Ints], ...] = ((self._chained, z), (single, k))
         for net, symbols in lanes:
             prior, first = net.prior(u), symbols[:, : self.net.rbm.bits]
             yield from both_walks(prior.rest(first), symbols)

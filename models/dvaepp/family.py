@@ -34,7 +34,8 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
 def takes(config: Config) -> Takes:
     """See models.family.Family."""
     bilevel = not config["net"]["mixtures"]
-    return Takes(side=config["net"]["side"], bilevel=bilevel, archives="grey" if bilevel else "colour")
+    archives = "grey" if bilevel else "colour"
+    return Takes(side=config["net"]["side"], bilevel=bilevel, archives=archives, progressive=True)
 
 
 def golden_pictures(config: Config) -> Bytes:
@@ -84,4 +85,5 @@ FAMILY = Family(
     golden_pictures=golden_pictures,
     parts=("all",),
     train=train,
+    qualities=lambda config: 1 + int(config["net"]["groups"]),
 )

@@ -36,7 +36,8 @@ from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.resnet import space_to_depth
 
 KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
-CELLS_PER_UNIT = 16  # of the gaussians' grid: an idle latent takes six bits to begin with
+CELLS_PER_UNIT = 8  # of the gaussians' grid: bits-back begins with five bits for an idle latent, not nine
+CELL_SCALE = 100  # index of a scale of one cell
 LOGIT_LIMIT = 16 * FINE_UNIT  # of q(z = 1 | x)
 
 
@@ -130,7 +131,7 @@ class Group(nn.Module):
         width = shape.widths[1]
         self.elu = Elu()
         self.merge = fine_layer(OWN, 2 * width, width)
-        self.ends = nn.ModuleDict({kind: Ends(kind, width, shape.locals, CELLS_PER_UNIT) for kind in KINDS})
+        self.ends = nn.ModuleDict({kind: Ends(kind, width, shape.locals, CELLS_PER_UNIT, CELL_SCALE) for kind in KINDS})
         self.blocks = nn.Sequential(
             *(ExcitedBlock(width, shape.squeezed, shape.grid**2) for _ in range(shape.group_blocks))
         )

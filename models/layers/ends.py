@@ -22,9 +22,13 @@ UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: t
 
 
 class Ends(IntegerModule):
-    """The layers at one group of latents, for one kind of posterior. cells: of the gaussian's grid per 1.0."""
+    """The layers at one group of latents, for one kind of posterior.
 
-    def __init__(self, kind: Kind, width: int, latents: int, cells: int = CELL_UNIT) -> None:
+    cells: of the gaussian's grid per 1.0. least: the smallest scale index of a gaussian; one of a cell's width keeps a
+    density from meaning less than nothing on a coarse grid.
+    """
+
+    def __init__(self, kind: Kind, width: int, latents: int, cells: int = CELL_UNIT, least: int = 0) -> None:
         super().__init__()
         self.gaussian = kind == "gaussian"
         if self.gaussian:
@@ -33,8 +37,9 @@ class Ends(IntegerModule):
         else:
             gain, limit, index = FINE / 2 / FINE_UNIT, UNIFORM_LIMIT, math.log(SPREAD / SCALE_LOW)
         self.limit, self.unit = limit, cells if self.gaussian else FINE
+        self.least = least if self.gaussian else 0
         self.centre, self.shift = (head(width, latents, gain, -limit, limit) for _ in range(2))
-        self.scale = head(width, latents, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
+        self.scale = head(width, latents, SCALE_UNIT / FINE_UNIT, self.least, SCALE_LAST)
         most = CELLS // 2 if self.gaussian else UNIFORM_MAX + FINE
         self.enter = fine_layer(OWN, latents, width, gain=FINE_UNIT / self.unit, unit=self.unit, input_max=most)
         with torch.no_grad():
@@ -42,14 +47,14 @@ class Ends(IntegerModule):
 
     def prior(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """h (N, s, s, width) -> centre (in 1/32 cell or step) and scale index, (N, s, s, latents)."""
-        return self.centre(h) * (1 if self.gaussian else 2), self.scale(h)
+        return self.centre(h) * (1 if self.gaussian else 2), self.scale(h).clamp(self.least, SCALE_LAST)
 
     def posterior(self, merged: Tensor, prior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Centre and scale index (of a uniform one the prior's, without a meaning), like `prior`."""
         centre, scale = prior
         if self.gaussian:
             centre = (centre + self.shift(merged)).clamp(-self.limit, self.limit)
-            return centre, (scale + self.narrowing(merged)).clamp(0, SCALE_LAST)
+            return centre, (scale + self.narrowing(merged)).clamp(self.least, SCALE_LAST)
         return (centre + 2 * self.shift(merged)).clamp(-2 * self.limit, 2 * self.limit), scale
 
     def draw(self, prior: tuple[Tensor, Tensor], posterior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -244,10 +244,10 @@ class Dvaepp(IntegerModule):
         beta: Tensor,
         log_z: Tensor,
         anneal: Tensor,
-        free: Tensor,
+        free: float,
         alone: Tensor,
     ) -> dict[str, Tensor]:
-        """losses, and "loss": with the KL's weight, so many nats of z that cost nothing, and a share of the pictures
+        """losses, and "loss": with the KL's weight, so many nats of it that cost nothing, and a share of the pictures
         that the bits alone must tell of.
 
         ln Z has the value given, and its gradient from the chains: E[d(-E)].
@@ -255,8 +255,8 @@ class Dvaepp(IntegerModule):
         score = self.rbm.score(*chains).mean()
         kept = (torch.rand(len(x), device=x.device) >= alone).to(x.dtype)
         terms = self.losses(x, kinds, beta, log_z + score - score.detach(), kept)
-        kl = anneal * terms["locals"].mean() + torch.maximum(anneal * terms["bits"].mean(), free)
-        terms["loss"] = terms["pixels"].mean() + kl
+        kl = anneal * (terms["locals"].mean() + terms["bits"].mean())
+        terms["loss"] = terms["pixels"].mean() + kl.clamp_min(free)
         return terms
 
     def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:

@@ -230,28 +230,32 @@ class GaussianGrid(Ordered):
 
     Args:
         centre: (n,) in 1/32 cell. scale: (n,) index in [0, 191], sigma = 0.002 e^(i/16) cells.
+        floor_shift: the uniform distribution has a share of 2^-floor_shift, at most 22.
     """
 
     radix = (16, 16, 16)
     cells = CELLS
 
-    def __init__(self, centre: Ints, scale: Ints) -> None:
-        self.centre, self.scale = centre, scale
+    def __init__(self, centre: Ints, scale: Ints, floor_shift: int = FLOOR_SHIFT) -> None:
+        self.centre, self.scale, self.floor_shift = centre, scale, floor_shift
 
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
         distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
         argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
         total = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
-        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
+        total = total - (total >> self.floor_shift) + (edges << CDF_BITS - CELL_BITS >> self.floor_shift)
         return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
 
     def _counts(self, first: Ints, base: int, step: int) -> Ints:
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.gaussian_counts(first, base, step, self.centre, self.scale, slopes(), normals())
+            return kernels.gaussian_counts(first, base, step, *self._parameters())
         return super()._counts(first, base, step)
+
+    def _parameters(self) -> tuple[Ints, Ints, int, Ints, Ints]:
+        return self.centre, self.scale, self.floor_shift, slopes(), normals()
 
 
 class Categorical:

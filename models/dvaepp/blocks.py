@@ -26,6 +26,7 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.dither import CENTRE, reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 
+FLOOR_SHIFT = 22  # of the groups' tables: of a thousand latents none should be drawn from the uniform floor
 Seen = tuple[Tensor, Tensor]  # the encoder's features and what the whole picture says
 
 
@@ -114,7 +115,7 @@ class LatentWalk(NetWalk):
         if part.stop <= self._bits:
             return Bernoulli(centre.reshape(-1))
         if self._kind == "gaussian":
-            return GaussianGrid(centre.reshape(-1), scale.reshape(-1))
+            return GaussianGrid(centre.reshape(-1), scale.reshape(-1), FLOOR_SHIFT)
         assert self._dither is not None
         column = (centre - self._dither[:, part]).reshape(-1, 1)
         return LogisticMixture(np.zeros_like(column), column, scale.reshape(-1, 1))

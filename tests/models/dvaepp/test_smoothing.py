@@ -73,7 +73,10 @@ def test_its_gradient_is_the_implicit_one(name: str, logit: float, beta: float) 
 
 
 @given(
-    st.floats(-40, 40), st.floats(0, 1, exclude_max=True), st.floats(1, 40), st.sampled_from(["exponential", "logistic"])
+    st.floats(-40, 40),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(1, 40),
+    st.sampled_from(["exponential", "logistic"]),
 )
 @settings(max_examples=300, deadline=None)
 def test_no_argument_gives_what_is_not_finite(logit: float, rho: float, beta: float, name: str) -> None:
@@ -111,7 +114,7 @@ def test_spike_and_exponential() -> None:
 
 
 def test_concrete() -> None:
-    """s > c exactly where the logistic noise is above: P(s <= c) = sigmoid(logit(c) / beta^-1 ...) (Maddison et al.)."""
+    """Its CDF is sigmoid(logit(c) / beta - logit)."""
     logit, beta, c = torch.tensor(0.4, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64), 0.3
     rho = torch.linspace(0.0005, 0.9995, 1000, dtype=torch.float64)
     s = smoothing.concrete(logit.expand(1000), rho, beta)

@@ -38,6 +38,7 @@ def rate(
     import numpy as np
 
     from vlcodec.codec import image as images
+    from vlcodec.codec.coding.groups import group_bits
     from vlcodec.codec.coding.latents import DITHER_VALUES, SIDE_INFORMATION
     from vlcodec.codec.ledger import report
 
@@ -45,7 +46,8 @@ def rate(
     net = ready.single(header.quality)
     with memory():
         made = write(net, pixels, header, None, progress, metered=True)
-        kl, given = net.prior(made.u).bits(made.symbols), sum(made.promised.values())
+        parts, given = group_bits(net, made.symbols, made.u), sum(made.promised.values())
+        kl = sum(parts)
         totals = []
         for sample in range(samples):
             totals.append(_promised(net, pixels, sample))
@@ -63,6 +65,7 @@ def rate(
         quality=header.quality,
         latents_naive=kl + float(place_bits * made.symbols.size),
         latents_kl=kl,
+        groups=tuple(parts),
         pixels=given,
         side_information=made.promised.get(SIDE_INFORMATION, 0.0),
         elbo=kl + given,

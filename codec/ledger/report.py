@@ -22,6 +22,7 @@ def log_mean(bits_of_samples: list[float]) -> float:
 class RateReport:
     """What each part of one picture costs. All in bits unless named otherwise.
 
+    groups: of latents_kl, what each group of latents costs: one, unless the model is progressive.
     latents_kl: -log2 of the prior's mass on the cells of the file's own latents: KL(q || p) in expectation.
     latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell; of a
     rounded posterior no more than the KL.
@@ -36,6 +37,7 @@ class RateReport:
     quality: int
     latents_naive: float
     latents_kl: float
+    groups: tuple[float, ...]
     pixels: float
     side_information: float
     elbo: float
@@ -49,7 +51,7 @@ class RateReport:
     overhead: float
     psnr_mean_db: float
 
-    def to_dict(self) -> dict[str, int | float | None]:
+    def to_dict(self) -> dict[str, int | float | tuple[float, ...] | None]:
         """All fields, by name."""
         return asdict(self)
 
@@ -59,6 +61,7 @@ class RateReport:
         rows = [
             ("latents, naive", self.latents_naive),
             ("latents, KL", self.latents_kl),
+            *([(f"of it, group {i + 1}", bits) for i, bits in enumerate(self.groups)] if len(self.groups) > 1 else []),
             ("latents, written", self.latents_written),
             ("pixels given latents", self.pixels),
             *([("of it, side information", self.side_information)] if self.side_information else []),

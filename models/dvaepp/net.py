@@ -230,11 +230,13 @@ class Dvaepp(IntegerModule):
     def losses(
         self, x: Tensor, kinds: Sequence[tuple[Kind, int]], beta: Tensor, log_z: Tensor, kept: Tensor
     ) -> dict[str, Tensor]:
-        """Nats per picture, (N,) each: bits, locals, pixels. x (N, side, side, C); log_z: the machine's."""
+        """Nats per picture, (N,) each: bits, locals, pixels; and (groups, N), the locals' parts. x (N, side, side, C);
+        log_z: the machine's."""
         seen, whole = self.encoder(self.inputs(x))
         s, bits = self.smoothed(whole, beta)
         groups, _, stream = self._descend(self.top(s), seen, kinds, kept)
-        return {"bits": bits + log_z, "locals": torch.stack(groups).sum(0), "pixels": self.decoder.nats(stream, x)}
+        kl = torch.stack(groups)
+        return {"bits": bits + log_z, "groups": kl, "locals": kl.sum(0), "pixels": self.decoder.nats(stream, x)}
 
     def objective(
         self,
@@ -244,19 +246,22 @@ class Dvaepp(IntegerModule):
         beta: Tensor,
         log_z: Tensor,
         anneal: Tensor,
-        free: float,
+        free: tuple[Tensor, float],
         alone: Tensor,
     ) -> dict[str, Tensor]:
-        """losses, and "loss": with the KL's weight, so many nats of it that cost nothing, and a share of the pictures
-        that the bits alone must tell of.
+        """losses, and "loss": with the KL's weight, so many nats that cost nothing (of z, and of each group for each kind
+        of posterior), and a share of the pictures that the bits alone must tell of.
 
         ln Z has the value given, and its gradient from the chains: E[d(-E)].
         """
         score = self.rbm.score(*chains).mean()
         kept = (torch.rand(len(x), device=x.device) >= alone).to(x.dtype)
         terms = self.losses(x, kinds, beta, log_z + score - score.detach(), kept)
-        kl = anneal * (terms["locals"].mean() + terms["bits"].mean())
-        terms["loss"] = terms["pixels"].mean() + kl.clamp_min(free)
+        kl = torch.maximum(anneal * terms["bits"].mean(), free[0])
+        parts = terms.pop("groups").split([count for _, count in kinds], 1)
+        for part in parts:
+            kl = kl + part.shape[1] / len(x) * (anneal * part.mean(1)).clamp_min(free[1]).sum()
+        terms["loss"] = terms["pixels"].mean() + kl
         return terms
 
     def sampled_nats(self, x: Tensor, samples: int, kind: Kind) -> Tensor:

@@ -1,8 +1,8 @@
 """Training of the DVAE++ models: both posteriors of a net at once, each with its share of every batch.
 
-The inverse temperature of the smoothing rises over the whole run; the KL's weight rises at first, while z has some
-pictures for itself, and some nats of the KL are for nothing throughout, so that neither z nor the groups are given up.
-Where a time is given, the schedule follows the clock.
+The inverse temperature of the smoothing rises over the whole run; the KL's weight rises at first, while z has some nats
+for nothing and some pictures for itself. Each group has some nats for nothing throughout. So neither z nor a group is
+given up. Where a time is given, the schedule follows the clock.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from vlcodec.models.training.recipe import begin
 
 BETA = (6.0, 16.0)  # inverse temperature, from the first step to the last
 ANNEALED_AT, ANNEALED_FROM = 0.15, 0.1  # share of the run until the KL has its whole weight; what it has first
-ALONE, VANISHED_AT = 0.3, 0.4  # share of pictures without groups, and share of the run over which it vanishes
-FREE_NATS = {28: 0.01 * 28**2, 32: 64.0}  # by the pictures' side; the former is the VLAE paper's
+BITS_FREE, ALONE = 4.0, 0.3  # nats of z for nothing, and share of pictures without groups
+VANISHED_AT = 0.4  # share of the run over which both vanish
+GROUP_FREE = {28: 1.5, 32: 16.0}  # nats of each group for nothing, by the pictures' side
 UNIFORM_SHARE = 4  # one picture in so many has the uniform posterior
 LOG_Z_STEPS = 200  # between two estimates of ln Z: for the log and the free nats
 LOG_Z_RUNGS = 200
@@ -93,16 +94,25 @@ class DvaeppTask:
             self._log_z.fill_(rbm.log_z(LOG_Z_RUNGS))
         beta = BETA[0] + (BETA[1] - BETA[0]) * done
         anneal = min(1.0, ANNEALED_FROM + (1 - ANNEALED_FROM) * done / ANNEALED_AT)
-        alone = ALONE * max(0.0, 1 - done / VANISHED_AT)
-        numbers = (torch.tensor(value, device=self._device) for value in (beta, anneal, alone))
+        first = max(0.0, 1 - done / VANISHED_AT)
+        values = (beta, anneal, BITS_FREE * first, ALONE * first)
+        numbers = (torch.tensor(value, device=self._device) for value in values)
         return self._data.batch(self._batch, rng), rbm.sample(), *numbers, self._log_z.clone()
 
     def _objective(
-        self, x: Tensor, chains: tuple[Tensor, Tensor], beta: Tensor, anneal: Tensor, alone: Tensor, log_z: Tensor
+        self,
+        x: Tensor,
+        chains: tuple[Tensor, Tensor],
+        beta: Tensor,
+        anneal: Tensor,
+        free: Tensor,
+        alone: Tensor,
+        log_z: Tensor,
     ) -> dict[str, Tensor]:
         """In bfloat16, at half the time, but for what makes tables."""
         with torch.autocast(self._device.type, torch.bfloat16):
-            return self.net.objective(x, self._kinds, chains, beta, log_z, anneal, FREE_NATS[x.shape[1]], alone)
+            nats = free, GROUP_FREE[x.shape[1]]
+            return self.net.objective(x, self._kinds, chains, beta, log_z, anneal, nats, alone)
 
     def finish(self) -> None:
         """p(z1) as it is coded follows the machine."""

@@ -298,7 +298,7 @@ def test_bits_alone_leave_the_groups_out() -> None:
     x = (torch.rand(4, 28, 28, 1) < 0.3).float()
     one, nothing = torch.tensor(1.0), torch.tensor(0.0)
     kinds: list[tuple[Kind, int]] = [("gaussian", 3), ("uniform", 1)]
-    terms = net.objective(x, kinds, net.rbm.sample(), torch.tensor(6.0), nothing, one, 0.0, one)
+    terms = net.objective(x, kinds, net.rbm.sample(), torch.tensor(6.0), nothing, one, (nothing, 0.0), one)
     assert not terms["locals"].any()
     terms["loss"].backward()  # type: ignore[no-untyped-call]
     ends = [p.grad for name, p in net.named_parameters() if ".ends." in name]
@@ -315,7 +315,9 @@ def test_the_machine_learns_by_its_chains() -> None:
     losses, gradients = list[float](), list[Tensor]()
     for log_z, z in ((0.0, chains), (5.0, chains), (0.0, tuple(1 - part for part in chains))):
         torch.manual_seed(0)
-        terms = net.objective(x, [("gaussian", 4)], z, torch.tensor(6.0), torch.tensor(log_z), one, 0.0, nothing)
+        terms = net.objective(
+            x, [("gaussian", 4)], z, torch.tensor(6.0), torch.tensor(log_z), one, (nothing, 0.0), nothing
+        )
         losses.append(float(terms["loss"].detach()))
         gradients.append(torch.autograd.grad(terms["loss"], net.rbm.own.bias)[0])
     assert losses[1] - losses[0] == pytest.approx(5, abs=1e-3)

@@ -249,7 +249,7 @@ class Dvaepp(IntegerModule):
         free: tuple[Tensor, float],
         alone: Tensor,
     ) -> dict[str, Tensor]:
-        """losses, and "loss": with the KL's weight, so many nats that cost nothing (of z, and of each group for each kind
+        """losses, and "loss": with the KL's weight, so many nats that cost nothing (of z; of each group, for each kind
         of posterior), and a share of the pictures that the bits alone must tell of.
 
         ln Z has the value given, and its gradient from the chains: E[d(-E)].
@@ -257,7 +257,8 @@ class Dvaepp(IntegerModule):
         score = self.rbm.score(*chains).mean()
         kept = (torch.rand(len(x), device=x.device) >= alone).to(x.dtype)
         terms = self.losses(x, kinds, beta, log_z + score - score.detach(), kept)
-        kl = torch.maximum(anneal * terms["bits"].mean(), free[0])
+        kl = anneal * terms["bits"].mean()
+        kl = torch.where(free[0] > 0, torch.maximum(kl, free[0]), kl)
         parts = terms.pop("groups").split([count for _, count in kinds], 1)
         for part in parts:
             kl = kl + part.shape[1] / len(x) * (anneal * part.mean(1)).clamp_min(free[1]).sum()

@@ -77,12 +77,14 @@ class Rbm(nn.Module):
         self.chains.copy_(first)
         return first, torch.bernoulli(torch.sigmoid(a2 + first @ w))
 
-    @torch.no_grad()
     def log_z(self, rungs: int = RUNGS) -> float:
         """ln Z."""
-        if self.bits <= ENUMERATED:
-            return float(torch.logsumexp(self.free(all_bits(self.bits, self.own.bias)).double(), 0))
-        return self.annealed_log_z(rungs)
+        return float(self.exact_log_z()) if self.bits <= ENUMERATED else self.annealed_log_z(rungs)
+
+    @torch.no_grad()
+    def exact_log_z(self) -> Tensor:
+        """ln Z () by enumeration of z1."""
+        return torch.logsumexp(self.free(all_bits(self.bits, self.own.bias)).double(), 0).float()
 
     @torch.no_grad()
     def annealed_log_z(self, rungs: int, particles: int = PARTICLES) -> float:

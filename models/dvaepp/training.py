@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vlcodec.models.dvaepp.data import Pictures, load_pictures
 from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
+from vlcodec.models.dvaepp.rbm import ENUMERATED
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.settings import exact_inference
@@ -29,7 +30,7 @@ BITS_FREE, ALONE = 4.0, 0.3  # nats of z for nothing, and share of pictures with
 VANISHED_AT = 0.4  # share of the run over which both vanish
 GROUP_FREE = {28: 1.5, 32: 16.0}  # nats of each group for nothing, by the pictures' side
 UNIFORM_SHARE = 4  # one picture in so many has the uniform posterior
-LOG_Z_STEPS = 200  # between two estimates of ln Z: for the log and the free nats
+LOG_Z_STEPS = 200  # between two estimates of ln Z where it cannot be enumerated: for the log alone
 LOG_Z_RUNGS = 200
 MEASURED, MEASURED_AT_ONCE = 500, 100
 BINARY = DvaeppShape(
@@ -90,14 +91,17 @@ class DvaeppTask:
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""
         done, rbm = step / steps, self.net.rbm
-        if step % LOG_Z_STEPS == 0:
-            self._log_z.fill_(rbm.log_z(LOG_Z_RUNGS))
+        exact = rbm.bits <= ENUMERATED
+        if exact:
+            self._log_z = rbm.exact_log_z()
+        elif step % LOG_Z_STEPS == 0:
+            self._log_z = torch.tensor(rbm.annealed_log_z(LOG_Z_RUNGS), device=self._device)
         beta = BETA[0] + (BETA[1] - BETA[0]) * done
         anneal = min(1.0, ANNEALED_FROM + (1 - ANNEALED_FROM) * done / ANNEALED_AT)
         first = max(0.0, 1 - done / VANISHED_AT)
-        values = (beta, anneal, BITS_FREE * first, ALONE * first)
+        values = (beta, anneal, BITS_FREE * first * exact, ALONE * first)
         numbers = (torch.tensor(value, device=self._device) for value in values)
-        return self._data.batch(self._batch, rng), rbm.sample(), *numbers, self._log_z.clone()
+        return self._data.batch(self._batch, rng), rbm.sample(), *numbers, self._log_z
 
     def _objective(
         self,

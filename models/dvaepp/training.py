@@ -2,7 +2,8 @@
 
 The inverse temperature of the smoothing rises over the whole run; the KL's weight rises at first, while z has some nats
 for nothing and some pictures for itself. Each group has some nats for nothing throughout. So neither z nor a group is
-given up. Where a time is given, the schedule follows the clock.
+given up. What begins with exported weights begins where all that has vanished. Where a time is given, the schedule
+follows the clock.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
 BETA = (6.0, 16.0)  # inverse temperature, from the first step to the last
+BETA_EXPORTED = 12.0  # where training begins with exported weights
 ANNEALED_AT, ANNEALED_FROM = 0.15, 0.1  # share of the run until the KL has its whole weight; what it has first
 BITS_FREE, ALONE = 4.0, 0.3  # nats of z for nothing, and share of pictures without groups
 VANISHED_AT = 0.4  # share of the run over which both vanish
-GROUP_FREE = {28: 1.5, 32: 16.0}  # nats of each group for nothing, by the pictures' side
+GROUP_FREE = {28: 1.0, 32: 16.0}  # nats of each group for nothing, by the pictures' side
 UNIFORM_SHARE = 4  # one picture in so many has the uniform posterior
 LOG_Z_STEPS = 200  # between two estimates of ln Z where it cannot be enumerated: for the log alone
 LOG_Z_RUNGS = 200
@@ -75,10 +77,9 @@ class DvaeppTask:
 
     terms: tuple[str, ...] = ("loss", "pixels", "locals", "bits")
     average = 0.999
-    exported = False
 
-    def __init__(self, net: Dvaepp, data: Pictures, batch: int, device: torch.device) -> None:
-        self.net, self._data, self._device = net, data.to(device), device
+    def __init__(self, net: Dvaepp, data: Pictures, batch: int, device: torch.device, exported: bool = False) -> None:
+        self.net, self._data, self._device, self.exported = net, data.to(device), device, exported
         uniform = max(1, batch // UNIFORM_SHARE)
         self._kinds: list[tuple[Kind, int]] = [("gaussian", batch - uniform), ("uniform", uniform)]
         self._batch, self._log_z = batch, torch.zeros((), device=device)
@@ -96,9 +97,10 @@ class DvaeppTask:
             self._log_z = rbm.exact_log_z()
         elif step % LOG_Z_STEPS == 0:
             self._log_z = torch.tensor(rbm.annealed_log_z(LOG_Z_RUNGS), device=self._device)
-        beta = BETA[0] + (BETA[1] - BETA[0]) * done
-        anneal = min(1.0, ANNEALED_FROM + (1 - ANNEALED_FROM) * done / ANNEALED_AT)
-        first = max(0.0, 1 - done / VANISHED_AT)
+        low = BETA_EXPORTED if self.exported else BETA[0]
+        beta = low + (BETA[1] - low) * done
+        anneal = 1.0 if self.exported else min(1.0, ANNEALED_FROM + (1 - ANNEALED_FROM) * done / ANNEALED_AT)
+        first = 0.0 if self.exported else max(0.0, 1 - done / VANISHED_AT)
         values = (beta, anneal, BITS_FREE * first * exact, ALONE * first)
         numbers = (torch.tensor(value, device=self._device) for value in values)
         return self._data.batch(self._batch, rng), rbm.sample(), *numbers, self._log_z
@@ -161,7 +163,7 @@ def train(
     """
     on = torch.device(device)
     net = begin(lambda: Dvaepp(shape or SHAPES[model]), on, seed, init)
-    task = DvaeppTask(net, load_pictures(model, data), batch or BATCHES[model], on)
+    task = DvaeppTask(net, load_pictures(model, data), batch or BATCHES[model], on, init is not None)
     run(
         task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress,
         timed=minutes is not None,

@@ -50,7 +50,7 @@ class Rbm(nn.Module):
 
     def parameters_of(self) -> tuple[Tensor, Tensor, Tensor]:
         """a1 (bits,), a2 (bits,), W (bits of z1, bits of z2)."""
-        return self.own.bias, self.other.bias, self.other.weight.t()
+        return self.own.bias, self.other.bias, self.other.used().t()
 
     def score(self, first: Tensor, second: Tensor, coupled: Tensor | None = None) -> Tensor:
         """-E (N,) of z1 and z2 (N, bits), or its mean where they are independent and these are means.

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlcodec.models.dvaepp.data import Pictures
 from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
 from vlcodec.models.dvaepp.smoothing import exponential, exponential_log_density
+from vlcodec.models.dvaepp.training import DvaeppTask
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.ends import head
 from vlcodec.models.layers.exact import OWN, fine_layer
@@ -72,3 +74,15 @@ class VariantNet(Dvaepp):
 def smaller(shape: DvaeppShape) -> DvaeppShape:
     """A net that is trained in minutes on one core."""
     return replace(shape, widths=(16, 32), blocks=(1, 1), scale_blocks=(1, 1), hidden=128)
+
+
+class VariantTask(DvaeppTask):
+    """See training.DvaeppTask; with the gaussian ends' place alone."""
+
+    def __init__(self, net: VariantNet, data: Pictures, batch: int, device: torch.device) -> None:
+        super().__init__(net, data, batch, device)
+        self._kinds = [("gaussian", batch)]
+
+    def measure(self) -> list[dict[str, float]]:
+        """Nothing: a study measures on test pictures."""
+        return []

@@ -5,7 +5,9 @@ A picture's latents are, in order: the bits z1 and z2, then the groups, each by 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +18,7 @@ from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, Lo
 from vlcodec.codec.coding.walk import OneStep
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Step, Tick
 from vlcodec.models.dvaepp.lattice import CELL, COLOURS, SCALES, SHARE_UNIT, cells_of
-from vlcodec.models.dvaepp.net import Dvaepp
+from vlcodec.models.dvaepp.net import Dvaepp, Group
 from vlcodec.models.dvaepp.rbm import TABLE_BITS, Rbm
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.made import OneByOne
@@ -30,6 +32,21 @@ FLOOR_SHIFT = 22  # of the groups' tables: of a thousand latents none should be 
 Seen = tuple[Tensor, Tensor]  # the encoder's features and what the whole picture says
 
 
+class Memo(threading.local):
+    """The streams of each thread's last descent: prior, posterior and pixels go down the same way."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[bytes, Tensor]] = []
+
+    def at(self, step: int, values: Ints, stream: Callable[[], Tensor]) -> Tensor:
+        """The stream after a step that was answered by these values, as the steps before it were by theirs."""
+        key = values.tobytes()
+        if len(self._steps) <= step or self._steps[step][0] != key:
+            with exact_inference():
+                self._steps[step:] = [(key, stream())]
+        return self._steps[step][1]
+
+
 class LatentWalk(NetWalk):
     """Latents (n, latents) of n pictures: of the posterior where `seen` is given, else of the prior given z1.
 
@@ -38,10 +55,11 @@ class LatentWalk(NetWalk):
     """
 
     def __init__(
-        self, net: Dvaepp, kind: Kind, n: int, *, seen: Seen | None = None, first: Ints | None = None,
+        self, net: Dvaepp, kind: Kind, n: int, memo: Memo, *, seen: Seen | None = None, first: Ints | None = None,
         dither: Ints | None = None, groups: int | None = None,
     ) -> None:  # fmt: skip
         self._net, self._kind, self._seen, self._first, self._dither = net, kind, seen, first, dither
+        self._memo = memo
         self._bits, shape = net.shape.bits, net.shape
         self._groups = shape.groups if groups is None else groups
         self._local = shape.grid**2 * shape.locals
@@ -51,23 +69,21 @@ class LatentWalk(NetWalk):
     def levels(self) -> Generator[tuple[slice, Ints, Ints], Ints, Tensor]:
         """Each part's place among a picture's latents, with its log-odds (n, count) twice, or its centres and scales,
         is answered by its values (n, count): bits, or z in cells or 1/32 step. Returns what pixels are told by."""
-        net, n = self._net, self.shape[0]
-        device = net.start.weight.device
-        bits: list[Tensor] = [] if self._first is None else [torch.from_numpy(self._first).to(device, torch.float32)]
-        done = 0 if self._first is None else self._first.shape[1]
+        net, n, side = self._net, self.shape[0], self._net.shape.grid
+        known = [] if self._first is None else [self._first]
+        done = sum(part.shape[1] for part in known)
         while done < self._bits:
+            bits = [self._real(part) for part in known]
             with exact_inference():
                 if self._seen is not None:
                     logit = net.posterior.logits(len(bits), self._seen[1], bits)
                 else:
                     logit = net.rbm.other(FINE_UNIT * bits[0])
             odds = to_numpy(logit)
-            known = yield slice(done, done + odds.shape[1]), odds, odds
-            bits.append(torch.from_numpy(known).to(device, torch.float32))
+            known.append((yield slice(done, done + odds.shape[1]), odds, odds))
             done += odds.shape[1]
-        with exact_inference():
-            h = net.top(torch.cat(bits, -1))
-        side = net.shape.grid
+        z = np.concatenate(known, 1)
+        h = self._memo.at(0, z, partial(net.top, self._real(z)))
         for j in range(net.shape.groups):
             group = net.group(j)
             ends = group.ends_of(self._kind)
@@ -75,17 +91,18 @@ class LatentWalk(NetWalk):
                 told = net.elu(h)
                 prior = ends.prior(told)
                 both = prior if self._seen is None else ends.posterior(group.merged(told, self._seen[0]), prior)
-            if j >= self._groups:
-                with exact_inference():
-                    h = group.blocks(h + ends.enter(prior[0]))
-                continue
             centre, scale = (to_numpy(t).reshape(n, -1) for t in both)
-            known = yield slice(done, done + self._local), centre, scale
-            z = torch.from_numpy(known.reshape(n, side, side, -1)).to(device, torch.float32)
-            with exact_inference():
-                h = group.blocks(h + ends.enter(z))
+            z = (yield slice(done, done + self._local), centre, scale) if j < self._groups else centre
+            h = self._memo.at(j + 1, z, partial(self._after, group, h, self._real(z.reshape(n, side, side, -1))))
             done += self._local
         return h
+
+    def _real(self, values: Ints) -> Tensor:
+        return torch.from_numpy(values).to(self._net.start.weight.device, torch.float32)
+
+    def _after(self, group: Group, h: Tensor, z: Tensor) -> Tensor:
+        stream: Tensor = group.blocks(h + group.ends_of(self._kind).enter(z))
+        return stream
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
@@ -200,10 +217,12 @@ class BitByBit(NetWalk):
 class LatentPrior:
     """p(z, h): z1 in its own way, then all that follows from it. Symbols (n, latents); see codec.interface.Block."""
 
-    def __init__(self, net: Dvaepp, kind: Kind, n: int, dither: Ints | None = None, groups: int | None = None) -> None:
+    def __init__(
+        self, net: Dvaepp, kind: Kind, n: int, memo: Memo, dither: Ints | None = None, groups: int | None = None
+    ) -> None:
         self._net, self._kind, self._dither, self._n, self._groups = net, kind, dither, n, groups
-        self._size = net.rbm.bits
-        self.shape = LatentWalk(net, kind, n, groups=groups).shape
+        self._memo, self._size = memo, net.rbm.bits
+        self.shape = LatentWalk(net, kind, n, memo, groups=groups).shape
 
     def push(self, symbols: Ints, stack: Coder, tick: Tick | None = None) -> None:
         """See codec.interface.Block."""
@@ -231,7 +250,9 @@ class LatentPrior:
 
     def rest(self, first: Ints) -> LatentWalk:
         """Of z2 and the groups."""
-        return LatentWalk(self._net, self._kind, self._n, first=first, dither=self._dither, groups=self._groups)
+        return LatentWalk(
+            self._net, self._kind, self._n, self._memo, first=first, dither=self._dither, groups=self._groups
+        )
 
 
 class LatticeBlock(NetWalk):

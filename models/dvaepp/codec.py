@@ -18,7 +18,7 @@ from vlcodec.codec.coding.noise import Likeliest
 from vlcodec.codec.coding.tables import Bernoulli, LogisticMixture
 from vlcodec.codec.coding.walk import OneStep, Settled
 from vlcodec.codec.interface import Block, Bytes, Distribution, Ints
-from vlcodec.models.dvaepp.blocks import BitByBit, LatentPrior, LatentWalk, LatticeBlock, Seen
+from vlcodec.models.dvaepp.blocks import BitByBit, LatentPrior, LatentWalk, LatticeBlock, Memo, Seen
 from vlcodec.models.dvaepp.net import Dvaepp
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.mixture import FINE
@@ -39,7 +39,7 @@ class _Lanes:
 
     def __init__(self, net: Dvaepp, device: torch.device) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.bits = net.shape.bits
+        self.bits, self.memo = net.shape.bits, Memo()
         self.latents = self.bits + net.shape.groups * net.shape.locals * net.shape.grid**2
 
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
@@ -100,11 +100,11 @@ class Chained(_Lanes):
 
     def posterior(self, pictures: Bytes, u: Ints) -> LatentWalk:
         """q(z, h | x): symbols (n, latents), bits and cells in [0, 4096)."""
-        return LatentWalk(self.net, self.kind, len(pictures), seen=self._seen(pictures))
+        return LatentWalk(self.net, self.kind, len(pictures), self.memo, seen=self._seen(pictures))
 
     def prior(self, u: Ints) -> LatentPrior:
         """p(z, h)."""
-        return LatentPrior(self.net, self.kind, len(u))
+        return LatentPrior(self.net, self.kind, len(u), self.memo)
 
     def features(self, symbols: Ints, u: Ints) -> Tensor:
         """The stream that pixels are told by."""
@@ -131,7 +131,7 @@ class Dithered(_Lanes):
         """Bits, and symbols k + 128 (n, latents)."""
         symbols = np.empty_like(u)
         seen = self._seen(pictures)
-        walk = LatentWalk(self.net, self.kind, len(pictures), seen=seen, dither=u, groups=self._groups)
+        walk = LatentWalk(self.net, self.kind, len(pictures), self.memo, seen=seen, dither=u, groups=self._groups)
         levels = walk.levels()
         part, centre, _ = next(levels)
         try:
@@ -143,13 +143,13 @@ class Dithered(_Lanes):
 
     def prior(self, u: Ints) -> LatentPrior:
         """p(z, h)."""
-        return LatentPrior(self.net, self.kind, len(u), u, self._groups)
+        return LatentPrior(self.net, self.kind, len(u), self.memo, u, self._groups)
 
     def part(self, number: int, symbols: Ints, u: Ints) -> Block:
         """See codec.coding.groups.Grouped."""
         if not number:
-            return LatentPrior(self.net, self.kind, len(u), u, 0)
-        walk = LatentPrior(self.net, self.kind, len(u), u, number).rest(symbols[:, : self.net.rbm.bits])
+            return LatentPrior(self.net, self.kind, len(u), self.memo, u, 0)
+        walk = LatentPrior(self.net, self.kind, len(u), self.memo, u, number).rest(symbols[:, : self.net.rbm.bits])
         levels = walk.levels()
         place, centre, scale = next(levels)
         while place != self.parts[number]:

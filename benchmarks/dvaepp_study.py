@@ -15,8 +15,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import torch
 from common import Row, keep, parser, say, show
@@ -35,27 +37,30 @@ BATCH, RATE = 100, 1e-3
 MEASURED, SAMPLES, AT_ONCE = 500, 100, 10
 FLAT = FlatShape(bits=200, layers=1, nonlinear=False, smoothing="exponential", bound="joint", beta=(6.0, 16.0))
 CONCRETE_BETA = (1.5, 3.0)  # inverse temperatures of the Concrete distribution
-MACHINE = replace(FLAT, bound="rbm")
 
 
-def both(name: str, shape: FlatShape, layers: int = 0) -> dict[str, FlatShape]:
+def both(name: str, shape: FlatShape, layers: Literal[0, 1, 2] = 0) -> dict[str, FlatShape]:
     """Linear and nonlinear rows."""
     deep = f", {layers} layers" if layers else ""
-    return {f"{name}{deep}, {kind}": replace(shape, nonlinear=kind == "nonlinear") for kind in ("linear", "nonlinear")}
+    return {
+        f"{name}{deep}, {kind}": replace(shape, nonlinear=kind == "nonlinear", layers=layers or 1)
+        for kind in ("linear", "nonlinear")
+    }
 
 
+MARGINAL, MACHINE = replace(FLAT, bound="marginal"), replace(FLAT, bound="rbm")
 FLAT_ROWS: dict[int, dict[str, FlatShape]] = {
     1: both("joint, exponentials", FLAT)
-    | both("marginal, exponentials", replace(FLAT, bound="marginal"))
+    | both("marginal, exponentials", MARGINAL)
     | both("joint, logistics", replace(FLAT, smoothing="logistic"))
     | both("joint, spike and exponential", replace(FLAT, smoothing="spike"))
     | both("Concrete", replace(FLAT, smoothing="concrete", beta=CONCRETE_BETA)),
-    2: {
-        name: shape
-        for layers in (1, 2)
-        for title, bound in (("machine", "rbm"), ("joint", "joint"), ("marginal", "marginal"))
-        for name, shape in both(title, replace(FLAT, bound=bound, layers=layers), layers).items()
-    },
+    2: both("machine", MACHINE, 1)
+    | both("joint", FLAT, 1)
+    | both("marginal", MARGINAL, 1)
+    | both("machine", MACHINE, 2)
+    | both("joint", FLAT, 2)
+    | both("marginal", MARGINAL, 2),
 }
 VARIANTS = {  # coupled, gaussian
     "machine, gaussian locals": (True, True),
@@ -165,9 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted: dict[str, Callable[[], Row]] = {}
     for table in chosen.tables:
         for name, shape in FLAT_ROWS.get(table, {}).items():
-            wanted[name] = lambda shape=shape: flat_row(shape, data, chosen.minutes, test)
+            wanted[name] = partial(flat_row, shape, data, chosen.minutes, test)
         for name, kind in (VARIANTS if table == 3 else {}).items():
-            wanted[name] = lambda kind=kind: variant_row(*kind, data, chosen.minutes, test)
+            wanted[name] = partial(variant_row, *kind, data, chosen.minutes, test)
     for name, work in wanted.items():
         if name not in rows:
             rows[name] = work()

@@ -51,7 +51,7 @@ def gaussian_bits(d: GaussianGrid, symbols: Ints) -> Floats:
     sigma = 0.002 * np.exp(d.scale / 16.0)  # cells
     distance = symbols - d.cells // 2 - d.centre / 32.0
     bits = (0.5 * np.square(distance / sigma) + np.log(sigma * np.sqrt(2 * np.pi))) / np.log(2.0)
-    return np.minimum(bits, d.floor_shift + np.log2(d.cells))
+    return np.asarray(np.minimum(bits, d.floor_shift + np.log2(d.cells)))
 
 
 def categorical_bits(d: Categorical, symbols: Ints) -> Floats:

@@ -339,7 +339,7 @@ def _colour_steps(
         if c:
             moved = (share * np.stack(errors, -1)).sum(-1, keepdims=True)
             centre = centre + _rounded(moved)
-        values = yield LogisticMixture(*(part.reshape(-1, k) for part in (logit, centre, scale)))
+        values = yield LogisticMixture(logit.reshape(-1, k), centre.reshape(-1, k), scale.reshape(-1, k))
         errors.append(FINE * values - at[..., c])
 
 

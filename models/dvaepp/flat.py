@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ class FlatNet(nn.Module):
             self.first = nn.Parameter(torch.zeros(n))
             self.priors = nn.ModuleList(self._map(n * i, n) for i in range(1, shape.layers))
         with torch.no_grad():
-            self.decoder[-1].bias.copy_(torch.logit(mean.clamp(0.001, 0.999)))
+            cast(nn.Linear, self.decoder[-1]).bias.copy_(torch.logit(mean.clamp(0.001, 0.999)))
 
     def _map(self, inputs: int, outputs: int) -> nn.Sequential:
         if not self.shape.nonlinear:

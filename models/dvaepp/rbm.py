@@ -126,7 +126,7 @@ class Rbm(nn.Module):
             parts = [self.sample(2)[0].clone() for _ in range(batch // CHAINS)]
             loss = self.first_nats(torch.cat(parts)).mean()
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
 
 

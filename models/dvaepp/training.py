@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.models.dvaepp.data import Pictures, load_pictures
-from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
+from vlcodec.models.dvaepp.net import KINDS, Dvaepp, DvaeppShape
 from vlcodec.models.dvaepp.rbm import ENUMERATED
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.posterior import Kind
@@ -127,7 +127,7 @@ class DvaeppTask:
     def measure(self) -> list[dict[str, float]]:
         """Nats of validation pictures by posterior, one sample each and z of 0 and 1, of what would be exported."""
         net = frozen_copy(self.net)
-        return [{"kind": float(i), **measure(net, self._data, kind)} for i, kind in enumerate(("gaussian", "uniform"))]
+        return [{"kind": float(i), **measure(net, self._data, kind)} for i, kind in enumerate(KINDS)]
 
 
 def measure(net: Dvaepp, data: Pictures, kind: Kind) -> dict[str, float]:

@@ -139,7 +139,7 @@ ENTRIES = [
         "dvaepp-mnist",
         DVAEPP,
         "black and white digits, 28x28, in steps (DVAE++, statically binarised MNIST)",
-        "7d98446eda12fab18563831cfec078eed7f02ac9cebd0d5d2b83ac16f69d6ace",
+        "39d34bd41ec973563d1af2c79ae31c61692ce1aea803d663c32c7ebdcccb6936",
     ),
     Entry(
         21,

@@ -24,6 +24,7 @@ from vlcodec.codec import image as images
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave.data import load_cifar10
+from vlcodec.models.dvaepp.data import SETS as BINARY_SETS
 from vlcodec.models.vlae.data import load_binary
 
 Floats = NDArray[np.float64]
@@ -62,7 +63,9 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
     entry = registry.by_name(model)
-    return 255 * load_binary(entry.name, data).test if zoo.takes(entry).bilevel else load_cifar10(data).test
+    if not zoo.takes(entry).bilevel:
+        return load_cifar10(data).test
+    return 255 * load_binary(BINARY_SETS.get(entry.name, entry.name), data).test
 
 
 def strided(pictures: Bytes, count: int) -> Bytes:

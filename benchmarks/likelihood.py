@@ -7,8 +7,8 @@ DATA is the folder of the binary sets, or of CIFAR-10. Pictures are taken with a
 picture, of CIFAR-10 in bits/dim. The net is the exported one, its integer weights in float32; of a VLAE and a VAPNEV
 activations are unrounded, of an AGAVE those of the PixelCNN are rounded as in the integer model. What
 `benchmarks/archives.py` holds against the files is the integer model's own -ELBO. With --posterior uniform a VLAE is in
-integers throughout. While it runs, what is done is kept in the JSON file picture by picture, and a run that was stopped
-goes on from there.
+integers throughout, as a DVAE++ always is, with z of 0 and 1. While it runs, what is done is kept in the JSON file
+picture by picture, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave.net import LadderAgave
+from vlcodec.models.dvaepp.net import KINDS, Dvaepp
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
@@ -61,6 +62,15 @@ def sampler_of(model: str, posterior: str) -> Sampler:
         set_mode(nets, "simulated")
         kind = nets.kinds[nets.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
         return lambda picture, samples: nets.sampled_nats(centred(picture[None]), samples, kind)[0]
+    if isinstance(nets, Dvaepp):
+        dvaepp, which = frozen_copy(nets), KINDS[KINDS.index("gaussian" if posterior == "gaussian" else "uniform")]
+
+        def draw_bits(picture: Bytes, samples: int) -> Tensor:
+            x = centred(picture[None]) if picture.ndim == 3 else torch.from_numpy(picture > 0)[None, ..., None].float()
+            with exact_inference():
+                return dvaepp.sampled_nats(x, samples, which)[0]
+
+        return draw_bits
     assert isinstance(nets, VlaeNets)
     net = net_of(nets, posterior)
 

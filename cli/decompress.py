@@ -1,7 +1,7 @@
 """`vlcodec decompress`: .vlz files to PNG."""
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -19,6 +19,7 @@ from vlcodec.cli.progress import progress
     help="Regenerate with noise, or the mean image.  [default: sample if lossy, every pixel if lossless]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
+@click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
 @options.device
 @options.jobs
 @options.max_pixels
@@ -31,6 +32,7 @@ def decompress(
     out: str | None,
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
+    front: bool,
     device: str,
     jobs: int | None,
     max_pixels: int,
@@ -46,8 +48,8 @@ def decompress(
 
     first = files.peek(sources)
     if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
-        if len(sources) > 1 or decode is not None:
-            raise click.UsageError("an archive is decompressed alone, and without --decode")
+        if len(sources) > 1 or decode is not None or front:
+            raise click.UsageError("an archive is decompressed alone, and without --decode and --front")
 
         def unpack(source: str) -> files.Said | None:
             with progress(source, quiet or as_json) as show:
@@ -68,12 +70,13 @@ def decompress(
         target = targets[source]
         files.check(target, force)
         data = first or files.read(source)
-        header = facade.info(data)
+        kind = (decode or "sample") if front else _kind(facade.info(data), decode)
         with progress(source, quiet or as_json or at_once > 1) as show:
             image = facade.decompress(
                 data,
                 decode=decode,
                 seed=seed,
+                front=front,
                 device=device,
                 max_pixels=max_pixels,
                 jobs=1 if several else jobs,
@@ -82,11 +85,6 @@ def decompress(
         files.write(target, png_bytes(image), force)
         if quiet:
             return None
-        if "stored" in header:
-            kind = f"stored {header['stored']}"
-        else:
-            usual = "lossless" if header["lossless"] else "sample"
-            kind = "mean" if header["quality"] == 0 else decode or usual
         if as_json:
             size = {"width": image.width, "height": image.height, "mode": image.mode}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})
@@ -96,3 +94,11 @@ def decompress(
         return files.Said(line, target == files.STREAM)
 
     files.each(sources, work, at_once)
+
+
+def _kind(header: dict[str, Any], decode: str | None) -> str:
+    """What a file gives, for the line about it."""
+    if "stored" in header:
+        return f"stored {header['stored']}"
+    usual = "lossless" if header["lossless"] else "sample"
+    return "mean" if header["quality"] == 0 else decode or usual

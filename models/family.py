@@ -28,6 +28,7 @@ class Takes:
     between: qualities have decimals.
     alone: whether a lossless file may hold a single picture; where pixels are coded by bits-back it has no bits to
     begin with.
+    progressive: whether the quality counts groups of latents, all of them unless told otherwise.
     """
 
     side: int | None
@@ -36,6 +37,7 @@ class Takes:
     placeholders: bool = False
     between: bool = False
     alone: bool = True
+    progressive: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,14 @@ class Family:
     """Functions that make a family's models.
 
     net: the untrained net of a config. freeze: a frozen net as a codec. takes: of a config. whole: whether a config's
-    net lacks no part. golden_pictures: (n, H, W, C) uint8, of a kind that the models take, from integers alone.
+    net lacks no part. golden_pictures: (n, H, W, C) uint8, of a kind that a config takes, from integers alone.
     parts: what can be trained, the default first. train: the trained net and its config.
     """
 
     net: Callable[[Config], nn.Module]
     freeze: Callable[[nn.Module, Config, torch.device], Model]
     takes: Callable[[Config], Takes]
-    golden_pictures: Callable[[], Bytes]
+    golden_pictures: Callable[[Config], Bytes]
     parts: tuple[str, ...]
     train: Callable[[Training], tuple[nn.Module, Config]]
     qualities: Callable[[Config], int] = lambda config: 1

@@ -27,7 +27,9 @@ PROVISIONAL = range(2**16, 2**17)
 OWN = range(2**31, 2**32)
 LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
 LARGEST_HEADER = 2**24  # bytes of a weights file's header
-PHOTO, VLAE, AGAVE, VAPNEV = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "vapnev"))
+PHOTO, VLAE, AGAVE, VAPNEV, DVAEPP = (
+    f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "vapnev", "dvaepp")
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,27 @@ ENTRIES = [
         "small pictures, 32x32, RGB, in archives (VAPNEV, CIFAR-10)",
         "424166ee5a931c04d4bf51ed4564139fbbb0638ff23dffadb695cc3b259a04ee",
         starter=6,
+    ),
+    Entry(
+        20,
+        "dvaepp-mnist",
+        DVAEPP,
+        "black and white digits, 28x28, in steps (DVAE++, statically binarised MNIST)",
+        "39d34bd41ec973563d1af2c79ae31c61692ce1aea803d663c32c7ebdcccb6936",
+    ),
+    Entry(
+        21,
+        "dvaepp-caltech101",
+        DVAEPP,
+        "black and white shapes, 28x28, in steps (DVAE++, Caltech-101 Silhouettes)",
+        "908964ae4967ac62f9905219cc98626bb3f52bf7d697e772e4b45df6bd5dd17b",
+    ),
+    Entry(
+        22,
+        "dvaepp-cifar10",
+        DVAEPP,
+        "small pictures, 32x32, RGB, in steps (DVAE++, CIFAR-10)",
+        "13e464a790cb25a3de898bbbf8a4909d43ff8c8c9d617f8fce134253dba57f9b",
     ),
     Entry(
         31,

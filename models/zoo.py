@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from vlcodec.codec.interface import Ints, Model
+    from vlcodec.codec.interface import Bytes, Ints, Model
 
 CARRIERS = ("float32", "float64", "int8")
 VARIABLE = "VLCODEC_CARRIER"  # forces one of them
@@ -68,6 +68,12 @@ def qualities(entry: Entry) -> int:
     """How many qualities a model has, counted from 1."""
     with _of_config(entry.path):
         return family(entry.family).qualities(config_of(entry.path))
+
+
+def golden_pictures(entry: Entry) -> Bytes:
+    """(n, H, W, C) uint8, of the kind that a model takes."""
+    with _of_config(entry.path):
+        return family(entry.family).golden_pictures(config_of(entry.path))
 
 
 @cache

@@ -194,6 +194,11 @@ def _gaussian(rng: np.random.Generator) -> tables.GaussianGrid:
     return tables.GaussianGrid(centre, scale)
 
 
+def _thin_gaussian(rng: np.random.Generator) -> tables.GaussianGrid:
+    wide = _gaussian(rng)
+    return tables.GaussianGrid(wide.centre, wide.scale, floor_shift=22)
+
+
 def _bernoulli(rng: np.random.Generator) -> tables.Bernoulli:
     return tables.Bernoulli(np.concatenate([[-99_999, 99_999, 0], rng.integers(-20_000, 20_000, 57)]))
 
@@ -201,6 +206,7 @@ def _bernoulli(rng: np.random.Generator) -> tables.Bernoulli:
 DISTRIBUTIONS: dict[str, Callable[[np.random.Generator], Distribution]] = {
     "mixture": _mixture,
     "gaussian": _gaussian,
+    "gaussian, thin floor": _thin_gaussian,
     "categorical": lambda rng: tables.Categorical(rng.integers(-600, 600, (60, 5))),
     "bernoulli": _bernoulli,
     "uniform": lambda rng: tables.Uniform(60, 1000),

@@ -41,7 +41,7 @@ def takes(entry: Entry) -> Takes:
 @pytest.fixture(scope="module")
 def pictures(entry: Entry) -> Bytes:
     """(n, H, W, C) of a kind that the model takes."""
-    return zoo.family(entry.family).golden_pictures()
+    return zoo.golden_pictures(entry)
 
 
 @pytest.fixture(scope="module")

@@ -262,7 +262,7 @@ def _nets(entry: Entry, starter: Entry, device: str) -> Nets:
 
     model = load(entry, device)
     first = model if starter is entry else load(starter, device)
-    return Nets(model.chained(), first.single(1))
+    return Nets(model.chained(), first.single(first.qualities))
 
 
 def _write(

@@ -48,6 +48,7 @@ def rate_chained(
         quality=header.quality,
         latents_naive=prior,
         latents_kl=kl,
+        groups=(kl,),
         pixels=sum(parts.values()),
         side_information=0.0,
         parts=parts,

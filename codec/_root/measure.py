@@ -54,14 +54,16 @@ def measured(
     net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, samples: int = 0, progress: Progress | None = None
 ) -> RateReport:
     """The ledger of a picture (1, H, W, C), as `rate` gives it."""
+    from vlcodec.codec.coding.groups import group_bits
+
     made = write(net, pixels, header, jobs, progress, metered=True)
-    kl, totals = net.prior(made.u).bits(made.symbols), list[float]()
+    groups, totals = group_bits(net, made.symbols, made.u), list[float]()
     for sample in range(samples):
         totals.append(_promised(net, pixels, sample))
         if progress is not None:
             progress("samples", sample + 1, samples)
     mean = net.mean_images(made.fz, header.height, header.width)[0]
-    return report_of(made.file, pixels[0], mean, made.symbols.size, net.posterior_kind, kl, made.promised, totals)
+    return report_of(made.file, pixels[0], mean, made.symbols.size, net.posterior_kind, groups, made.promised, totals)
 
 
 def report_of(
@@ -70,7 +72,7 @@ def report_of(
     mean: Bytes,
     latents: int,
     posterior: str,
-    kl: float,
+    groups: Sequence[float],
     promised: Mapping[str, float],
     totals: Sequence[float] = (),
 ) -> RateReport:
@@ -79,7 +81,7 @@ def report_of(
     Args:
         pixels: (H, W, C) of the picture. mean: (H, W, 1 or 3), its mean image.
         latents: how many. posterior: their kind, see codec.interface.LatentNet.
-        kl, promised: bits of the latents, and by section of the pixels.
+        groups, promised: bits of each group of latents, and by section of the pixels.
         totals: bits of each sample of the importance-sampled likelihood.
     """
     import numpy as np
@@ -87,7 +89,7 @@ def report_of(
     from vlcodec.codec.coding.latents import DITHER_VALUES, SIDE_INFORMATION
     from vlcodec.codec.ledger import report
 
-    header, given = file.header, sum(promised.values())
+    header, kl, given = file.header, sum(groups), sum(promised.values())
     shown = mean[..., 1:2] if header.grey and mean.shape[-1] == 3 else mean
     error = shown.astype(np.float64) - pixels
     sizes, lossless_bytes = picture_file.sizes(file), len(picture_file.pack(file))
@@ -99,6 +101,7 @@ def report_of(
         quality=header.level if header.hundredths else header.quality,
         latents_naive=kl + float(place_bits * latents),
         latents_kl=kl,
+        groups=tuple(groups),
         pixels=given,
         side_information=promised.get(SIDE_INFORMATION, 0.0),
         parts=dict(promised),
@@ -138,7 +141,7 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
     from vlcodec.codec import image as images
 
     entry = registry.by_name(model)
-    first = zoo.family(entry.family).golden_pictures()[0]
+    first = zoo.golden_pictures(entry)[0]
     picture = images.to_image(first, grey=first.shape[-1] == 1)
 
     def golden() -> str:

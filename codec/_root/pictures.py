@@ -79,6 +79,7 @@ def decompress(
     *,
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
+    front: bool = False,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
     jobs: int | None = None,
@@ -90,6 +91,8 @@ def decompress(
         decode: for lossy files, "sample" (the default) draws the pixels from p(x | z) with the file's seed, "mean"
             gives the mean image. "mean" of a lossless file is its preview. A placeholder has the mean image alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
+        front: take what has arrived of a file that may be cut: its latents, of a progressive model the groups that are
+            there, as of a lossy file; each is held against its checksum.
         max_pixels: of the picture; a file that asks for more is refused.
         jobs: bands that are worked on at the same time; None is as many as there are cores.
 
@@ -100,8 +103,8 @@ def decompress(
 
     check_decode(decode)
     if stored_file.is_stored(data):
-        return _stored(data, max_pixels)
-    file, drawn, model = opened(data, seed, device, max_pixels)
+        return _stored(data, max_pixels)  # raises FormatError unless it is whole
+    file, drawn, model = opened(data, seed, device, max_pixels, front)
     with memory():
         return images.to_image(regenerated(model, file, decode, drawn, jobs, progress), file.header.grey)
 
@@ -139,7 +142,9 @@ def prepare(
     """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
     entry = encoder(model)
     if quality is None:
-        quality = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], zoo.qualities(entry))
+        most = zoo.qualities(entry)
+        usual = min(DEFAULT_QUALITY["lossless" if lossless else "lossy"], most)
+        quality = most if zoo.takes(entry).progressive else usual
     check_quality(entry, quality, ModelError)
     if quality == placeholder.QUALITY and lossless:
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
@@ -160,22 +165,26 @@ def check_decode(decode: str | None) -> None:
 
 def file_of(model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None) -> File:
     """A picture (1, H, W, C) as the file of its header."""
+    net = net_of(model, header)
     if header.quality == placeholder.QUALITY:
-        return placeholder.write(model.single(placeholder.CODED_AS), pixels, header)
-    return write(net_of(model, header), pixels, header, jobs, progress).file
+        return placeholder.write(net, pixels, header)
+    return write(net, pixels, header, jobs, progress).file
 
 
-def opened(data: bytes, seed: int | None, device: str, max_pixels: int) -> tuple[File, int, Model]:
+def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: bool = False) -> tuple[File, int, Model]:
     """What a file holds, the seed of its pixels, its own unless another one is given, and the model that it needs.
 
-    Raises what `decompress` raises.
+    front: see `decompress`; of a progressive model, the file is one of the quality that has arrived. Raises what
+    `decompress` raises.
     """
-    file = picture_file.unpack(data)
+    file = picture_file.preview(data) if front else picture_file.unpack(data)
     header = file.header
     drawn = replace(header, seed=header.seed if seed is None else seed).seed
     check_pixels(header.width * header.height, max_pixels)
     model = model_of(header, device)
-    check_chunks(file)
+    if front and zoo.takes(registry.by_number(header.model_id)).progressive:
+        file = replace(file, header=replace(file.header, quality=min(header.quality, len(file.groups))))
+    check_chunks(file, net_of(model, file.header))
     return file, drawn, model
 
 
@@ -206,8 +215,8 @@ def model_of(header: Header, device: str) -> Model:
 
 
 def net_of(model: Model, header: Header) -> LatentNet:
-    """The net of a file's quality."""
-    return model.single(header.quality, *([header.hundredths] if header.hundredths else []))
+    """The net of a file's quality; of a placeholder the one that it is coded with."""
+    return model.single(header.quality or placeholder.CODED_AS, *([header.hundredths] if header.hundredths else []))
 
 
 def regenerated(
@@ -215,9 +224,9 @@ def regenerated(
 ) -> Bytes:
     """(H, W, 1 or 3) uint8: what a file's picture is decoded to, with the seed of its pixels where they are drawn."""
     header = file.header
-    if header.quality == placeholder.QUALITY:
-        return as_kept(placeholder.read(model.single(placeholder.CODED_AS), file), header)
     net = net_of(model, header)
+    if header.quality == placeholder.QUALITY:
+        return as_kept(placeholder.read(net, file), header)
     fz = _features(net, file, progress)
     if decode == "mean":
         return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
@@ -230,12 +239,13 @@ def as_kept(pixels: Bytes, header: Header) -> Bytes:
     return pixels[..., 1:2] if header.grey and pixels.shape[-1] == 3 else pixels
 
 
-def check_chunks(file: File) -> None:
-    """Raises FormatError for chunks that no model of this vlcodec takes."""
+def check_chunks(file: File, net: LatentNet) -> None:
+    """Raises FormatError for chunks that a file's net does not take."""
+    from vlcodec.codec.coding.groups import check_groups
+
     if file.changes:
         raise FormatError("the file holds changes of weights, which its model does not take")
-    if file.refinements:
-        raise FormatError(f"the file holds {len(file.groups)} groups of latents: its model has one")
+    check_groups(net, file.groups)
 
 
 def _stored(data: bytes, max_pixels: int) -> Image:
@@ -261,14 +271,14 @@ def write(
     net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool = False
 ) -> Written:
     """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept."""
-    from vlcodec.codec.coding import latents
+    from vlcodec.codec.coding import groups, latents
     from vlcodec.codec.coding.meter import Meter
     from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
     from vlcodec.codec.coding.stack import Stack
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
-    chunk = latents.write_latents(net, symbols, u, tick(progress, "latents", 0, 1))
+    chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
     fz = net.features(symbols, u) if header.lossless else None
     places = list(bands(*pixels.shape[1:])) if header.lossless else []
     ticks = Ticks(progress, "pixels", len(places))
@@ -285,20 +295,18 @@ def write(
         parts.append(band)
         for name, bits in sections.items():
             promised[name] = promised.get(name, 0.0) + bits
-    return Written(File(header, chunk, tuple(parts)), u, symbols, fz, promised)
+    return Written(File(header, chunk, tuple(parts), tuple(further)), u, symbols, fz, promised)
 
 
 def _features(net: LatentNet, file: File, progress: Progress | None) -> Any:
-    from vlcodec.codec.coding import latents
+    from vlcodec.codec.coding import groups, latents
 
     header = file.header
     u = latents.dither_of(net, header.seed, 0, 1, header.height, header.width)
-    return net.features(latents.read_latents(net, file.latents, u, tick(progress, "latents", 0, 1)), u)
+    return net.features(groups.read_groups(net, file.groups, u, tick(progress, "latents", 0, 1)), u)
 
 
-def _bands(
-    net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | None, progress: Progress | None
-) -> Bytes:
+def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | None, progress: Progress | None) -> Bytes:
     """(H, W, 1 or 3) uint8: decoded from the file's bands, or drawn with a seed."""
     import numpy as np
 

@@ -16,7 +16,6 @@ from vlcodec.codec.coding.units import (
     CELL_BITS,
     CELLS,
     FINE,
-    FLOOR_SHIFT,
     LEVEL_BITS,
     LEVELS,
     LOGIT_SPAN,
@@ -124,7 +123,7 @@ def inverse_of(drawn: Any, weight: Ints, centre: Ints, scale: Ints, slopes: Ints
 
 
 @part
-def _gaussian_below(edge: int, centre: int, slope: int, normals: Ints) -> int:
+def _gaussian_below(edge: int, centre: int, slope: int, floor_shift: int, normals: Ints) -> int:
     """P(cell < edge), in 2^-30."""
     if edge == 0:
         return 0
@@ -133,7 +132,7 @@ def _gaussian_below(edge: int, centre: int, slope: int, normals: Ints) -> int:
     distance = edge * FINE - (centre + FINE * (CELLS // 2) + FINE // 2)
     argument = distance * slope >> SLOPE_SHIFT
     total = int(normals[min(max(argument, -NORMAL_HALF), NORMAL_HALF) + NORMAL_HALF])
-    return total - (total >> FLOOR_SHIFT) + (edge << CDF_BITS - FLOOR_SHIFT - CELL_BITS)
+    return total - (total >> floor_shift) + (edge << CDF_BITS - CELL_BITS >> floor_shift)
 
 
 @part
@@ -182,16 +181,17 @@ def mixture_counts(
     return counts
 
 
-@kernel(1, 0, 0, 1, 1, TABLE, TABLE)
+@kernel(1, 0, 0, 1, 1, 0, TABLE, TABLE)
 def gaussian_counts(
-    first: Ints, base: int, step: int, centre: Ints, scale: Ints, slopes: Ints, normals: Ints
+    first: Ints, base: int, step: int, centre: Ints, scale: Ints, floor_shift: int, slopes: Ints, normals: Ints
 ) -> Ints:
     """The same of `tables.GaussianGrid`."""
     n, rows = len(centre), len(first)
     counts, row = np.empty((n, base), np.int64), np.empty(base + 1, np.int64)
     for i in range(n):
         for a in range(base + 1):
-            row[a] = _gaussian_below(first[min(i, rows - 1)] + a * step, centre[i], slopes[scale[i]], normals)
+            edge = first[min(i, rows - 1)] + a * step
+            row[a] = _gaussian_below(edge, centre[i], slopes[scale[i]], floor_shift, normals)
         scale_row(row)
         counts[i] = row[:base]
     return counts

@@ -225,18 +225,19 @@ class GaussianGrid(Ordered):
 
     Args:
         centre: (n,) in 1/32 cell. scale: (n,) index in [0, 191], sigma = 0.002 e^(i/16) cells.
+        floor_shift: the uniform distribution has a share of 2^-floor_shift, at most 22.
     """
 
     radix = (16, 16, 16)
     cells = CELLS
 
-    def __init__(self, centre: Ints, scale: Ints) -> None:
-        self.centre, self.scale = centre, scale
+    def __init__(self, centre: Ints, scale: Ints, floor_shift: int = FLOOR_SHIFT) -> None:
+        self.centre, self.scale, self.floor_shift = centre, scale, floor_shift
 
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
         total = self._mass(edges)
-        total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
+        total = total - (total >> self.floor_shift) + (edges << CDF_BITS - CELL_BITS >> self.floor_shift)
         return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
 
     def _mass(self, edges: Ints) -> Ints:
@@ -250,8 +251,11 @@ class GaussianGrid(Ordered):
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.gaussian_counts(first, base, step, self.centre, self.scale, slopes(), normals())
+            return kernels.gaussian_counts(first, base, step, *self._parameters())
         return super()._counts(first, base, step)
+
+    def _parameters(self) -> tuple[Ints, Ints, int, Ints, Ints]:
+        return self.centre, self.scale, self.floor_shift, slopes(), normals()
 
 
 class FlooredGaussian(GaussianGrid):

@@ -25,6 +25,7 @@ def log_mean(bits_of_samples: list[float]) -> float:
 class RateReport:
     """What each part of one picture costs. All in bits unless named otherwise.
 
+    groups: of latents_kl, what each group of latents costs: one, unless the model is progressive.
     latents_kl: -log2 of the prior's mass on the cells of the file's own latents: KL(q || p) in expectation.
     latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell; of a
     rounded posterior no more than the KL.
@@ -42,6 +43,7 @@ class RateReport:
     quality: float
     latents_naive: float
     latents_kl: float
+    groups: tuple[float, ...]
     pixels: float
     side_information: float
     parts: dict[str, float]
@@ -67,6 +69,7 @@ class RateReport:
         rows = [
             ("latents, naive", self.latents_naive),
             ("latents, KL", self.latents_kl),
+            *([(f"of it, group {i + 1}", bits) for i, bits in enumerate(self.groups)] if len(self.groups) > 1 else []),
             ("latents, written", self.latents_written),
             ("pixels given latents", self.pixels),
             *((f"of it, {name}", bits) for name, bits in self.parts.items() if len(self.parts) > 1 and name != PIXELS),

@@ -42,7 +42,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     return LadderModel(net, device)
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from vlcodec.models.agave.codec import golden_pictures
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from vlcodec.codec.errors import BoundError
-from vlcodec.models.agave.net import SIDE, Ends, LadderAgave, LadderEncoder, Level
+from vlcodec.models.agave.net import SIDE, LadderAgave, LadderEncoder, Level
 from vlcodec.models.layers.causal_pixels import PixelDecoder
+from vlcodec.models.layers.ends import Ends
 from vlcodec.models.layers.exact import SQUARE
 from vlcodec.models.layers.lanes import (
     Stream,

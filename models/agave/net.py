@@ -29,18 +29,15 @@ from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, Context, PixelDecoder
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
+from vlcodec.models.layers.ends import Ends, head
+from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
-from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.objective import Agave, loss_of
-from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of
+from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 
 SIDE = 32  # pixels
-SPREAD = 0.15  # initial scale of a uniform posterior's prior, in steps
 MEAN_GAIN = 64 * MEAN_UNIT / FINE_UNIT  # 1.0 of the decoder's output is 64 levels
-GAUSSIAN_LIMIT = FINE * (CELLS // 2 - 1)  # of centres, in 1/32 cell
-UNIFORM_LIMIT = UNIFORM_MAX // 2 - FINE  # of halves of centres, in 1/16 step: the dither's grid
 
 
 @dataclass(frozen=True)
@@ -81,63 +78,6 @@ class LadderShape:
     def counts(self) -> list[int]:
         """Latents of each level, top first."""
         return [n * side * side for n, side in zip(self.latents, self.sides, strict=True)]
-
-
-class Ends(IntegerModule):
-    """The layers at one level's latents for one kind of posterior."""
-
-    def __init__(self, kind: Kind, width: int, latents: int) -> None:
-        super().__init__()
-        self.gaussian = kind == "gaussian"
-        if self.gaussian:
-            gain, limit, index = FINE * CELL_UNIT / FINE_UNIT, GAUSSIAN_LIMIT, PRIOR_INDEX / SCALE_UNIT
-            self.narrowing = _head(width, latents, SCALE_UNIT / FINE_UNIT, -SCALE_LAST, SCALE_LAST)
-        else:
-            gain, limit, index = FINE / 2 / FINE_UNIT, UNIFORM_LIMIT, math.log(SPREAD / SCALE_LOW)
-        self.limit, self.unit = limit, CELL_UNIT if self.gaussian else FINE
-        self.centre, self.shift = (_head(width, latents, gain, -limit, limit) for _ in range(2))
-        self.scale = _head(width, latents, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
-        most = CELLS // 2 if self.gaussian else UNIFORM_MAX + FINE
-        self.enter = fine_layer(OWN, latents, width, gain=FINE_UNIT / self.unit, unit=self.unit, input_max=most)
-        with torch.no_grad():
-            self.scale.bias.fill_(index)
-
-    def prior(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """h (N, s, s, width) -> centre (in 1/32 cell or step) and scale index, (N, s, s, latents)."""
-        return self.centre(h) * (1 if self.gaussian else 2), self.scale(h)
-
-    def posterior(self, merged: Tensor, prior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Centre and scale index (of a uniform one the prior's, without a meaning), like `prior`."""
-        centre, scale = prior
-        if self.gaussian:
-            centre = (centre + self.shift(merged)).clamp(-self.limit, self.limit)
-            return centre, (scale + self.narrowing(merged)).clamp(0, SCALE_LAST)
-        return (centre + 2 * self.shift(merged)).clamp(-2 * self.limit, 2 * self.limit), scale
-
-    def draw(self, prior: tuple[Tensor, Tensor], posterior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """z ~ q (in cells, or in 1/32 step), KL(q || p) and its one-sample estimate, (N, s, s, latents) in nats.
-
-        Of a uniform posterior the two are the same.
-        """
-        centre, scale = posterior
-        if self.gaussian:
-            sigma, prior_sigma = sigma_of(scale), sigma_of(prior[1])
-            noise = torch.randn_like(sigma)
-            z = centre / FINE + sigma * noise
-            distance = (centre - prior[0]) / FINE / prior_sigma
-            ratio = sigma / prior_sigma
-            kl = 0.5 * (ratio.square() + distance.square() - 1) - torch.log(ratio)
-            sampled = 0.5 * ((distance + ratio * noise).square() - noise.square()) - torch.log(ratio)
-            return z, kl, sampled
-        z = centre + dither_like(centre, self.mode)
-        value = (z - prior[0]) / FINE
-        zero = torch.zeros_like(value)[..., None]
-        kl = nats(zero, zero, prior[1][..., None], value)
-        return z, kl, kl
-
-
-def _head(width: int, latents: int, gain: float, low: float, high: float) -> Layer:
-    return fine_layer(OWN, width, latents, gain=gain, low=low, high=high, precise=True, init=0.1)
 
 
 class Level(nn.Module):
@@ -206,7 +146,7 @@ class LadderAgave(Agave):
         self.leave = fine_layer(
             SQUARE, a, 4 * len(per_pixel), gain=per_pixel * 4, low=-limit, high=limit, precise=True, init=0.3
         )
-        self.aux_scale = _head(1, COLOURS, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
+        self.aux_scale = head(1, COLOURS, SCALE_UNIT / FINE_UNIT, 0, SCALE_LAST)
         self.pixels = PixelDecoder(
             shape.features,
             shape.pixel_channels,

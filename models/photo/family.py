@@ -38,7 +38,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     return PhotoModel(net, device, config["guide_width"], tuple(config["correction_edges"]))
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from vlcodec.models.photo.codec import golden_pictures
 

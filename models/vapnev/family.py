@@ -33,7 +33,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     return VapnevModel(net, device)
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from vlcodec.models.vapnev.codec import golden_pictures
 

@@ -34,7 +34,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     return VlaeModel(net, device)
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from vlcodec.models.vlae.codec import golden_pictures
 

@@ -230,6 +230,9 @@ def test_models() -> None:
         ("vlae-caltech101", 5, [1]),
         ("agave-cifar10", 6, [1]),
         ("vapnev-cifar10", 13, [1]),
+        ("dvaepp-mnist", 20, [1, 2, 3, 4, 5]),
+        ("dvaepp-caltech101", 21, [1, 2, 3, 4, 5]),
+        ("dvaepp-cifar10", 22, [1, 2, 3, 4, 5]),
         ("vlae-cifar10", 31, [1]),
     ]
     assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])

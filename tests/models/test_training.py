@@ -16,6 +16,7 @@ from vlcodec.codec.errors import ImageError, ModelError, ProvisionalWarning
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.dvaepp import training as dvaepp_recipe
 from vlcodec.models.photo import training as photo_recipe
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.vlae import training as vlae_recipe
@@ -28,6 +29,16 @@ LADDER: dict[str, Any] = {
     "dilations": (1,),
     "pixel_hidden": 5,
     "stream": 3,
+}
+DVAEPP: dict[str, Any] = {
+    "groups": 2,
+    "locals": 2,
+    "widths": (4, 6),
+    "blocks": (1, 1),
+    "scale_blocks": (1, 1),
+    "squeezed": 3,
+    "bottleneck": 2,
+    "hidden": 8,
 }
 VLAE: dict[str, Any] = {
     "latents": 6,
@@ -75,6 +86,13 @@ def vlae_run(binary_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
+def dvaepp_run(binary_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    shape = asdict(replace(dvaepp_recipe.BINARY, **DVAEPP))
+    monkeypatch.setitem(dvaepp_recipe.CONFIG, "dvaepp-mnist", {"net": shape})
+    return Run("dvaepp-mnist", binary_sets, Image.fromarray(golden("dvaepp-mnist")[0, ..., 0]), {"batch": 5})
+
+
+@pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the search path."""
     monkeypatch.setenv(registry.VARIABLE, str(tmp_path / "weights"))
@@ -82,7 +100,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def golden(model: str) -> Bytes:
-    return zoo.family(registry.by_name(model).family).golden_pictures()
+    return zoo.golden_pictures(registry.by_name(model))
 
 
 def codes(path: Path, picture: Image.Image) -> bytes:
@@ -94,7 +112,7 @@ def codes(path: Path, picture: Image.Image) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("name", ["photo_run", "agave_run"])
+@pytest.mark.parametrize("name", ["photo_run", "agave_run", "dvaepp_run"])
 def test_what_is_trained_codes(name: str, weights: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     run: Run = request.getfixturevalue(name)
     path = run(weights)

@@ -29,7 +29,7 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     return ToyModel(net)
 
 
-def golden_pictures() -> Bytes:
+def golden_pictures(config: Config) -> Bytes:
     """See models.family.Family."""
     from toy.codec import golden_pictures
 

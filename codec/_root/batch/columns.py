@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from vlcodec.models.registry import Entry
 
 MOST_LANES = {"cpu": 256, "cuda": 1024}  # pictures side by side; a GPU has room for more
+ARROW = {"int": "int64", "float": "double", "float | None": "double", "bool": "bool"}  # of a report's fields
 Columns = Mapping[str, Sequence[Any]]
 Row = dict[str, Any]
-NUMBERS = {"int": "int64", "float": "double", "float | None": "double"}  # Arrow's types of a report's fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +165,7 @@ def _golden(entry: Entry) -> bytes:
     """A picture that a model takes."""
     from vlcodec.codec import image as images
 
-    picture = zoo.family(entry.family).golden_pictures()[0]
+    picture = zoo.golden_pictures(entry)[0]
     return images.png_bytes(images.to_image(picture, picture.shape[-1] == 1))
 
 
@@ -260,13 +260,14 @@ class CompressBatch(_Coding):
 
 
 class RateBatch(_Coding):
-    """Bytes of pictures -> the numbers of `vlcodec.RateReport`, and versions; of lossless files, that are not kept.
+    """Bytes of pictures -> the fields of `vlcodec.RateReport`, but for those that hold several values, and versions; of
+    lossless files, that are not kept.
 
     Raises ModelError for a model or device that is not here.
     """
 
     columns = (
-        {field.name: NUMBERS[str(field.type)] for field in fields(RateReport) if str(field.type) in NUMBERS}
+        {field.name: ARROW[str(field.type)] for field in fields(RateReport) if str(field.type) in ARROW}
         | {"bytes_in": "int64"}
         | _Coding.made_by
     )
@@ -284,8 +285,8 @@ class RateBatch(_Coding):
         net, latents = pictures.net_of(self._model, header), made.symbols[0].size
         mean = net.mean_images(made.fz, header.height, header.width)
         return [
-            self._row(part, report_of(file, part.pixels[0], shown, latents, net.posterior_kind, float(kl), promised))
-            for part, file, shown, kl, promised in zip(parts, made.files, mean, made.kl, made.promised, strict=True)
+            self._row(part, report_of(file, part.pixels[0], shown, latents, net.posterior_kind, kl, promised))
+            for part, file, shown, kl, promised in zip(parts, made.files, mean, made.groups, made.promised, strict=True)
         ]
 
     def _row(self, part: _Given, report: RateReport) -> Row:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Written:
-    """Files of N pictures, and what they were made of. symbols: (N, latents). kl: (N,) bits of the latents;
-    promised: of each picture's pixels, by section."""
+    """Files of N pictures, and what they were made of. symbols: (N, latents). groups: bits of each picture's
+    groups of latents; promised: of its pixels, by section."""
 
     files: list[File]
     symbols: Ints
     fz: Any
-    kl: Any
+    groups: list[list[float]]
     promised: list[dict[str, float]]
 
 
 def write(net: LatentNet, pixels: Bytes, header: Header, metered: bool = False) -> Written:
     """Pictures (N, H, W, C) as files that have one header. metered: whether what they promise is kept."""
-    from vlcodec.codec.coding import compiled, latents
+    from vlcodec.codec.coding import compiled, groups, latents
     from vlcodec.codec.coding.lanes import Meters, Stacks
     from vlcodec.codec.coding.pixels import bands, checksum, push_band
 
@@ -41,10 +41,15 @@ def write(net: LatentNet, pixels: Bytes, header: Header, metered: bool = False) 
     count = len(pixels)
     u = _dither(net, header, count)
     symbols = latents.choose(net, pixels, u)
-    of_latents = Stacks([b""] * count, axis=0)
-    meter = Meters(of_latents)
-    net.prior(u).push(symbols, meter if metered else of_latents)
-    kl = sum(meter.promised.values())
+    chunks: list[list[bytes]] = [[] for _ in range(count)]
+    of_groups: list[list[float]] = [[] for _ in range(count)]
+    for part, block in groups.parts_of(net, symbols, u):
+        stacks = Stacks([b""] * count, axis=0)
+        meter = Meters(stacks)
+        block.push(symbols[:, part], meter if metered else stacks)
+        for lane, stack in enumerate(stacks.to_bytes()):
+            chunks[lane].append(stack)
+            of_groups[lane].append(float(sum(bits[lane] for bits in meter.promised.values())))
     fz = net.features(symbols, u) if header.lossless else None
     parts: list[list[Band]] = [[] for _ in range(count)]
     promised: list[dict[str, float]] = [{} for _ in range(count)]
@@ -53,12 +58,14 @@ def write(net: LatentNet, pixels: Bytes, header: Header, metered: bool = False) 
         meter = Meters(stacks)
         push_band(net, fz, pixels, place, meter if metered else stacks)
         for lane, stack in enumerate(stacks.to_bytes()):
-            part = pixels[lane, place.rows.start : place.rows.stop]
-            parts[lane].append(Band(stack, checksum(part)))
+            coded = pixels[lane, place.rows.start : place.rows.stop]
+            parts[lane].append(Band(stack, checksum(coded)))
             for name, bits in meter.promised.items():
                 promised[lane][name] = promised[lane].get(name, 0.0) + float(bits[lane])
-    chunks = zip(of_latents.to_bytes(), parts, strict=True)
-    return Written([File(header, chunk, tuple(own)) for chunk, own in chunks], symbols, fz, kl, promised)
+    files = [
+        File(header, first, tuple(own), tuple(further)) for (first, *further), own in zip(chunks, parts, strict=True)
+    ]
+    return Written(files, symbols, fz, of_groups, promised)
 
 
 def read(net: LatentNet, files: Sequence[File], decode: str | None, seed: int) -> Bytes:
@@ -68,7 +75,7 @@ def read(net: LatentNet, files: Sequence[File], decode: str | None, seed: int) -
     """
     import numpy as np
 
-    from vlcodec.codec.coding import compiled
+    from vlcodec.codec.coding import compiled, groups
     from vlcodec.codec.coding.lanes import Stacks
     from vlcodec.codec.coding.pixels import bands
 
@@ -76,17 +83,20 @@ def read(net: LatentNet, files: Sequence[File], decode: str | None, seed: int) -
     size = (count, header.height, header.width, 1 if header.grey else 3)
     compiled.expect(prod(size))
     u = _dither(net, header, count)
-    stacks = Stacks([file.latents for file in files], axis=0)
-    fz = net.features(net.prior(u).pop(stacks), u)
-    if not all(stacks.empty):
-        raise FormatError("the latents' stack must be empty after the last latent; it is not")
+    symbols: Ints = u * 0
+    for number, (part, block) in enumerate(groups.parts_of(net, symbols, u)):
+        stacks = Stacks([file.groups[number] for file in files], axis=0)
+        symbols[:, part] = block.pop(stacks)
+        if not all(stacks.empty):
+            raise FormatError("the latents' stack must be empty after the last latent; it is not")
+    fz = net.features(symbols, u)
     if decode == "mean":
         return net.mean_images(fz, header.height, header.width)
     drawn = decode == "sample" or not header.lossless
     image = np.empty(size, np.uint8)
     for place in bands(*size[1:]):
-        part = _drawn(net, fz, seed, place, count) if drawn else _read(net, fz, files, place)
-        image[:, place.rows.start : place.rows.stop] = part
+        band = _drawn(net, fz, seed, place, count) if drawn else _read(net, fz, files, place)
+        image[:, place.rows.start : place.rows.stop] = band
     return image
 
 

@@ -1,0 +1,1 @@
+"""Discrete global latents, and a progressive code: DVAE++."""

@@ -4,10 +4,11 @@
     python benchmarks/likelihood.py agave-cifar10 DATA --samples 150 --pictures 1000
 
 DATA is the folder of the binary sets, or of CIFAR-10. Pictures are taken with a stride, as sets are sorted. In nats a
-picture, of CIFAR-10 in bits/dim. The net is the exported one, its integer weights in float32; of a VLAE activations are
-unrounded, of an AGAVE those of the PixelCNN are rounded as in the integer model. What `benchmarks/archives.py` holds
-against the files is the integer model's own -ELBO. With --posterior uniform a VLAE is in integers throughout. While it
-runs, what is done is kept in the JSON file picture by picture, and a run that was stopped goes on from there.
+picture, of CIFAR-10 in bits/dim. The net is the exported one, its integer weights in float32; of a VLAE and a VAPNEV
+activations are unrounded, of an AGAVE those of the PixelCNN are rounded as in the integer model. What
+`benchmarks/archives.py` holds against the files is the integer model's own -ELBO. With --posterior uniform a VLAE is in
+integers throughout. While it runs, what is done is kept in the JSON file picture by picture, and a run that was stopped
+goes on from there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.vapnev.net import Vapnev
 from vlcodec.models.vlae.codec import VlaeNets
 from vlcodec.models.vlae.net import Vlae
 
@@ -55,7 +57,7 @@ def net_of(nets: VlaeNets, posterior: str) -> Vlae:
 def sampler_of(model: str, posterior: str) -> Sampler:
     """What draws from a model's posterior and prices it."""
     nets = nets_of(model)
-    if isinstance(nets, LadderAgave):
+    if isinstance(nets, LadderAgave | Vapnev):
         set_mode(nets, "simulated")
         kind = nets.kinds[nets.kinds.index("gaussian" if posterior == "gaussian" else "uniform")]
         return lambda picture, samples: nets.sampled_nats(centred(picture[None]), samples, kind)[0]

@@ -28,7 +28,7 @@ from vlcodec.cli.progress import progress
 def compress(
     images: tuple[str, ...],
     out: str | None,
-    quality: int | None,
+    quality: float | None,
     lossless: bool | None,
     seed: int,
     model: str | None,

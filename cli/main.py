@@ -11,6 +11,7 @@ import warnings
 import click
 
 import vlcodec
+from vlcodec.cli.batch import batch
 from vlcodec.cli.compress import compress
 from vlcodec.cli.decompress import decompress
 from vlcodec.cli.info import info
@@ -32,7 +33,7 @@ def commands() -> None:
     """
 
 
-for command in (compress, decompress, rate, info, models, selftest, train):
+for command in (compress, decompress, rate, batch, info, models, selftest, train):
     commands.add_command(command)
 
 

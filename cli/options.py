@@ -11,7 +11,7 @@ threshold = click.option(
     help="Grey from which on a pixel is white, if the model is of black and white.",
 )
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-quality = click.option("-q", "--quality", type=click.IntRange(0, 4), help="1 smallest to 4 best; 0: 40 bytes.")
+quality = click.option("-q", "--quality", type=click.FloatRange(min=0), help="1 smallest to 4 best; 0: 40 bytes.")
 seed = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all noise.")
 json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
 quiet = click.option("--quiet", is_flag=True, help="No report and no progress bar; errors are still shown.")

@@ -22,7 +22,7 @@ from vlcodec.cli.progress import progress
 @options.json
 def rate(
     images: tuple[str, ...],
-    quality: int | None,
+    quality: float | None,
     seed: int,
     model: str | None,
     threshold: int | None,

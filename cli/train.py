@@ -18,16 +18,16 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("data", nargs=-1, required=True, type=FOLDER, metavar="DATA...")
 @click.option("-o", "out", required=True, type=click.Path(path_type=Path), help="Folder for what is made.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this time.")
-@click.option("--steps", type=click.IntRange(min=4), default=100_000, show_default=True)
+@click.option("--steps", type=click.IntRange(min=4), help="[default: as many as --minutes allow, or 100,000]")
 @click.option("--init", type=WEIGHTS, help="Start from exported weights.")
 @click.option("--number", type=click.IntRange(0, 2**32 - 1), help="Of the weights: 65536 to 131071 in the making.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, exactly.")
 @options.seed
 @options.device
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures a step.  [default: 10; agave 32; vlae 100]")
+@click.option("--batch", type=click.IntRange(min=1), help="Pictures a step.  [default: 10 to 128, by model]")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate.")
-@click.option("--part", help="photo: all, autoencoder, pixels; vlae: gaussian, uniform; agave: all, pixels.")
+@click.option("--part", help="photo: all, autoencoder, pixels; vlae: gaussian, uniform; agave: all, pixels. [first]")
 @click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
 @options.quiet
 def train(
@@ -35,7 +35,7 @@ def train(
     data: tuple[Path, ...],
     out: Path,
     minutes: float | None,
-    steps: int,
+    steps: int | None,
     init: Path | None,
     number: int | None,
     resume: bool,
@@ -48,7 +48,7 @@ def train(
     exclude: TextIO | None,
     quiet: bool,
 ) -> None:
-    """Train MODEL on the pictures in the folders DATA; a vlae or agave model on its set in the one folder of sets."""
+    """Train MODEL on the pictures in the folders DATA; but for photo, on its set in the one folder of sets."""
     with progress(model, quiet) as show:
         path = facade.train(
             model,
@@ -68,5 +68,5 @@ def train(
             part=part,
             progress=show,
         )
-    if not quiet:
+    if not quiet and path.is_file():  # of several processes one has made it
         click.echo(f"{click.format_filename(path)}  {path.stat().st_size:,} bytes")

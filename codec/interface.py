@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ class Source(Protocol):
         """(n,) symbols, at the places `index` of their block."""
 
 
+@runtime_checkable
 class Coder(Source, Protocol):
     """A stack: what is pushed last is popped first."""
 
@@ -54,6 +55,9 @@ class Coder(Source, Protocol):
 
     def section(self, name: str) -> None:
         """What the symbols from here on are, for the ledger."""
+
+    def book(self, bits: float) -> None:
+        """Bits of this section that no symbol stands for, and which other sections book with the other sign."""
 
     def push(self, distribution: Distribution, symbols: Ints) -> None:
         """(n,) symbols, which `pop` gives back in the same order."""
@@ -160,8 +164,8 @@ class Model(Protocol):
     def qualities(self) -> int:
         """How many; they are counted from 1."""
 
-    def single(self, quality: int) -> LatentNet:
-        """The net of a file of one picture, whose posterior is not bits-back.
+    def single(self, quality: int, hundredths: int = 0) -> LatentNet:
+        """The net of a file of one picture, whose posterior is not bits-back; hundredths: on the way to the next one.
 
         Raises ModelError for a model that has archives alone.
         """

@@ -25,12 +25,17 @@ class Takes:
 
     side: of pictures of one size; None for any. bilevel: black and white alone, as grey.
     archives: "grey" or "colour" where many pictures go into one file, "" where they do not. placeholders: quality 0.
+    between: qualities have decimals.
+    alone: whether a lossless file may hold a single picture; where pixels are coded by bits-back it has no bits to
+    begin with.
     """
 
     side: int | None
     bilevel: bool
     archives: str
     placeholders: bool = False
+    between: bool = False
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Training:
     data: tuple[Path, ...]
     out: Path
     exclude: tuple[str, ...]
-    steps: int
+    steps: int | None
     minutes: float | None
     seed: int
     device: str

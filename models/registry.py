@@ -27,7 +27,7 @@ PROVISIONAL = range(2**16, 2**17)
 OWN = range(2**31, 2**32)
 LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
 LARGEST_HEADER = 2**24  # bytes of a weights file's header
-PHOTO, VLAE, AGAVE = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave"))
+PHOTO, VLAE, AGAVE, VAPNEV = (f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "vapnev"))
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,14 @@ ENTRIES = [
         AGAVE,
         "small pictures, 32x32, RGB and grey (VLAE of large window, CIFAR-10)",
         "6fcbf1aff0b5c6709895db3050af251b4e44c183e544e412154c7f4a7f4f0530",
+    ),
+    Entry(
+        13,
+        "vapnev-cifar10",
+        VAPNEV,
+        "small pictures, 32x32, RGB, in archives (VAPNEV, CIFAR-10)",
+        "424166ee5a931c04d4bf51ed4564139fbbb0638ff23dffadb695cc3b259a04ee",
+        starter=6,
     ),
 ]
 _chosen: list[Path] = []

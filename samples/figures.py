@@ -2,11 +2,13 @@
 
 python samples/figures.py vlae DATA          (DATA: the folder of the binary sets)
 python samples/figures.py agave DATA         (DATA: the folder of CIFAR-10)
+python samples/figures.py vapnev DATA        (likewise)
 
 After figures 1 and 2 of the VLAE paper (Chen et al. 2017) vlae.png: test pictures beside what their lossy archive gives
 back, and samples from each model. windows.png: what the decoder's window does to the code, from the nets that
 benchmarks/vlae_study.py trained and measured. After figures 1c and 3 of the AGAVE paper agave.png: mean images beside
-PixelCNN samples, of test pictures and of latents drawn from the prior.
+PixelCNN samples, of test pictures and of latents drawn from the prior. After figure 3 of the VAPNEV paper vapnev.png:
+test pictures, what their posterior's latents give back, and samples, with mean images of both.
 """
 
 from __future__ import annotations
@@ -42,11 +44,13 @@ Pictures = NDArray[np.uint8]  # (N, 28, 28) of 0 and 255, or (N, 32, 32, 3)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=["vlae", "agave"])
+    parser.add_argument("model", choices=["vlae", "agave", "vapnev"])
     parser.add_argument("data", type=Path)
     chosen = parser.parse_args()
     if chosen.model == "agave":
         save(agave_figure(chosen.data), FOLDER / "agave.png")
+    elif chosen.model == "vapnev":
+        save(vapnev_figure(chosen.data), FOLDER / "vapnev.png")
     else:
         save(models_figure(chosen.data).quantize(32), FOLDER / "vlae.png")
         save(windows_figure(json.loads(STUDY.read_text())).quantize(32), FOLDER / "windows.png")
@@ -100,6 +104,29 @@ def agave_figure(data: Path) -> Image.Image:
     left = titled(tiles(interleaved(originals, *back)), "CIFAR-10 test pictures", said)
     right = titled(tiles(interleaved(*imagined(4 * ACROSS))), "latents from the prior", "mean and sample")
     figure = Image.new("RGB", (3 * MARGIN + 2 * left.width, 2 * MARGIN + left.height), (PAPER,) * 3)
+    figure.paste(left, (MARGIN, MARGIN))
+    figure.paste(right, (2 * MARGIN + left.width, MARGIN))
+    return figure
+
+
+def vapnev_figure(data: Path) -> Image.Image:
+    """Test pictures, then a sample and the mean image of z drawn from their posterior; samples and mean images of z
+    from the prior. All of the net with the gaussian posterior, as in the paper."""
+    from vlcodec.codec.coding.latents import primed
+    from vlcodec.models.agave.data import load_cifar10
+
+    test = load_cifar10(data).test
+    originals = test[:: len(test) // (ACROSS * PAIRS)][: ACROSS * PAIRS]
+    net, symbols, u = drawn_latents("vapnev-cifar10", len(originals), 32)
+    of_pictures = net.posterior(originals, u).pop(primed(len(originals), 0))
+    sides = []
+    for z, kinds in ((of_pictures, [originals]), (symbols, [])):
+        fz = net.features(z, u)
+        made = [drawn_pictures(net, fz, 32, 3), net.mean_images(fz, 32, 32)]
+        sides.append(tiles(interleaved(*kinds, *made)))
+    left = titled(sides[0], "CIFAR-10 test pictures", "below, sample and mean image of z from q(z | x)")
+    right = titled(sides[1], "z from the prior", "sample and mean image")
+    figure = Image.new("RGB", (3 * MARGIN + left.width + right.width, 2 * MARGIN + left.height), (PAPER,) * 3)
     figure.paste(left, (MARGIN, MARGIN))
     figure.paste(right, (2 * MARGIN + left.width, MARGIN))
     return figure

@@ -61,9 +61,12 @@ def _of_one_size(name: str, takes: Takes) -> dict[str, Case]:
     found: dict[str, Case] = {}
     for kind, lossless in (("lossy", False), ("lossless", True)):
         options = {"model": name, "lossless": lossless}
-        found[f"{name}-{kind}"] = (one, options, f"one picture, {kind}")
-        found[f"{name}-archive-{kind}"] = (many, options | {"archive": True}, f"an archive, {kind}")
-    return found | {f"{name}-black": (black, {"model": name, "lossless": True}, "all black, lossless")}
+        if takes.alone or not lossless:
+            found[f"{name}-{kind}"] = (one, options, f"one picture, {kind}")
+        if takes.alone or lossless:  # a lossy archive is all its starter's
+            found[f"{name}-archive-{kind}"] = (many, options | {"archive": True}, f"an archive, {kind}")
+    kind = "lossless" if takes.alone else "lossy"
+    return found | {f"{name}-black": (black, {"model": name, "lossless": takes.alone}, f"all black, {kind}")}
 
 
 def made(picture: Image.Image, options: Row, device: str = "cpu") -> bytes:

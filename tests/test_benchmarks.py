@@ -16,13 +16,16 @@ from PIL import Image, features
 
 from vlcodec.models import registry
 from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.vapnev import data as cifar_pictures
 from vlcodec.models.vlae import training as vlae_recipe
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 names = ("common", "lossless", "lossy", "memory", "peers", "speed", "archives", "likelihood", "vlae_study")
 common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study = map(importlib.import_module, names)
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
+vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
+batch, batch_memory = map(importlib.import_module, ("batch", "batch_memory"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -295,6 +298,20 @@ def test_agave_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     agave_study.main([*arguments, "--plot"])
 
 
+def test_vapnev_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar_pictures, "HELD_OUT", 6)
+    tiny = replace(vapnev_study.SMALL, latents=4, features=4, width=4, flow_widths=(4, 4), flow_blocks=1)
+    variants = {"see": tiny, "blind": replace(tiny, conditional=False)}
+    monkeypatch.setattr(vapnev_study, "VARIANTS", variants)
+    arguments = [str(cifar_folder), "--steps", "4", "--batch", "2", "--out", str(tmp_path / "a.json")]
+    vapnev_study.main(arguments)
+    study = json.loads((tmp_path / "a.json").read_text())["variants"]
+    assert study.keys() == variants.keys()
+    assert study["blind"]["weights"] < study["see"]["weights"]
+    monkeypatch.setattr(vapnev_study, "train", None)  # what is done is not trained again
+    vapnev_study.main(arguments)
+
+
 def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(singles, "TIMED", 2)
     singles.main([str(cifar_folder), "--pictures", "2", "--out", str(tmp_path / "a.json")])
@@ -362,3 +379,46 @@ def test_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = json.loads((tmp_path / "a.json").read_text())["sizes"]
     assert [row["width"] for row in rows] == [16, 30]
     assert all(row[work] > 0 for row in rows for work in growth.WORKS)
+
+
+# ---- batches
+
+
+def test_photographs_of_a_batch_are_middles(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    wide = picture(516, 512)
+    tall = wide.transpose(Image.Transpose.ROTATE_90)
+    for name, image in (("a.png", wide), ("b.png", picture(400, 700)), ("c.png", tall)):
+        image.save(tmp_path / "from" / name)
+    batch.fill(tmp_path / "to", "photos", [tmp_path / "from"], 5)
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["00000.png", "00001.png"]
+    with Image.open(tmp_path / "to" / "00000.png") as made:
+        assert made.tobytes() == wide.crop((2, 0, 514, 512)).tobytes()
+
+
+def test_ways_of_a_batch_are_held_against_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(600, 520).save(tmp_path / "a.png")
+    monkeypatch.setattr(batch, "own_process", lambda work, *arguments: work(*arguments))
+    ways = {name: (lambda *_, name=name: {"seconds": 1.0, "digests": {"a": name[0]}}, ()) for name in ("x1", "x2", "y")}
+    monkeypatch.setattr(batch, "WAYS", ways)
+
+    def same(chosen: list[str], before: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = batch.measure("photos", [tmp_path], 3, True, chosen, before)
+        return found
+
+    first = same(["x1", "x2"], {})
+    assert (first["pictures"], first["same_bytes"], sorted(first["ways"])) == (1, True, ["x1", "x2"])
+    second = same(["y"], first)
+    assert (second["same_bytes"], sorted(second["ways"])) == (False, ["x1", "x2", "y"])
+    assert sorted(same(["y"], first | {"pictures": 2})["ways"]) == ["y"]
+
+
+def test_rows_of_the_memory_benchmark_are_pictures(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    batch_memory.fill(tmp_path / "set.parquet", 2300)
+    file = parquet.ParquetFile(tmp_path / "set.parquet")
+    assert (file.metadata.num_rows, file.num_row_groups) == (2300, 3)
+    values = file.read()["bytes"].to_pylist()
+    assert values[0] == values[2000] != values[1999]
+    assert batch_memory.peak_mib("self") > 10

@@ -17,7 +17,7 @@ ROOMS = TOPS | {
     for top in ("codec", "models")
     for path in sorted((ROOT / top).glob("*/__init__.py"))
     if path.parent.name != "_root"
-}
+} | {"codec/_root/batch": "vlcodec.batch"}
 FILES = {
     f"{name}.{path.stem}".removesuffix(".__init__"): path
     for room, name in ROOMS.items()
@@ -28,9 +28,11 @@ FILES = {
 HOMES = {
     "click": {name for name in FILES if name.startswith("vlcodec.cli.")},
     "constriction": {"vlcodec.codec.coding.stack"},
-    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.walks.tiles"},
-    "llvmlite": {"vlcodec.models.walks.tiles"},
+    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
+    "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "PIL": {"vlcodec.codec.image", "vlcodec.models.photo.data"},
+    "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
+    "ray": {"vlcodec.batch.on_ray"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
     "platformdirs": {"vlcodec.codec.coding.compiled", "vlcodec.models.checks"},
     "triton": {f"vlcodec.models.walks.triton_{part}" for part in ("mixtures", "network", "steps")},
@@ -86,7 +88,7 @@ def test_imports_make_no_circle() -> None:
 @pytest.mark.parametrize("room", ["codec", "models", "cli", "tests", "benchmarks", "samples"])
 def test_nobody_asks_for_a_family(room: str) -> None:
     """What families differ in stands in their own folders: no comparison of families, no question for a class."""
-    own = {ROOT / "models" / name for name in ("photo", "agave", "vlae")}
+    own = {ROOT / "models" / name for name in ("photo", "agave", "vlae", "vapnev")}
     for path in sorted((ROOT / room).rglob("*.py")):
         if not own & set(path.parents):
             assert list(asked_of_families(path)) == [], path
@@ -113,7 +115,7 @@ def test_names_are_imported_as_they_are_installed(module: str) -> None:
 
 
 def test_the_command_is_a_thin_skin() -> None:
-    allowed = {"vlcodec", "vlcodec.facade", "vlcodec.codec.errors", "vlcodec.codec.image"}
+    allowed = {"vlcodec", "vlcodec.batch", "vlcodec.facade", "vlcodec.codec.errors", "vlcodec.codec.image"}
     for module, path in FILES.items():
         if module.startswith("vlcodec.cli"):
             ours = {name for name in imports(path) if name.split(".")[0] == "vlcodec"}

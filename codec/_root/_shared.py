@@ -16,6 +16,7 @@ from vlcodec.models import zoo
 if TYPE_CHECKING:
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.models.family import Takes
     from vlcodec.models.registry import Entry
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -54,9 +55,12 @@ def installed(number: int, digest: bytes) -> Entry:
 
 def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> None:
     """Raises the error for a quality that a model does not have."""
-    lowest, highest = 0 if zoo.takes(entry).placeholders else 1, zoo.qualities(entry)
-    if not (lowest <= quality <= highest and quality == int(quality)):
-        raise error(f"model {entry.name} has qualities {lowest} to {highest}, not {quality:g}")
+    takes, highest = zoo.takes(entry), zoo.qualities(entry)
+    lowest = 0 if takes.placeholders else 1
+    between = takes.between and quality >= 1 and abs(round(100 * quality) - 100 * quality) < 1e-6
+    if not (lowest <= quality <= highest and (between or quality == int(quality))):
+        steps = ", with two decimals" if takes.between else ""
+        raise error(f"model {entry.name} has qualities {lowest} to {highest}{steps}, not {quality:g}")
 
 
 def load(entry: Entry, device: str) -> Model:
@@ -74,9 +78,8 @@ def encoder(name: str) -> Entry:
     return entry
 
 
-def as_taken(picture: Picture, entry: Entry, threshold: int | None) -> Picture:
+def as_taken(picture: Picture, entry: Entry, takes: Takes, threshold: int | None) -> Picture:
     """The picture as a model takes it. Raises ModelError for a size, ImageError for values, that it does not take."""
-    takes = zoo.takes(entry)
     if not takes.bilevel and threshold is not None:
         raise ModelError(f"model {entry.name} keeps grey as it is: a threshold is for models of black and white")
     height, width, _ = picture.pixels.shape

@@ -119,7 +119,7 @@ def _read(
             f"model {entry.name} does not make archives of pictures of {header.width} x {header.height}"
         )
     starter = entry if header.starter is None else installed(header.starter.model_id, header.starter.digest)
-    if zoo.takes(starter) != takes:
+    if replace(zoo.takes(starter), alone=takes.alone) != takes:
         raise FormatError(f"model {starter.name} does not take the pictures that model {entry.name} does")
     colours = 3 if takes.archives == "colour" else 1
     with memory():
@@ -195,7 +195,8 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
     from vlcodec.codec.image import load as read
 
     entry = None if model is None else encoder(model)
-    if entry is not None and not zoo.takes(entry).archives:
+    takes = None if entry is None else zoo.takes(entry)
+    if takes is not None and not takes.archives:
         raise ModelError(f"model {model} does not take archives; these do: {', '.join(e.name for e in _takers())}")
     if isinstance(images, str | bytes) or not hasattr(images, "__iter__"):
         raise ImageError("one picture: an archive is made of a list of them, or of an array")
@@ -212,8 +213,9 @@ def _stacked(images: Sequence[Any] | Any, model: str | None, threshold: int | No
         try:
             picture = image if isinstance(image, Picture) else read(image)
             entry = entry or _taker(picture)
-            picture = as_taken(picture, entry, threshold)
-            if picture.grey != (zoo.takes(entry).archives == "grey"):
+            takes = takes or zoo.takes(entry)
+            picture = as_taken(picture, entry, takes, threshold)
+            if picture.grey != (takes.archives == "grey"):
                 kind = "colour pictures, and this one is grey" if picture.grey else "grey pictures, not colour"
                 raise ImageError(f"archives of model {entry.name} hold {kind}")
         except (ImageError, ModelError) as error:
@@ -241,8 +243,18 @@ def _taker(picture: Picture) -> Entry:
 
 
 def _starter(entry: Entry) -> Entry:
-    """The model that codes an archive's first pictures."""
-    return entry if entry.starter is None else registry.by_number(entry.starter)
+    """The model that codes an archive's first pictures: its own, or one of the package that keeps a picture alone.
+
+    Raises ModelError where there is none.
+    """
+    if entry.starter is not None:
+        return registry.by_number(entry.starter)
+    takes = zoo.takes(entry)
+    found = (other for other in registry.ENTRIES if zoo.takes(other) == replace(takes, alone=True))
+    starter = entry if takes.alone else next(found, None)
+    if starter is None:
+        raise ModelError(f"model {entry.name} needs another one for an archive's first pictures, and none takes them")
+    return starter
 
 
 def _nets(entry: Entry, starter: Entry, device: str) -> Nets:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlcodec._shared import Progress, device_of, load, memory
+from vlcodec.archives import compress_archive, decompress_archive
+from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import compress, decompress, lossy_part, prepare, write
+from vlcodec.pictures import compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from vlcodec.codec.files.picture_file import File, Header
     from vlcodec.codec.interface import Bytes, LatentNet
     from vlcodec.codec.ledger.report import RateReport
+
+ARCHIVED = 12  # pictures, of which bits-back codes some
 
 
 def rate(
     image: str | Path | bytes | BinaryIO | Image,
     *,
     model: str = "photo",
-    quality: int | None = None,
+    quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
     samples: int = 0,
@@ -33,45 +38,78 @@ def rate(
     """What every part of a picture costs, beside the likelihood's promise. quality None is 1, as for lossless files.
 
     samples: of the importance-sampled likelihood, -log2 of the mean of p(x, z) / q(z | x) over so many z, each with a
-    dither of its own; 0 leaves it out.
+    dither of its own; 0 leaves it out. Where the model makes archives alone, z and whatever else bits-back takes off
+    the stack are drawn from noise.
+    """
+    from vlcodec.codec import image as images
+
+    pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
+    if not zoo.takes(registry.by_number(header.model_id)).alone:
+        return rate_chained(ready, pixels, header, samples, progress)
+    with memory():
+        return measured(net_of(ready, header), pixels, header, None, samples, progress)
+
+
+def measured(
+    net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, samples: int = 0, progress: Progress | None = None
+) -> RateReport:
+    """The ledger of a picture (1, H, W, C), as `rate` gives it."""
+    made = write(net, pixels, header, jobs, progress, metered=True)
+    kl, totals = net.prior(made.u).bits(made.symbols), list[float]()
+    for sample in range(samples):
+        totals.append(_promised(net, pixels, sample))
+        if progress is not None:
+            progress("samples", sample + 1, samples)
+    mean = net.mean_images(made.fz, header.height, header.width)[0]
+    return report_of(made.file, pixels[0], mean, made.symbols.size, net.posterior_kind, kl, made.promised, totals)
+
+
+def report_of(
+    file: File,
+    pixels: Bytes,
+    mean: Bytes,
+    latents: int,
+    posterior: str,
+    kl: float,
+    promised: Mapping[str, float],
+    totals: Sequence[float] = (),
+) -> RateReport:
+    """The ledger of a lossless file.
+
+    Args:
+        pixels: (H, W, C) of the picture. mean: (H, W, 1 or 3), its mean image.
+        latents: how many. posterior: their kind, see codec.interface.LatentNet.
+        kl, promised: bits of the latents, and by section of the pixels.
+        totals: bits of each sample of the importance-sampled likelihood.
     """
     import numpy as np
 
-    from vlcodec.codec import image as images
     from vlcodec.codec.coding.latents import DITHER_VALUES, SIDE_INFORMATION
     from vlcodec.codec.ledger import report
 
-    pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
-    net = ready.single(header.quality)
-    with memory():
-        made = write(net, pixels, header, None, progress, metered=True)
-        kl, given = net.prior(made.u).bits(made.symbols), sum(made.promised.values())
-        totals = []
-        for sample in range(samples):
-            totals.append(_promised(net, pixels, sample))
-            if progress is not None:
-                progress("samples", sample + 1, samples)
-        error = net.mean_images(made.fz, header.height, header.width)[0].astype(np.float64)
-        error = (error[..., 1:2] if header.grey and error.shape[-1] == 3 else error) - pixels[0]
-    sizes = picture_file.sizes(made.file)
-    place_bits = np.log2(DITHER_VALUES) if net.posterior_kind == "dithered" else 0.0  # in its cell, without dither
-    lossless_bytes = len(picture_file.pack(made.file))
+    header, given = file.header, sum(promised.values())
+    shown = mean[..., 1:2] if header.grey and mean.shape[-1] == 3 else mean
+    error = shown.astype(np.float64) - pixels
+    sizes, lossless_bytes = picture_file.sizes(file), len(picture_file.pack(file))
+    place_bits = np.log2(DITHER_VALUES) if posterior == "dithered" else 0.0  # in its cell, without dither
     return report.RateReport(
         width=header.width,
         height=header.height,
         channels=1 if header.grey else 3,
-        quality=header.quality,
-        latents_naive=kl + float(place_bits * made.symbols.size),
+        quality=header.level if header.hundredths else header.quality,
+        latents_naive=kl + float(place_bits * latents),
         latents_kl=kl,
         pixels=given,
-        side_information=made.promised.get(SIDE_INFORMATION, 0.0),
+        side_information=promised.get(SIDE_INFORMATION, 0.0),
+        parts=dict(promised),
+        chained=False,
         elbo=kl + given,
-        likelihood=report.log_mean(totals) if totals else None,
-        samples=samples,
+        likelihood=report.log_mean(list(totals)) if totals else None,
+        samples=len(totals),
         header_bits=8 * sizes["header"],
         latents_written=8 * sizes["latents"],
         pixels_written=8 * sizes["pixels"],
-        lossy_bytes=len(picture_file.pack(lossy_part(made.file))),
+        lossy_bytes=len(picture_file.pack(lossy_part(file))),
         lossless_bytes=lossless_bytes,
         overhead=8 * lossless_bytes - (kl + given),
         psnr_mean_db=float(10 * np.log10(255**2 / max(1e-9, np.square(error).mean()))),
@@ -88,7 +126,7 @@ def _promised(net: LatentNet, pixels: Bytes, seed: int) -> float:
     symbols, meter = latents.choose(net, pixels, u), Meter()
     fz = net.features(symbols, u)
     for place in bands(*pixels.shape[1:]):
-        push_band(net, fz, pixels[0], place, meter)
+        push_band(net, fz, pixels, place, meter)
     return meter.total + net.prior(u).bits(symbols)
 
 
@@ -108,10 +146,18 @@ def selftest(*, model: str = "photo", device: str = "auto") -> list[dict[str, An
         return f"bit-exact on {device_of(device)}"
 
     def lossless() -> str:
+        if not zoo.takes(entry).alone:
+            return archive()
         data = compress(picture, model=model, lossless=True, device=device)
         if decompress(data, device=device).tobytes() != picture.tobytes():
             raise FormatError("a lossless file must give every pixel back")
         return f"{len(data)} bytes"
+
+    def archive() -> str:
+        data = compress_archive([picture] * ARCHIVED, model=model, device=device)
+        if any(back.tobytes() != picture.tobytes() for back in decompress_archive(data, device=device).images):
+            raise FormatError("a lossless archive must give every pixel back")
+        return f"{len(data)} bytes for {ARCHIVED} pictures"
 
     def lossy() -> str:
         data = compress(picture, model=model, device=device)

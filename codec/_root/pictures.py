@@ -42,7 +42,7 @@ def compress(
     *,
     model: str = "photo",
     lossless: bool = False,
-    quality: int | None = None,
+    quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
     device: str = "auto",
@@ -55,7 +55,8 @@ def compress(
         image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
         model: a name, or NAME-NUMBER.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
-            placeholder of at most 40 bytes (a little more with a long seed).
+            placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
+            qualities between those that were trained.
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
         device: "auto", "cpu" or "cuda".
@@ -67,10 +68,13 @@ def compress(
     from vlcodec.codec import image as images
 
     pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
+    if lossless and not zoo.takes(encoder(model)).alone:
+        raise ModelError(
+            f"model {model} takes bits off a stack before it codes a pixel, and a single picture has none to begin "
+            "with: lossless, it makes archives alone"
+        )
     with memory():
-        if header.quality == placeholder.QUALITY:
-            return picture_file.pack(placeholder.write(net.single(placeholder.CODED_AS), pixels, header))
-        return picture_file.pack(write(net.single(header.quality), pixels, header, jobs, progress).file)
+        return picture_file.pack(file_of(net, pixels, header, jobs, progress))
 
 
 def decompress(
@@ -97,30 +101,12 @@ def decompress(
     """
     from vlcodec.codec import image as images
 
-    if decode not in (None, "sample", "mean"):
-        raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+    check_decode(decode)
     if stored_file.is_stored(data):
         return _stored(data, max_pixels)
-    file = picture_file.unpack(data)
-    header = file.header
-    drawn = replace(header, seed=header.seed if seed is None else seed).seed
-    check_pixels(header.width * header.height, max_pixels)
-    net = model_of(header, device)
-    check_chunks(file)
+    file, drawn, model = opened(data, seed, device, max_pixels)
     with memory():
-        if header.quality == placeholder.QUALITY:
-            pixels = placeholder.read(net.single(placeholder.CODED_AS), file)
-        else:
-            latents = net.single(header.quality)
-            fz = _features(latents, file, progress)
-            if decode == "mean":
-                pixels = latents.mean_images(fz, header.height, header.width)[0]
-            else:
-                regenerate = decode == "sample" or not header.lossless
-                pixels = _bands(latents, fz, file, drawn if regenerate else None, jobs, progress)
-        if header.grey and pixels.shape[-1] == 3:
-            pixels = pixels[..., 1:2]  # green: of a grey picture R = B = G
-        return images.to_image(pixels, header.grey)
+        return images.to_image(regenerated(model, file, decode, drawn, jobs, progress), file.header.grey)
 
 
 def verify(
@@ -142,7 +128,8 @@ def verify(
     header = picture_file.read_header(data)
     how: Literal["mean"] | None = None if header.lossless else "mean"
     back = images.load(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
-    picture = as_taken(images.load(image), registry.by_number(header.model_id), threshold)
+    entry = registry.by_number(header.model_id)
+    picture = as_taken(images.load(image), entry, zoo.takes(entry), threshold)
     if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
         raise FormatError("verification failed: the file gives a picture of another size or kind")
     if header.lossless and not np.array_equal(back.pixels, picture.pixels):
@@ -150,7 +137,7 @@ def verify(
 
 
 def prepare(
-    picture: Any, model: str, lossless: bool, quality: int | None, seed: int, threshold: int | None, device: str
+    picture: Any, model: str, lossless: bool, quality: float | None, seed: int, threshold: int | None, device: str
 ) -> tuple[Bytes, Model, Header]:
     """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
     entry = encoder(model)
@@ -159,12 +146,40 @@ def prepare(
     check_quality(entry, quality, ModelError)
     if quality == placeholder.QUALITY and lossless:
         raise ModelError("quality 0 is a placeholder: a lossless file has a quality from 1 on")
-    picture = as_taken(picture, entry, threshold)
+    picture = as_taken(picture, entry, zoo.takes(entry), threshold)
     height, width, _ = picture.pixels.shape
-    fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, quality, seed)
-    header = Header(*fields, version=entry.version)
+    whole, hundredths = picture_file.split_quality(quality)
+    fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, whole, seed)
+    header = Header(*fields, version=entry.version, hundredths=hundredths)
     _check_size(header)
     return planes(picture), load(entry, device), header
+
+
+def check_decode(decode: str | None) -> None:
+    """Raises VlcodecError for what decoding is not."""
+    if decode not in (None, "sample", "mean"):
+        raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+
+
+def file_of(model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None) -> File:
+    """A picture (1, H, W, C) as the file of its header."""
+    if header.quality == placeholder.QUALITY:
+        return placeholder.write(model.single(placeholder.CODED_AS), pixels, header)
+    return write(net_of(model, header), pixels, header, jobs, progress).file
+
+
+def opened(data: bytes, seed: int | None, device: str, max_pixels: int) -> tuple[File, int, Model]:
+    """What a file holds, the seed of its pixels, its own unless another one is given, and the model that it needs.
+
+    Raises what `decompress` raises.
+    """
+    file = picture_file.unpack(data)
+    header = file.header
+    drawn = replace(header, seed=header.seed if seed is None else seed).seed
+    check_pixels(header.width * header.height, max_pixels)
+    model = model_of(header, device)
+    check_chunks(file)
+    return file, drawn, model
 
 
 def model_of(header: Header, device: str) -> Model:
@@ -176,10 +191,37 @@ def model_of(header: Header, device: str) -> Model:
         raise FormatError("a placeholder (quality 0) must be a lossy file")
     if takes.side is not None and (header.width, header.height) != (takes.side, takes.side):
         raise FormatError(f"model {entry.name} makes pictures of {takes.side} x {takes.side} alone")
+    if header.lossless and not takes.alone:
+        raise FormatError(f"model {entry.name} makes no lossless files of single pictures")
     if takes.bilevel and not header.grey:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
     _check_size(header)
     return load(entry, device)
+
+
+def net_of(model: Model, header: Header) -> LatentNet:
+    """The net of a file's quality."""
+    return model.single(header.quality, *([header.hundredths] if header.hundredths else []))
+
+
+def regenerated(
+    model: Model, file: File, decode: str | None, seed: int, jobs: int | None, progress: Progress | None = None
+) -> Bytes:
+    """(H, W, 1 or 3) uint8: what a file's picture is decoded to, with the seed of its pixels where they are drawn."""
+    header = file.header
+    if header.quality == placeholder.QUALITY:
+        return as_kept(placeholder.read(model.single(placeholder.CODED_AS), file), header)
+    net = net_of(model, header)
+    fz = _features(net, file, progress)
+    if decode == "mean":
+        return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
+    regenerate = decode == "sample" or not header.lossless
+    return _bands(net, fz, file, seed if regenerate else None, jobs, progress)
+
+
+def as_kept(pixels: Bytes, header: Header) -> Bytes:
+    """(..., 3), or (..., 1) where the picture is grey: of a grey one R = B = G."""
+    return pixels[..., 1:2] if header.grey and pixels.shape[-1] == 3 else pixels
 
 
 def check_chunks(file: File) -> None:
@@ -228,7 +270,7 @@ def write(
     def coded(place: Place) -> tuple[picture_file.Band, dict[str, float]]:
         stack = Stack()
         meter = Meter(stack) if metered else None
-        push_band(net, fz, pixels[0], place, meter or stack, ticks.of(place.number))
+        push_band(net, fz, pixels, place, meter or stack, ticks.of(place.number))
         part = pixels[0, place.rows.start : place.rows.stop]
         return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
 

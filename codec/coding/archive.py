@@ -21,7 +21,7 @@ from math import prod
 import numpy as np
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.latents import StackLow, dither_of, pop, push
+from vlcodec.codec.coding.latents import SENTINEL, StackLow, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.stack import Stack
@@ -31,7 +31,6 @@ from vlcodec.codec.interface import Bytes, LatentNet, Tick
 
 LANES = 256  # of a link, at most
 CREDIT_BYTES = 16  # of extra bytes that count for one picture already on the stack
-SENTINEL = b"\x01"  # on top of extra bytes, so that their own zero bytes are kept
 LAST_RATIO = 255
 
 

@@ -107,8 +107,8 @@ def loop(function: Loop) -> Loop:
     return call  # type: ignore[return-value]
 
 
-def _array(kind: Any, rank: int, layout: str, readonly: bool) -> Any:
-    from numba.types import Array, int64
+def _array(kind: Any, rank: int, layout: Any, readonly: bool) -> Any:
+    from numba.core.types import Array, int64  # numba.types is a module that threads could import half done
 
     if rank == TABLE:
         return Array(kind, 1, "C", readonly=readonly)

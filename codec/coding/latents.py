@@ -16,12 +16,14 @@ from math import prod
 
 import numpy as np
 
-from vlcodec.codec.coding.noise import DITHER_PURPOSE, Likeliest, philox_words
+from vlcodec.codec.coding.noise import DITHER_PURPOSE, START_PURPOSE, Likeliest, philox_words
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Bytes, Coder, Ints, LatentNet, Source, Tick
 
 DITHER_VALUES = 16  # M
+SENTINEL = b"\x01"  # on top of bytes, so that their own zero bytes are kept
+START_BITS = 1 << 17  # of noise for a picture: more than latents and pixels of any model take off
 RESERVE_BITS = 64  # left on the stack by bits-back: an exhausted stack would give the least likely latents
 # sections of the ledger
 PRIOR, POSTERIOR, PIXELS, SIDE_INFORMATION = "prior", "posterior", "pixels", "side information"
@@ -45,6 +47,12 @@ def dither_of(net: LatentNet, seed: int, first: int, n: int, height: int, width:
         return np.zeros(net.shape(n, height, width), np.int64)
     one = net.shape(1, height, width)
     return np.concatenate([dither(seed, one, first + i) for i in range(n)])
+
+
+def primed(pictures: int, seed: int) -> Stack:
+    """A stack of noise, for what takes bits off before it puts any on, where nothing else is coded below."""
+    words = philox_words(seed, START_PURPOSE, 0, pictures * START_BITS // 64)
+    return Stack(words.astype("<u8").tobytes() + SENTINEL)
 
 
 def push(net: LatentNet, pictures: Bytes, u: Ints, stack: Coder, lossless: bool = True) -> Ints:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.coding.tables import (
+    Bernoulli,
+    Categorical,
+    FlooredGaussian,
+    GaussianGrid,
+    LogisticMixture,
+    Uniform,
+    Uniforms,
+)
 from vlcodec.codec.coding.units import ARGUMENT_HALF
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -52,6 +60,11 @@ def gaussian_bits(d: GaussianGrid, symbols: Ints) -> Floats:
     return np.asarray((0.5 * np.square(distance / sigma) + np.log(sigma * np.sqrt(2 * np.pi))) / np.log(2.0))
 
 
+def floored_bits(d: FlooredGaussian, symbols: Ints) -> Floats:
+    """(n,) likewise, with the uniform floor, in float64."""
+    return np.asarray(-np.log2(np.exp2(-gaussian_bits(d, symbols)) * (1 - 2.0**-14) + 2.0**-14 / d.cells))
+
+
 def categorical_bits(d: Categorical, symbols: Ints) -> Floats:
     """(n,) -log2 P(value), in float64."""
     nats = d.logit / 32.0
@@ -64,10 +77,14 @@ def bits_of(distribution: Distribution, symbols: Ints) -> Floats:
         return mixture_bits(distribution, symbols)
     if isinstance(distribution, Bernoulli):
         return bernoulli_bits(distribution, symbols)
+    if isinstance(distribution, FlooredGaussian):
+        return floored_bits(distribution, symbols)
     if isinstance(distribution, GaussianGrid):
         return gaussian_bits(distribution, symbols)
     if isinstance(distribution, Categorical):
         return categorical_bits(distribution, symbols)
     if isinstance(distribution, Uniform):
         return np.full(len(symbols), np.log2(distribution.radix[0]))
+    if isinstance(distribution, Uniforms):
+        return np.log2(distribution.sizes)
     raise TypeError(f"no float64 likelihood for {type(distribution).__name__}")

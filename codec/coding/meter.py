@@ -34,6 +34,10 @@ class Meter:
         """See codec.interface.Coder."""
         self._section = name
 
+    def book(self, bits: float) -> None:
+        """See codec.interface.Coder."""
+        self.promised[self._section] += bits
+
     def push(self, distribution: Distribution, symbols: Ints) -> None:
         """See codec.interface.Coder."""
         self.promised[self._section] += float(bits_of(distribution, symbols).sum())

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.stack import join_digits
-from vlcodec.codec.coding.tables import DrawnMixture
+from vlcodec.codec.coding.tables import DrawnGaussian, DrawnMixture, Uniforms
 from vlcodec.codec.coding.units import TABLE_BITS
 from vlcodec.codec.interface import Distribution, Ints
 
 DITHER_PURPOSE = 1  # dither and pixels never share bits
 PIXEL_PURPOSE = 2
+START_PURPOSE = 3  # of bits that bits-back begins with where nothing else is at hand
 DRAWN_DIGITS = 64 // TABLE_BITS  # from one 64-bit word
 PAIR_SHIFT = 16
 _MASK = (1 << TABLE_BITS) - 1
@@ -27,35 +28,49 @@ class Noise:
     The bits are addressed by (seed, purpose, block, place in the block): they depend neither on the order of work nor
     on the batch. A symbol's digits take 24 bits each of a 64-bit word, the lowest first; a word serves two digits, and
     the words of digits 2 p and 2 p + 1 have the purpose plus 2^16 p. A distribution that is inverted as a whole takes
-    the highest 30 bits of its one word.
+    the highest 30 bits of its one word, or, where it is uniform with sizes of its own, the lowest 16.
 
     Args:
-        seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block.
+        seed: in [0, 2^64). purpose: in [0, 2^16). block: in [0, 2^32). size: symbols in the block. A block that codes
+            more than its symbols (of a grey picture three channels, say) has places beyond, where the stream goes on.
+        lanes: so many such blocks, interleaved, each drawn as if it were alone.
     """
 
     exhausted = False
 
-    def __init__(self, seed: int, purpose: int, block: int, size: int) -> None:
-        self._address = (seed, purpose, block, size)
+    def __init__(self, seed: int, purpose: int, block: int, size: int, lanes: int = 1) -> None:
+        self._address, self._lanes = (seed, purpose, block, size), lanes
         self._pairs = list[NDArray[np.uint64]]()
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols at the places `index` of the block."""
-        if isinstance(distribution, DrawnMixture):
-            return distribution.inverse(self.words(0)[index])
+        if isinstance(distribution, DrawnMixture | DrawnGaussian | Uniforms):
+            return distribution.inverse(self._at(0, index))
         digits = list[Ints]()
         for place in range(len(distribution.radix)):
             pair, second = divmod(place, DRAWN_DIGITS)
-            words = self.words(pair)[index] >> np.uint64(TABLE_BITS * second)
+            words = self._at(pair, index) >> np.uint64(TABLE_BITS * second)
             draw = (words & np.uint64(_MASK)).astype(np.int64)
             digits.append(drawn(distribution.counts(digits), draw))
         return join_digits(digits, distribution.radix)
 
+    def _at(self, pair: int, index: Ints) -> NDArray[np.uint64]:
+        """(n,) words of a pair of digits at these places."""
+        seed, purpose, block, size = self._address
+        most = int(index.max(initial=0))
+        if most >= size * self._lanes:
+            self._address = (seed, purpose, block, most // self._lanes + 1)
+            self._pairs.clear()
+            for known in range(pair):
+                self.words(known)
+        return self.words(pair)[index]
+
     def words(self, pair: int = 0) -> NDArray[np.uint64]:
-        """(size,) of the whole block for a pair of digits, made when they are first needed."""
+        """(size lanes,) of all blocks for a pair of digits, made when they are first needed."""
         if pair == len(self._pairs):
             seed, purpose, block, size = self._address
-            self._pairs.append(philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size))
+            words = philox_words(seed, purpose + (pair << PAIR_SHIFT), block, size)
+            self._pairs.append(words.repeat(self._lanes))
         return self._pairs[pair]
 
 

@@ -40,11 +40,11 @@ def checksum(pixels: Bytes) -> int:
 def push_band(
     net: LatentNet, fz: Any, pixels: Bytes, place: Place, stack: Coder, tick: Tick | None = None
 ) -> None:
-    """One band of a picture (H, W, C) uint8 onto a stack."""
+    """One band of pictures (n, H, W, C) uint8 that are coded together, mostly of one, onto a stack."""
     stack.section(PIXELS)
-    part = pixels[place.rows.start : place.rows.stop]
+    part = pixels[:, place.rows.start : place.rows.stop]
     block = net.pixels(fz, place.rows, place.width, place.colours)
-    block.push(net.to_symbols(part[None]), stack, tick)
+    block.push(net.to_symbols(part), stack, tick)
 
 
 def read_band(net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | None = None) -> Bytes:

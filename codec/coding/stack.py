@@ -8,6 +8,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from vlcodec.codec.coding.tables import Uniforms
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -17,6 +18,10 @@ WORD_BYTES = 4
 def _family() -> constriction.stream.model.Categorical:
     # perfect=True (the default) would search for the best rounding: slow, and needless for tables that are exact
     return constriction.stream.model.Categorical(perfect=False)
+
+
+def _uniform() -> constriction.stream.model.Uniform:
+    return constriction.stream.model.Uniform()  # of sizes that are given with the symbols
 
 
 def _frequencies(counts: Ints) -> NDArray[np.float32]:
@@ -58,23 +63,41 @@ class Stack:
 
         Raises ValueError for a symbol that the distribution does not have.
         """
+        if isinstance(distribution, Uniforms):
+            if not ((symbols >= 0) & (symbols < distribution.sizes)).all():
+                raise ValueError("a symbol must be smaller than its size")
+            self._coder.encode_reverse(symbols.astype(np.int32), _uniform(), distribution.sizes.astype(np.int32))
+            return
         if symbols.size and not 0 <= symbols.min() <= symbols.max() < prod(distribution.radix):
             raise ValueError(f"a symbol must lie in [0, {prod(distribution.radix)})")
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
-            counts = distribution.counts(digits[:i])
-            self._coder.encode_reverse(digits[i].astype(np.int32), _family(), _frequencies(counts))
+            self.put(digits[i], distribution.counts(digits[:i]))
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""
+        if isinstance(distribution, Uniforms):
+            found: Ints = self._coder.decode(_uniform(), distribution.sizes.astype(np.int32)).astype(np.int64)
+            return found
         digits: list[Ints] = []
         for _ in distribution.radix:
-            counts = distribution.counts(digits)
-            digits.append(self._coder.decode(_family(), _frequencies(counts)).astype(np.int64))
+            digits.append(self.take(distribution.counts(digits)))
         return join_digits(digits, distribution.radix)
+
+    def put(self, digits: Ints, counts: Ints) -> None:
+        """Push (n,) digits that have (n, A) counts."""
+        self._coder.encode_reverse(digits.astype(np.int32), _family(), _frequencies(counts))
+
+    def take(self, counts: Ints) -> Ints:
+        """Pop (n,) digits."""
+        found: Ints = self._coder.decode(_family(), _frequencies(counts)).astype(np.int64)
+        return found
 
     def section(self, name: str) -> None:
         """See codec.interface.Coder; a plain stack keeps no ledger."""
+
+    def book(self, bits: float) -> None:
+        """Likewise."""
 
     @property
     def empty(self) -> bool:

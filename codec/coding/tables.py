@@ -9,7 +9,7 @@ numpy says what the integers are; for large pictures, `kernels` computes the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 
@@ -34,6 +34,7 @@ from vlcodec.codec.coding.units import (
     SPAN,
     TABLE_BITS,
     TAIL,
+    UNIFORM_BITS,
     VARIANCE_SHIFT,
     WEIGHT_BITS,
     exponentials,
@@ -212,17 +213,11 @@ class DrawnMixture(LogisticMixture):
 
     def inverse(self, words: NDArray[np.uint64]) -> Ints:
         """(n,) words of noise -> (n,) symbols: how many of the edges 1 .. 255 have no more than was drawn below."""
-        drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
-        drawn = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)  # in [TAIL, SPAN - TAIL)
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.inverted(drawn, self._weight, self.centre, self.scale, slopes(), sigmoids())
-        symbols = np.zeros(len(drawn), np.int64)
-        for bit in reversed(range(LEVEL_BITS)):
-            edge = symbols + (1 << bit)
-            symbols = np.where(self._mass(edge[:, None])[:, 0] <= drawn, edge, symbols)
-        return symbols
+            return kernels.inverted(_drawn(words), self._weight, self.centre, self.scale, slopes(), sigmoids())
+        return _inverted(words, self._mass, LEVEL_BITS)
 
 
 class GaussianGrid(Ordered):
@@ -240,11 +235,16 @@ class GaussianGrid(Ordered):
 
     def cdf(self, edges: Ints) -> Ints:
         """See `Ordered.cdf`."""
-        distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
-        argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
-        total = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
+        total = self._mass(edges)
         total = total - (total >> FLOOR_SHIFT) + (edges << (CDF_BITS - FLOOR_SHIFT - CELL_BITS))
         return np.where(edges == 0, 0, np.where(edges == self.cells, SPAN, total))
+
+    def _mass(self, edges: Ints) -> Ints:
+        """(n, m) of the gaussians alone below edges (n or 1, m), in 2^-30."""
+        distance = edges * FINE - (self.centre + FINE * (self.cells // 2) + FINE // 2)[:, None]
+        argument = (distance * slopes()[self.scale][:, None]) >> SLOPE_SHIFT
+        found: Ints = normals()[np.clip(argument, -NORMAL_HALF, NORMAL_HALF) + NORMAL_HALF]
+        return found
 
     def _counts(self, first: Ints, base: int, step: int) -> Ints:
         if compiled.runs():
@@ -252,6 +252,34 @@ class GaussianGrid(Ordered):
 
             return kernels.gaussian_counts(first, base, step, self.centre, self.scale, slopes(), normals())
         return super()._counts(first, base, step)
+
+
+class FlooredGaussian(GaussianGrid):
+    """The same tables; their uniform floor counts in the likelihood too, as it must for what lies far from the mean."""
+
+
+class DrawnGaussian(GaussianGrid):
+    """Gaussians that are drawn by inverting their cdf and never coded: see `DrawnMixture`."""
+
+    def inverse(self, words: NDArray[np.uint64]) -> Ints:
+        """(n,) words of noise -> (n,) cells."""
+        return _inverted(words, self._mass, CELL_BITS)
+
+
+def _drawn(words: NDArray[np.uint64]) -> Ints:
+    """(n,) words of noise -> (n,) in 2^-30, in [TAIL, SPAN - TAIL)."""
+    drawn = (words >> np.uint64(64 - CDF_BITS)).astype(np.int64)
+    inside: Ints = TAIL + (drawn * (SPAN - 2 * TAIL) >> CDF_BITS)
+    return inside
+
+
+def _inverted(words: NDArray[np.uint64], mass: Callable[[Ints], Ints], bits: int) -> Ints:
+    """(n,) symbols of so many bits: how many of the edges from 1 on have no more mass below than was drawn."""
+    drawn, symbols = _drawn(words), np.zeros(len(words), np.int64)
+    for bit in reversed(range(bits)):
+        edge = symbols + (1 << bit)
+        symbols = np.where(mass(edge[:, None])[:, 0] <= drawn, edge, symbols)
+    return symbols
 
 
 class Categorical:
@@ -295,3 +323,31 @@ class Uniform:
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, size); digits must be empty."""
         return np.repeat(scaled_counts(np.arange(self.radix[0] + 1, dtype=np.int64)[None]), self.n, 0)
+
+
+class Uniforms:
+    """n symbols, each in [0, size) with a size of its own in [2, 2^16], all equally likely: coded without tables.
+
+    The coder (constriction's uniform model) gives each value floor(2^24 / size) of 2^24, and the last one what is left.
+    """
+
+    def __init__(self, sizes: Ints) -> None:
+        self.sizes = sizes
+
+    @property
+    def radix(self) -> tuple[int, ...]:
+        """The largest size, of the one digit."""
+        return (int(self.sizes.max(initial=2)),)
+
+    def counts(self, digits: Sequence[Ints]) -> Ints:
+        """(n, largest size) what a table would hold: -1, no share at all, beyond a symbol's own size."""
+        sizes, values = self.sizes[:, None], np.arange(self.radix[0], dtype=np.int64)
+        share = (1 << TABLE_BITS) // sizes
+        last = (1 << TABLE_BITS) - share * (sizes - 1)
+        return np.where(values < sizes - 1, share, np.where(values < sizes, last, 0)) - 1
+
+    def inverse(self, words: NDArray[np.uint64]) -> Ints:
+        """(n,) words of noise -> (n,) symbols, by the lowest 16 bits, which what is inverted as a whole leaves."""
+        low = (words & np.uint64((1 << UNIFORM_BITS) - 1)).astype(np.int64)
+        symbols: Ints = low * self.sizes >> UNIFORM_BITS
+        return symbols

@@ -25,6 +25,7 @@ NORMAL_HALF = ARGUMENT_HALF // 2  # the normal cdf's, clamped to +-8
 SLOPE_SHIFT = 16
 VARIANCE_SHIFT = 24
 SPAN = 1 << CDF_BITS
+UNIFORM_BITS = 16  # sizes of uniform symbols are at most 2^16
 TAIL = SPAN >> 20  # of a cdf that is drawn from, at each end
 
 

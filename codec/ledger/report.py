@@ -7,8 +7,11 @@ decoder and training tricks do not enter.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+
+from vlcodec.codec.coding.latents import PIXELS
 
 
 def log_mean(bits_of_samples: list[float]) -> float:
@@ -26,6 +29,9 @@ class RateReport:
     latents_naive: the same z sent without shared dither, log2 16 bits more for each latent's place in its cell; of a
     rounded posterior no more than the KL.
     pixels: -log2 p(x | z). side_information: of these, what is sent to fit the model to each band (two-part code).
+    parts: of the pixels, by section of the ledger.
+    chained: the model makes archives alone. What is written of latents and pixels, and lossless_bytes, is then what the
+    picture adds to an archive's stack, its latents and pixels in one, by one draw of all that bits-back takes off.
     elbo: latents_kl + pixels, that is -ELBO. overhead: of the lossless file over it.
     likelihood: importance-sampled with so many samples, smaller than -ELBO, and not reached by a file.
     """
@@ -33,11 +39,13 @@ class RateReport:
     width: int
     height: int
     channels: int
-    quality: int
+    quality: float
     latents_naive: float
     latents_kl: float
     pixels: float
     side_information: float
+    parts: dict[str, float]
+    chained: bool
     elbo: float
     likelihood: float | None
     samples: int
@@ -49,7 +57,7 @@ class RateReport:
     overhead: float
     psnr_mean_db: float
 
-    def to_dict(self) -> dict[str, int | float | None]:
+    def to_dict(self) -> dict[str, Any]:
         """All fields, by name."""
         return asdict(self)
 
@@ -61,13 +69,13 @@ class RateReport:
             ("latents, KL", self.latents_kl),
             ("latents, written", self.latents_written),
             ("pixels given latents", self.pixels),
-            *([("of it, side information", self.side_information)] if self.side_information else []),
+            *((f"of it, {name}", bits) for name, bits in self.parts.items() if len(self.parts) > 1 and name != PIXELS),
             ("pixels, written", self.pixels_written),
             ("header and checksums", self.header_bits),
             ("-ELBO (KL + pixels)", self.elbo),
             *([(f"-log2 p, {self.samples} samples", self.likelihood)] if self.likelihood is not None else []),
             ("lossy file", 8 * self.lossy_bytes),
-            ("lossless file", 8 * self.lossless_bytes),
+            ("added to an archive" if self.chained else "lossless file", 8 * self.lossless_bytes),
         ]
         lines = [
             f"{self.width} x {self.height}, {self.channels} channels, quality {self.quality}",

@@ -216,8 +216,8 @@ class LadderAgave(Agave):
             shape.stream,
             shape.gated,
             shape.pixel_bits,
-            shape.context,
-            shape.spacing,
+            context=shape.context,
+            spacing=shape.spacing,
         )
         with torch.no_grad():
             self.start.bias.normal_()

@@ -178,7 +178,7 @@ def train(
     data: Path,
     out: Path,
     *,
-    steps: int,
+    steps: int | None,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
     related: dict[str, Tensor] | None = None,
@@ -194,7 +194,7 @@ def train(
 ) -> LadderAgave:
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
-    data: the folder of cifar10.npz. out, steps: see `models.training.loop.run`; minutes: the schedule ends with them.
+    data: the folder of cifar10.npz. out, steps, minutes: see `models.training.loop.run`.
     init: real weights to start from. related: those of another AGAVE, of which what fits is taken. shape, kinds:
     another net than the package's. joint: not apart first, and with the whole of the KL's weight, as from weights that
     are trained already.
@@ -203,9 +203,10 @@ def train(
     on = torch.device(device)
     net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
     pictures = load_cifar10(data)
-    task = SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
-    if part == "pixels":
-        task = PixelsTask(net, pictures, batch, on)
-    times: dict[str, Any] = {"steps": steps, "minutes": minutes, "timed": minutes is not None}
-    run(task, out, **times, seed=seed, device=on, rate=rate, progress=progress)
+    task = (
+        PixelsTask(net, pictures, batch, on)
+        if part == "pixels"
+        else SmallTask(net, pictures, batch, on, joint=joint, exported=init is not None)
+    )
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net

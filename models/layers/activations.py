@@ -83,17 +83,22 @@ def elu_table() -> Tensor:
 
 
 class Elu(IntegerModule):
-    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); frozen, by a table."""
+    """x where it is positive, else e^x - 1, in units of FINE_UNIT (Clevert et al. 2015); frozen, by a table.
+
+    most: of an output. What is less than FINE_MAX holds in training too.
+    """
 
     table: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = FINE_MAX) -> None:
         super().__init__()
+        self.most = most
         self.register_buffer("table", elu_table(), False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape; frozen, integers up to FINE_MAX."""
         if self.mode != "frozen":
-            return torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
+            y = torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
+            return y if self.most == FINE_MAX else y.clamp(max=self.most)
         below = self.table[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
-        return torch.where(x > 0, x, below).clamp(max=FINE_MAX)
+        return torch.where(x > 0, x, below).clamp(max=self.most)

@@ -63,6 +63,7 @@ class PixelDecoder(nn.Module):
 
     Args:
         features: channels of f(z) beside the mean image's three. dilations, gated, bits: see masked.CausalNet.
+        told: further channels of f(z), 0 or 1: how noisy the pixels are that the net sees, the same everywhere.
         stream: channels of the feature stream, non-masked layers over f(z), one beside each layer of the PixelCNN
             (Lucas & Verbeek, section 4.1); 0 shows f(z) to the first layer alone.
         context: what later pixels see of a pixel: "grey" is its brightness alone. spacing: 2 makes them see every
@@ -79,11 +80,13 @@ class PixelDecoder(nn.Module):
         stream: int = 0,
         gated: bool = False,
         bits: int = 10,
+        told: int = 0,
         context: Context = "colour",
         spacing: int = 1,
     ) -> None:
         super().__init__()
-        self.mixtures, self.grey, self.spacing = mixtures, context == "grey", spacing
+        self.mixtures, self.features = mixtures, features
+        self.grey, self.spacing = context == "grey", spacing
         seen = spread(FIRST, spacing)
         self.predictor = Layer(
             seen, COLOURS, COLOURS, gain=FINE, low=-8191, high=8191, input_max=128, bits=11, precise=True
@@ -93,7 +96,7 @@ class PixelDecoder(nn.Module):
         share = [[0.0], [0.9, 0.0], [0.45, 0.45, 0.0]]  # of the earlier channels' errors, then of the mean image
         self.net = CausalNet(
             past=PAST,
-            own=COLOURS + features + COLOURS,
+            own=COLOURS + features + COLOURS + told,
             channels=channels,
             dilations=dilations,
             hidden=hidden,
@@ -150,7 +153,8 @@ class PixelDecoder(nn.Module):
 
     def own(self, base: Tensor, fz: Tensor) -> Tensor:
         """(..., own): what a position sees of itself before its pixel is known."""
-        return torch.cat((fz, self.noise(FINE // MEAN_UNIT * fz[..., :COLOURS] - base)), -1)
+        beside, told = fz[..., : COLOURS + self.features], fz[..., COLOURS + self.features :]
+        return torch.cat((beside, self.noise(FINE // MEAN_UNIT * fz[..., :COLOURS] - base), told), -1)
 
     def seen(self, errors: list[Tensor]) -> Tensor | None:
         """What a channel's head sees of the earlier channels' errors, each (..., 1) in 1/32 level."""

@@ -359,9 +359,10 @@ def fine_layer(
     *,
     beside: int = 0,
     gain: float | Sequence[float] = 1.0,
-    low: float = -FINE_MAX,
-    high: float = FINE_MAX,
+    low: float | Sequence[float] = -FINE_MAX,
+    high: float | Sequence[float] = FINE_MAX,
     input_max: int = FINE_MAX,
+    bits: int = 8,
     unit: int = FINE_UNIT,
     mask: Tensor | None = None,
     precise: bool = False,
@@ -369,8 +370,8 @@ def fine_layer(
 ) -> Layer:
     """A layer in float64 carriers, for small nets: activations so fine that rounding can wait until after training."""
     return Layer(
-        taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, unit=unit, mask=mask,
-        fine=True, precise=precise, init=init, carrier=torch.float64,
+        taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, bits=bits, unit=unit,
+        mask=mask, fine=True, precise=precise, init=init, carrier=torch.float64,
     )  # fmt: skip
 
 

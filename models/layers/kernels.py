@@ -9,7 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from vlcodec.codec.coding.compiled import part, wide_kernel
-from vlcodec.models.layers.units import BLOCK, Sums, Wide
+from vlcodec.models.layers.pairs import VECTORS, add_pairs
+from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Sums, Wide
+
+LOWEST = (1 << LOW) - 1
 
 
 @part
@@ -52,7 +55,44 @@ def _activate(out: Wide, table: Wide, most: int, shift: int) -> None:
         out[i] = table[np.uint64(min(max(out[i], -reach), 0) + reach)] + min(max(out[i], 0), most)
 
 
-@wide_kernel(3, 2, 1, 3, 2, 2, 0, 3, 1, 0, 0, 3)
+@part
+def _put_beside(near: Wide, seen: Wide, first: int, planes: int) -> None:
+    """Values (channels, lanes) of a position into lanes first, first + 1, ... of near, as its sums take them.
+
+    planes: 0 as they are, (channels, width). 1: two channels in one integer, (channels / 2, width). 2: likewise, their
+    low LOW bits, and then what is above these.
+    """
+    lanes, half = seen.shape[1], len(seen) // 2
+    if planes == 0:
+        for c in range(len(seen)):
+            for i in range(lanes):
+                near[c, first + i] = seen[c, i]
+        return
+    for c in range(half):
+        even, odd = seen[2 * c], seen[2 * c + 1]
+        if planes == 1:
+            for i in range(lanes):
+                near[c, first + i] = np.int32(np.int32(even[i] & 0xFFFF) | np.int32(odd[i] << 16))
+        else:
+            for i in range(lanes):
+                a, b = np.int32(even[i]), np.int32(odd[i])
+                near[c, first + i] = np.int32((a & LOWEST) | np.int32((b & LOWEST) << 16))
+                near[half + c, first + i] = np.int32(((a >> LOW) & 0xFFFF) | np.int32((b >> LOW) << 16))
+
+
+@part
+def _add_two(sums: Wide, x: Wide, weight: Wide, column: int) -> None:
+    """As `_add`, of pairs of channels."""
+    for o in range(0, len(sums), BLOCK):
+        own, at = weight[o, column:], sums[o]
+        for v in range(0, sums.shape[1], VECTORS * VECTOR):
+            add_pairs(
+                at[v:].ctypes.data, 4 * sums.shape[1], x[0, v:].ctypes.data, 4 * x.shape[1],
+                own.ctypes.data, 4 * weight.shape[1], len(x),
+            )  # fmt: skip
+
+
+@wide_kernel(3, 2, 1, 3, 2, 2, 0, 0, 3, 1, 0, 0, 3)
 def layer(
     x: Wide,
     taps: Wide,
@@ -61,6 +101,7 @@ def layer(
     weight: Wide,
     ends: Wide,
     group: int,
+    planes: int,
     stream: Wide,
     table: Wide,
     most: int,
@@ -71,41 +112,71 @@ def layer(
 
     taps: (n, taps) places in x, of which the last is outside the picture. beside: (n, channels, lanes), seen at the own
     position; none has no channels. ends: (4, outputs) bias, shift, low, high. group: so many taps' sums fit int32, and
-    the bias with the first ones. stream: the outputs are added to it, and it is what is put out; none has no positions.
-    table, most, shift: of the activation; none has an empty table.
+    the bias with the first ones. planes: see `_put_beside`; with pairs of channels, weights are pairs too. stream: the
+    outputs are added to it, and it is what is put out; none has no positions. table, most, shift: of the activation;
+    none has an empty table. Where lanes are few, positions are summed side by side.
     """
-    lanes, outputs, channels, count = x.shape[2], weight.shape[0], x.shape[1], taps.shape[1]
-    outside, wide = len(x) - 1, group < count
-    sums, total = np.empty((outputs, lanes), np.int32), np.empty((outputs * wide, lanes), np.int64)
-    for n in range(len(at)):
-        p = at[n]
+    lanes, outputs, count = x.shape[2], weight.shape[0], taps.shape[1]
+    channels, more = x.shape[1] // (1 + (planes > 0)), beside.shape[1] // (1 + (planes > 0))
+    outside, wide, together = len(x) - 1, group < count, max(1, WIDTH // lanes)
+    at_once = count if planes > 0 else group
+    width = -(-together * lanes // (VECTORS * VECTOR)) * VECTORS * VECTOR
+    direct = planes == 0 and together == 1 and width == lanes
+    rows = outputs * max(1, planes)
+    sums, total = np.empty((rows, width), np.int32), np.empty((outputs * wide, width), np.int64)
+    side = np.zeros((0 if direct else max(channels, more) * max(1, planes), width), np.int32)
+    for n in range(0, len(at), together):
+        m = min(together, len(at) - n)
         for o in range(outputs):
             sums[o, :] = ends[0, o]
+        sums[outputs:, :] = 0
         total[:, :] = 0
-        for first in range(0, count, group):
-            last = min(first + group, count)
-            for t in range(first, last):
-                if taps[n, t] != outside:
-                    _add(sums, x[taps[n, t]], weight, 0, t * channels)
-            if last == count and beside.shape[1] > 0:
-                _add(sums, beside[n], weight, 0, count * channels)
-            if wide:
+        for first in range(0, count, at_once):
+            last = min(first + at_once, count)
+            for t in range(first, last + (last == count and more > 0)):
+                size, known = more if t == count else channels, t == count
+                near = side[: size * max(1, planes)]
+                if direct:
+                    near, known = beside[n] if known else x[taps[n, t]], known or taps[n, t] != outside
+                else:
+                    for j in range(m):
+                        known = known or taps[n + j, t] != outside
+                    if known:
+                        for j in range(m):
+                            _put_beside(near, beside[n + j] if t == count else x[taps[n + j, t]], j * lanes, planes)
+                if known and planes == 0:
+                    _add(sums, near, weight, 0, t * channels)
+                elif known:
+                    for plane in range(planes):
+                        own = sums[plane * outputs : (plane + 1) * outputs]
+                        _add_two(own, near[plane * size : (plane + 1) * size], weight, t * channels)
+            if planes == 2 and wide:
                 for o in range(outputs):
-                    for i in range(lanes):
+                    for i in range(width):
+                        total[o, i] = sums[o, i] + (np.int64(sums[outputs + o, i]) << LOW)
+            elif planes == 2:
+                for o in range(outputs):
+                    for i in range(width):
+                        sums[o, i] += np.int32(sums[outputs + o, i] << LOW)
+            elif wide:
+                for o in range(outputs):
+                    for i in range(width):
                         total[o, i] += sums[o, i]
                 sums[:, :] = 0
-        for o in range(outputs):
-            row = out[p, o]
-            if wide:
-                _requantise(row, total[o], ends[1, o], ends[2, o], ends[3, o])
-            else:
-                _requantise(row, sums[o], ends[1, o], ends[2, o], ends[3, o])
-            if len(stream) > 0:
-                for i in range(lanes):
-                    stream[p, o, i] += row[i]
-                    row[i] = stream[p, o, i]
-            if len(table) > 0:
-                _activate(row, table, most, shift)
+        for j in range(m):
+            p, mine = at[n + j], slice(j * lanes, (j + 1) * lanes)
+            for o in range(outputs):
+                row = out[p, o]
+                if wide:
+                    _requantise(row, total[o, mine], ends[1, o], ends[2, o], ends[3, o])
+                else:
+                    _requantise(row, sums[o, mine], ends[1, o], ends[2, o], ends[3, o])
+                if len(stream) > 0:
+                    for i in range(lanes):
+                        stream[p, o, i] += row[i]
+                        row[i] = stream[p, o, i]
+                if len(table) > 0:
+                    _activate(row, table, most, shift)
 
 
 @part

@@ -24,11 +24,12 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.activations import FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
-from vlcodec.models.layers.units import BLOCK, Wide
+from vlcodec.models.layers.settings import most_threads
+from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Wide
 
 LIMIT = 2**31  # of a sum in int32
-VECTOR = 16  # lanes of a register
-LEAST_LANES = 16  # that are worth a thread
+LARGEST = 2**15 - 1  # of a factor of 16 bits
+LEAST_LANES = 3  # that are worth a thread
 NONE = np.zeros((0, 0, 0), np.int32)
 Found = TypeVar("Found")
 
@@ -103,10 +104,10 @@ class Activation:
 
 
 @cache
-def elu() -> Activation:
+def elu(most: int = FINE_MAX) -> Activation:
     """See `activations.Elu`; the table begins with the last of its lowest values."""
     table = elu_table().numpy().astype(np.int32)
-    return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), FINE_MAX)
+    return Activation(table[np.argmax(table > table[0]) - 1 :].copy(), most)
 
 
 RELU = {  # by their bits
@@ -127,12 +128,14 @@ class Stream:
 class LaneLayer:
     """A layer's integers. weight: (outputs, taps inputs + beside). ends: bias, shift, low, high, (4, outputs).
 
-    group: so many taps' sums fit int32, whichever they are and whatever their inputs.
+    group: so many taps' sums fit int32, whichever they are and whatever their inputs. planes: that inputs are summed
+    in, 2 channels in one integer, and weights likewise; 0 where the processor multiplies no pairs.
     """
 
     weight: Wide
     ends: Wide
     group: int
+    planes: int
 
     def put(
         self,
@@ -149,7 +152,7 @@ class LaneLayer:
         from vlcodec.models.layers import kernels
 
         activation = active.table, active.most, active.shift
-        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, stream, *activation, out)
+        kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, self.planes, stream, *activation, out)
 
     def whole(self, x: Wide, taps: Wide, *, active: Activation = AS_IT_IS, stream: Wide = NONE) -> Wide:
         """The layer at all positions."""
@@ -157,14 +160,15 @@ class LaneLayer:
         self.put(x, taps, np.arange(len(taps), dtype=np.int32), out, active=active, stream=stream)
         return out
 
-    def begin(self, x: Wide, taps: Wide) -> Stream:
-        """A stream that begins with the layer's outputs."""
+    def begin(self, x: Wide, taps: Wide, most: int = FINE_MAX) -> Stream:
+        """A stream that begins with the layer's outputs. most: of its activations."""
         values = empty(len(taps), len(self.weight), x.shape[2])
-        return Stream(values, self.whole(x, taps, active=elu(), stream=values))
+        return Stream(values, self.whole(x, taps, active=elu(most), stream=values))
 
 
-def packed(layer: nn.Module, parts: int = 1) -> LaneLayer:
-    """A frozen layer. parts: positions that a 1x1 layer's inputs are spread over.
+def packed(layer: nn.Module, parts: int = 1, pairs: bool = True) -> LaneLayer:
+    """A frozen layer. parts: positions that a 1x1 layer's inputs are spread over. pairs: whether channels may be summed
+    by twos.
 
     Raises BoundError where int32 does not hold the sum over one tap, or a gain makes outputs finer than sums.
     """
@@ -190,7 +194,22 @@ def packed(layer: nn.Module, parts: int = 1) -> LaneLayer:
     beside[: layer.outputs, : layer.beside] = far
     ends = np.zeros((4, outputs), np.int32)
     ends[:, : layer.outputs] = bias, shift, layer.low.cpu().numpy(), layer.high.cpu().numpy()
-    return LaneLayer(np.concatenate((taps.reshape(outputs, -1), beside), 1), ends, group)
+    whole = np.concatenate((taps.reshape(outputs, -1), beside), 1)
+    planes = _planes(whole, ends, layer.input_max) if pairs else 0
+    if planes:
+        whole = np.ascontiguousarray(whole.astype(np.int16)).view(np.int32)
+    return LaneLayer(whole, ends, group, planes)
+
+
+def _planes(weight: Wide, ends: Wide, most: int) -> int:
+    """In how many planes inputs up to `most` are summed by pairs; 0 where they cannot be."""
+    from vlcodec.models.layers.pairs import available
+
+    planes = 1 if most <= LARGEST else 2
+    peaks = np.abs(weight.astype(np.int64)).sum(1) * min(most, (1 << LOW) - 1 if planes == 2 else most)
+    peaks += np.abs(ends[0].astype(np.int64)) + (1 << ends[1].astype(np.int64))
+    fits = np.abs(weight).max(initial=0) <= LARGEST and most >> LOW <= LARGEST and peaks.max() < LIMIT
+    return planes if fits and available() else 0
 
 
 @dataclass(frozen=True)
@@ -199,26 +218,32 @@ class LaneBlock:
 
     first: LaneLayer
     second: LaneLayer
+    active: Activation
 
     def __call__(self, h: Stream, taps: Wide) -> Stream:
         """The stream with the block added to it, in place."""
-        hidden = self.first.whole(h.active, taps, active=elu())
-        return Stream(h.values, self.second.whole(hidden, taps, active=elu(), stream=h.values))
+        hidden = self.first.whole(h.active, taps, active=self.active)
+        return Stream(h.values, self.second.whole(hidden, taps, active=self.active, stream=h.values))
 
 
 def packed_block(block: nn.Module) -> LaneBlock:
     """A frozen block. Raises BoundError as `packed`."""
-    return LaneBlock(packed(cast(Block, block).first), packed(cast(Block, block).second))
+    whole = cast(Block, block)
+    return LaneBlock(packed(whole.first), packed(whole.second), elu(whole.elu.most))
 
 
 class Ring:
-    """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept."""
+    """The places of a picture's positions while it is walked by wavefront: as many steps as taps look back are kept.
 
-    def __init__(self, height: int, width: int, *layers: nn.Module) -> None:
+    whole: all are, of a picture that is walked at once.
+    """
+
+    def __init__(self, height: int, width: int, *layers: nn.Module, whole: bool = False) -> None:
         rows, columns = np.divmod(np.arange(height * width), width)
         slots = 1 + max(-2 * dr - dc for layer in layers for dr, dc in cast(Layer, layer).taps)
-        self.size = slots * height
-        self.places = ((columns + 2 * rows) % slots * height + rows).astype(np.int32)
+        self.size = height * (width if whole else slots)
+        kept = np.arange(self.size) if whole else (columns + 2 * rows) % slots * height + rows
+        self.places = kept.astype(np.int32)
         self._inside, self._grid = np.append(self.places, np.int32(self.size)), (height, width)
 
     def empty(self, channels: int, lanes: int) -> Wide:
@@ -255,13 +280,15 @@ def from_lanes(x: Wide, height: int, width: int, channels: int) -> Tensor:
 
 def cores() -> int:
     """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return most_threads(found)
 
 
 def shares(lanes: int) -> list[slice]:
     """Of the lanes, one for each thread that is worth it."""
     count = max(1, min(cores(), lanes // LEAST_LANES))
-    bounds = [lanes * i // count // VECTOR * VECTOR for i in range(count)] + [lanes]
+    whole = VECTOR if lanes >= count * WIDTH else 1
+    bounds = [lanes * i // count // whole * whole for i in range(count)] + [lanes]
     return [slice(*both) for both in pairwise(bounds)]
 
 

@@ -14,8 +14,9 @@ class MadeLanes:
 
     def __init__(self, made: Made) -> None:
         self._hidden, self._parts = made.middle.inputs, parts_of(made.middle.inputs)
-        self._enter = packed(made.enter)
-        self._middle, self._leave = packed(made.middle, self._parts), packed(made.leave, self._parts)
+        both = (made.enter, 1), (made.middle, self._parts), (made.leave, self._parts)
+        self._enter, self._middle, self._leave = (packed(*layer) for layer in both)
+        self._single = [packed(*layer, pairs=False) for layer in both]
         self._units = np.array(made.ends, np.int32)
 
     def shifts(self, x: Wide) -> Wide:
@@ -33,7 +34,7 @@ class MadeLanes:
         """x - m(x) = noise is solved for x, in place of the noise, on a cyclic grid."""
         from vlcodec.models.layers import kernels
 
-        enter, middle, leave = self._enter, self._middle, self._leave
+        enter, middle, leave = self._single
         part = filled(self._hidden // self._parts)  # of the hidden units
         group = min(enter.weight.shape[1], middle.group * part, leave.group * part)
         kernels.unshifted(
@@ -48,7 +49,6 @@ class MadeLanes:
             group,
             period,
         )
-
 
 
 class FlowLanes:

@@ -52,3 +52,12 @@ def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor, width: flo
     lower = torch.where(((v < first) & (flip > 0)) | ((v > last) & (flip < 0)), torch.zeros_like(lower), lower)
     mass = (F.softmax(logit / LOGIT_UNIT, -1) * (upper - lower)).sum(-1)
     return -torch.log(mass * (1 - FLOOR) + FLOOR * width / LEVELS)
+
+
+def draw(logit: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    """A level (...) of each mixture (..., k), drawn with torch's random numbers, in [-128, 127]."""
+    gumbel = -torch.log(-torch.log(torch.rand_like(logit).clamp(1e-6, 1 - 1e-6)))
+    chosen = (logit / LOGIT_UNIT + gumbel).argmax(-1, keepdim=True)
+    at, width = (part.gather(-1, chosen)[..., 0] for part in (centre / FINE, SCALE_LOW * torch.exp(scale / SCALE_UNIT)))
+    u = torch.rand_like(at).clamp(1e-4, 1 - 1e-4)
+    return (at + width * torch.log(u / (1 - u))).round().clamp(-LEVELS // 2, LEVELS // 2 - 1)

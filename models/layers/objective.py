@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vlcodec.models.layers.activations import round_through
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
+from vlcodec.models.layers.causal_pixels import MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
 from vlcodec.models.layers.mode import IntegerModule
@@ -35,23 +35,29 @@ class Agave(IntegerModule):
 
     pixels: PixelDecoder
 
-    def pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor | None = None) -> Tensor:
+    def pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
         """(N,) -ln p(x | z) per pixel.
 
         x (N, H, W, 3), fz (N, H, W, 3 + features), grey (N,) 1 where only the first channel's symbols would be coded.
+        seen: what the net sees in place of x, like x.
         """
-        up = F.pad(x, (0, 0, 0, 0, self.pixels.spacing, 0))[:, : -self.pixels.spacing]
-        heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
-        terms: list[Tensor] = []
-        k = self.pixels.mixtures
-        for c, head in enumerate(heads):
-            logit, offset, scale, share = head.split([k] * 3 + [c + 1], -1)
-            known = torch.cat((FINE * x - base, FINE // MEAN_UNIT * fz[..., :COLOURS] - base), -1)
-            known = known[..., [*range(c), COLOURS + c]]
-            shift = round_through((share * known).sum(-1, keepdim=True) / 64)
-            terms.append(nats(logit, base[..., c : c + 1] + shift + offset, scale, x[..., c]).mean((1, 2)))
+        terms = [nats(*m, x[..., c]).mean((1, 2)) for c, m in enumerate(self.mixtures(x if seen is None else seen, fz))]
         rest = terms[1] + terms[2]
         return terms[0] + (rest if grey is None else (1 - grey) * rest)
+
+    def mixtures(self, x: Tensor, fz: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each channel, from the pixels x that it sees: logits, centres and scales, (N, H, W, K) each."""
+        up = F.pad(x, (0, 0, 0, 0, self.pixels.spacing, 0))[:, : -self.pixels.spacing]
+        heads, base = self.pixels(look_whole, x, up, fz, self.pixels.streams(fz))
+        found, k = list[tuple[Tensor, Tensor, Tensor]](), self.pixels.mixtures
+        for c, head in enumerate(heads):
+            logit, offset, scale, share = head.split([k] * 3 + [c + 1], -1)
+            before, own = slice(c), slice(c, c + 1)
+            mean = FINE // MEAN_UNIT * fz[..., own]
+            known = torch.cat((FINE * x[..., before] - base[..., before], mean - base[..., own]), -1)
+            shift = round_through((share * known).sum(-1, keepdim=True) / 64)
+            found.append((logit, base[..., own] + shift + offset, scale))
+        return found
 
 
 def loss_of(terms: dict[str, Tensor], kl_weight: Tensor | float) -> Tensor:

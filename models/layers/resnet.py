@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vlcodec.models.layers.activations import STREAM_MAX, Elu, clip, leaky
+from vlcodec.models.layers.activations import FINE_MAX, STREAM_MAX, Elu, clip, leaky
 from vlcodec.models.layers.exact import OWN, SIGNED, SQUARE, STREAM, WIDE, Layer, Taps, fine_layer
 
 
 class ResBlock(nn.Module):
     """x + conv(leaky(conv(leaky(x)))): a pre-activation residual block of two 3x3 layers."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.first = Layer(SQUARE, channels, channels, **SIGNED)
-        self.second = Layer(SQUARE, channels, channels, **STREAM, init=0.0)
+        self.first = Layer(SQUARE, channels, hidden, **SIGNED)
+        self.second = Layer(SQUARE, hidden, channels, **STREAM, init=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(leaky(self.first(leaky(x))))
 
 
 class Block(nn.Module):
-    """x + layer(elu(layer(elu(x)))), both with the same taps."""
+    """x + layer(elu(layer(elu(x)))), both with the same taps. bits: of weights. most: of what they take."""
 
-    def __init__(self, taps: Taps, channels: int, hidden: int | None = None) -> None:
+    def __init__(
+        self, taps: Taps, channels: int, hidden: int | None = None, bits: int = 8, most: int = FINE_MAX
+    ) -> None:
         super().__init__()
         hidden = hidden or channels
-        self.elu = Elu()
-        self.first = fine_layer(taps, channels, hidden)
-        self.second = fine_layer(taps, hidden, channels, init=0.1)
+        self.elu = Elu(most)
+        self.first = fine_layer(taps, channels, hidden, bits=bits, input_max=most)
+        self.second = fine_layer(taps, hidden, channels, bits=bits, input_max=most, init=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.elu(self.first(self.elu(x))))

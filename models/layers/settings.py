@@ -99,6 +99,18 @@ class _Threads:
 
 
 _PRECISION, _THREADS = _Precision(), _Threads()
+_LIMIT = list[int]()  # of threads, where `use_threads` has set one
+
+
+def use_threads(count: int) -> None:
+    """Let this process compute in so many threads, torch's and those of lanes, where it is one of many on a machine."""
+    _LIMIT[:] = [count]
+    torch.set_num_threads(count)
+
+
+def most_threads(cores: int) -> int:
+    """How many threads lanes may take, of so many cores."""
+    return min([cores, *_LIMIT])
 
 
 def _normal_tensors() -> AbstractContextManager[Any]:

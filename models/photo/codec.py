@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
+from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import Settled
 from vlcodec.codec.interface import Block, Bytes, Ints
-from vlcodec.models.layers.causal_pixels import COLOURS, centred
+from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder, centred
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.photo.net import STRIDE, GridAgave
+from vlcodec.models.photo.between import STEP_UNIT, between
+from vlcodec.models.photo.net import STRIDE, TOLD, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
+from vlcodec.models.photo.told import told
 from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, Edges, count
-from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
+from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
@@ -38,45 +42,73 @@ class Features:
     body: Tensor
 
 
+class Both(NamedTuple):
+    """The PixelCNN of pixels that are coded, and that of pixels that are drawn."""
+
+    coded: PixelDecoder
+    drawn: PixelDecoder
+
+
 class PhotoLatents:
     """See codec.interface.LatentNet: latents on a grid at 1/16, rounded to whole steps. One picture at a time.
 
     Args:
-        quality: 0-based. guide_width: of the gaussian that keeps samples near the mean image, in widths of the
-            auxiliary decoder's. edges: of the correction's classes.
+        pixels: the PixelCNN of coded pixels, and that of drawn ones.
+        quality: 0-based, and hundredths of the way to the next one. guide_width: of the gaussian that keeps samples
+            near the mean image, in widths of the auxiliary decoder's. edges: of the correction's classes.
     """
 
     posterior_kind: Literal["rounded"] = "rounded"
     least_ratio = 0
 
-    def __init__(self, net: GridAgave, device: torch.device, quality: int, guide_width: float, edges: Edges) -> None:
-        self.net, self.device, self.quality, self.edges = net, device, quality, edges
-        self.guide = round((guide_width * net.shape.aux_sigma[quality]) ** 2)  # variance in levels^2
+    def __init__(
+        self,
+        net: GridAgave,
+        pixels: Both,
+        device: torch.device,
+        quality: tuple[int, int],
+        guide_width: float,
+        edges: Edges,
+    ) -> None:
+        self.net, self._pixels, self.device, self.edges = net, pixels, device, edges
+        (self.quality, self._beyond), sigmas = quality, net.shape.aux_sigma
+        if self._beyond:
+            variance = guide_width**2 * sigmas[self.quality] ** 2, guide_width**2 * sigmas[self.quality + 1] ** 2
+            self.guide = between(*variance, self._beyond, 1)
+            self._step = between(1.0, net.finer[self.quality], self._beyond, STEP_UNIT)
+        else:
+            self.guide, self._step = round((guide_width * sigmas[self.quality]) ** 2), STEP_UNIT  # variance in levels^2
 
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
-        """(h, w, latents)."""
-        return -(-height // STRIDE), -(-width // STRIDE), self.net.shape.latents
+        """(h, w, latents), or, where these reach far, (2, h, w, latents)."""
+        shape = self.net.shape
+        return *([2] if shape.prior_large else []), -(-height // STRIDE), -(-width // STRIDE), shape.latents
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
-        """(1, H, W, C) uint8 -> (h, w, latents) symbols that are worth their bits."""
-        return Settled(rate_distortion_rounded(self.prior(u), self.centres(pictures)))
+        """(1, H, W, C) uint8 -> symbols that are worth their bits."""
+        block = self.prior(u)
+        return Settled(rate_distortion_rounded(block, self.centres(pictures), block.far))
 
     def centres(self, pictures: Bytes) -> Ints:
-        """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 step; sides are padded by edge replication."""
+        """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 of the quality's step; sides are padded by edge replication."""
         height, width = pictures.shape[1:3]
         padded = np.pad(pictures, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
         with exact_inference():
             x = centred(in_colour(padded)).to(self.device)
-            return to_numpy(self.net.encoder(x, [(self.quality, 1)]))[0]
+            mu = to_numpy(self.net.encoder(x, [(self.quality, 1)]))[0]
+        return (mu * STEP_UNIT + self._step // 2) // self._step if self._beyond else mu
 
     def prior(self, u: Ints) -> LatentBlock:
-        """The latents' symbols k + 128."""
-        return LatentBlock(self.net.prior, u, self.quality, self.device)
+        """The latents' symbols."""
+        return LatentBlock(self.net.prior, u, self.quality, self.device, self._beyond)
 
     def features(self, symbols: Ints, u: Ints) -> Features:
         """f(z)."""
         with exact_inference():
-            grid = torch.from_numpy(reconstruct(symbols, u)[None]).to(self.device, torch.float32)
+            z = self.prior(u).values(symbols)
+            if self._beyond:
+                z = (z * self._step + STEP_UNIT // 2) // STEP_UNIT
+            grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
             return Features(self.net.decoder.body(grid, [(self.quality, 1)]))
 
     def render(self, fz: Features, rows: range, width: int) -> Tensor:
@@ -100,11 +132,11 @@ class PhotoLatents:
         full, grey = self.render(fz, rows, width)[None], colours == 1
         if guided:
             return self.guided(full, grey)
-        return CorrectedBlock(PixelBlock(self.net.pixels, full, grey), self.edges)
+        return CorrectedBlock(PixelBlock(self._pixels.coded, full, grey), self.edges)
 
     def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
-        return PixelBlock(self.net.pixels, fz, grey, self.guide)
+        return PixelBlock(self._pixels.drawn, fz, grey, self.guide)
 
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, rows, W, C) uint8 -> (rows, W, C, n): G, R, B, or the one channel of grey pictures."""
@@ -120,12 +152,17 @@ class PhotoModel:
 
     def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities = net.qualities
-        self._nets = [PhotoLatents(net, device, q, guide_width, edges) for q in range(net.qualities)]
+        self.qualities, self._about = net.qualities, (guide_width, edges)
 
-    def single(self, quality: int) -> PhotoLatents:
+    @cached_property
+    def pixels(self) -> Both:
+        """The PixelCNN, told that it sees pixels, and that it sees drawn ones."""
+        decoder, told_of = self.net.pixels, self.net.shape.told
+        return Both(told(decoder, 0), told(decoder, TOLD)) if told_of else Both(decoder, decoder)
+
+    def single(self, quality: int, hundredths: int = 0) -> PhotoLatents:
         """See codec.interface.Model."""
-        return self._nets[quality - 1]
+        return PhotoLatents(self.net, self.pixels, self.device, (quality - 1, hundredths), *self._about)
 
     def chained(self) -> None:
         """See codec.interface.Model."""
@@ -134,19 +171,24 @@ class PhotoModel:
         """All integers that tables and pixels are made of: every quality's own layers, then what all share."""
         picture = golden_pictures()
         height, width = picture.shape[1:3]
-        for net in self._nets:
+        between_two = [(q, 37) for q in range(1, self.qualities)] if self.net.shape.prior_large else []
+        for quality in [*((q + 1, 0) for q in range(self.qualities)), *between_two]:
+            net = self.single(*quality)
             mu = net.centres(picture)
-            u = np.zeros_like(mu)
-            symbols = quantise(mu, u)
+            u = np.zeros(net.shape(1, height, width), np.int64)
+            symbols = quantise_far(mu) if self.net.shape.prior_large else quantise(mu, u)
             fz = net.render(net.features(symbols, u), range(height), width)
             yield from (mu, net.posterior(picture, u).symbols, np.array([net.guide]), to_numpy(fz))
-        yield from self._shared(self._nets[0], fz, to_symbols(picture))
+        yield from self._shared(self.single(1), fz, to_symbols(picture))
 
     def _shared(self, net: PhotoLatents, fz: Tensor, pixels: Ints) -> Iterator[Ints]:
         """The prior, and pixels corrected and guided, in both walks."""
         grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
-        yield from both_walks(net.prior(np.zeros_like(grid)), CENTRE + (grid * 2654435761 >> 9) % 5 - 2)
-        band = PixelBlock(self.net.pixels, fz[None], False)
+        symbols = CENTRE + (grid * 2654435761 >> 9) % 5 - 2
+        if self.net.shape.prior_large:
+            symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
+        yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
+        band = PixelBlock(self.pixels.coded, fz[None], False)
         numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
         yield from both_walks(band.corrected(Correction(numbers, COLOURS, net.edges)), pixels)
         guided = net.guided(fz[None], False)

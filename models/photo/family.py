@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.interface import Bytes, Model
 
-UNTIL_8: Config = {"pixel_bits": 10}  # what the configs of numbers up to 8 do not say: there was no choice yet
-MINIMUM_BATCH = 4  # one patch of each quality
+UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not say: there was no choice yet
+    "pixel_bits": 10,
+    "hidden": [64, 128, 256],
+    "prior_large": 0,
+    "told": 0,
+}
 
 
 def net(config: Config) -> nn.Module:
@@ -22,7 +26,7 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(GridShape, {**UNTIL_8, **config["net"]}))
+    return GridAgave(shape_of(GridShape, {**UNTIL_9, **config["net"]}))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -46,12 +50,11 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo import training
     from vlcodec.models.photo.data import find_pictures
-    from vlcodec.models.photo.grow import started
-    from vlcodec.models.photo.net import GridAgave, GridShape
+    from vlcodec.models.photo.net import GridShape
 
     batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
-    if wanted.patch % 16 or batch < MINIMUM_BATCH:
-        raise ModelError("a patch's side is a multiple of 16, and a batch has at least 4: one of each quality")
+    if wanted.patch % 16:
+        raise ModelError("a patch's side is a multiple of 16")
     if wanted.init is not None and wanted.init.family != __package__:
         raise ModelError(f"model {wanted.name} takes nothing from weights of {wanted.init.name}")
     pictures = find_pictures(wanted.data, wanted.exclude)
@@ -60,10 +63,12 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
     config: Config = training.CONFIG if wanted.init is None else wanted.init.config
     weights = None if wanted.init is None else dict(wanted.init.weights)
-    shape = shape_of(GridShape, {**UNTIL_8, **config["net"]})
-    if weights is not None and training.grows(shape):
-        weights = started(GridAgave(training.SHAPE), weights, shape)
-        config, shape = training.CONFIG, training.SHAPE
+    shape, related = shape_of(GridShape, {**UNTIL_9, **config["net"]}), None
+    if weights is not None and training.begins(shape):
+        related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
+        config, shape, weights = training.CONFIG, training.SHAPE, None
+    if batch < len(shape.kl_weight):
+        raise ModelError(f"a batch has at least {len(shape.kl_weight)} patches: one of each quality")
     made = training.train(
         pictures,
         wanted.out,
@@ -71,6 +76,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=weights,
+        related=related,
         validation=held_out,
         seed=wanted.seed,
         device=wanted.device,
@@ -86,7 +92,9 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
 FAMILY = Family(
     net=net,
     freeze=freeze,
-    takes=lambda config: Takes(side=None, bilevel=False, archives="", placeholders=True),
+    takes=lambda config: Takes(
+        side=None, bilevel=False, archives="", placeholders=True, between=config["net"].get("prior_large", 0) > 0
+    ),
     golden_pictures=golden_pictures,
     parts=("all", "autoencoder", "pixels"),
     train=train,

@@ -20,22 +20,29 @@ All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import STREAM_MAX, clip, round_through
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
-from vlcodec.models.layers.exact import LINEAR, OWN, SQUARE, STREAM, WIDE, Layer, Range
+from vlcodec.models.layers.exact import LINEAR, OWN, SQUARE, STREAM, WIDE, Layer, Range, Wide
 from vlcodec.models.layers.masked import look_whole
-from vlcodec.models.layers.mixture import FINE, nats
+from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
+from vlcodec.models.walks.dither import FAR
 
-LATENT_MAX = 127 * FINE  # |mu|, so that k = round(mu - u) stays in [-128, 127]
 STRIDE = 16
+NEAR = 127  # largest |latent| in steps, where latents do not reach far
+SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
+DRAWN = 4  # one picture in so many is seen as if it were being drawn
+TOLD = 256  # what the pixel network is told of pixels that were all drawn
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class GridShape:
     latents: int
     features: int
     widths: tuple[int, int, int]  # at 1/4, 1/8, 1/16
+    hidden: tuple[int, int, int]  # of the residual blocks there
     encoder_blocks: tuple[int, int, int]
     decoder_blocks: tuple[int, int, int]
     prior_channels: int
@@ -57,8 +65,19 @@ class GridShape:
     prior_depth: int
     prior_hidden: int
     prior_mixtures: int
+    prior_large: int  # latents that reach far: see LatentPrior
+    told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]
+
+    @property
+    def latent_steps(self) -> int:
+        """Largest |latent|, in steps."""
+        return FAR if self.prior_large else NEAR
+
+    def blocks(self, counts: tuple[int, int, int]) -> list[list[nn.Module]]:
+        """So many residual blocks at each resolution."""
+        return [[ResBlock(w, h) for _ in range(n)] for w, h, n in zip(self.widths, self.hidden, counts, strict=True)]
 
 
 class GridEncoder(nn.Module):
@@ -67,12 +86,10 @@ class GridEncoder(nn.Module):
     def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
+        first, second, third = shape.blocks(shape.encoder_blocks)
         self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM, **LINEAR)
-        stages: list[nn.Module] = [ResBlock(a) for _ in range(shape.encoder_blocks[0])]
-        stages += [Down(a, b), *(ResBlock(b) for _ in range(shape.encoder_blocks[1]))]
-        stages += [Down(b, c), *(ResBlock(c) for _ in range(shape.encoder_blocks[2]))]
-        self.stages = nn.Sequential(*stages)
-        limit: Range = {"low": -LATENT_MAX, "high": LATENT_MAX}
+        self.stages = nn.Sequential(*first, Down(a, b), *second, Down(b, c), *third)
+        limit: Range = {"low": -shape.latent_steps * FINE, "high": shape.latent_steps * FINE}
         self.leave = nn.ModuleList(
             Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit, **WIDE) for _ in shape.kl_weight
         )
@@ -90,12 +107,11 @@ class GridDecoder(nn.Module):
     def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **WIDE) for _ in shape.kl_weight)
-        stages: list[nn.Module] = [Layer(SQUARE, c, c, init=0.7, **STREAM, **WIDE)]
-        stages += [ResBlock(c) for _ in range(shape.decoder_blocks[2])]
-        stages += [Up(c, b), *(ResBlock(b) for _ in range(shape.decoder_blocks[1]))]
-        stages += [Up(b, a), *(ResBlock(a) for _ in range(shape.decoder_blocks[0]))]
-        self.stages = nn.Sequential(*stages)
+        wide: Wide = {**WIDE, "input_max": max(STREAM_MAX, shape.latent_steps * FINE)}
+        self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **wide) for _ in shape.kl_weight)
+        last, second, first = shape.blocks(shape.decoder_blocks)
+        begin = Layer(SQUARE, c, c, init=0.7, **STREAM, **WIDE)
+        self.stages = nn.Sequential(begin, *first, Up(c, b), *second, Up(b, a), *last)
         limit: Range = {"low": -FEATURE_MAX, "high": FEATURE_MAX}
         self.leave = Layer(SQUARE, a, 16 * (COLOURS + shape.features), init=0.5, **limit, **LINEAR)
 
@@ -126,6 +142,7 @@ class GridAgave(Agave):
             shape.prior_depth,
             shape.prior_hidden,
             shape.prior_mixtures,
+            shape.prior_large,
         )
         self.pixels = PixelDecoder(
             shape.features,
@@ -134,36 +151,97 @@ class GridAgave(Agave):
             shape.pixel_hidden,
             shape.mixtures,
             bits=shape.pixel_bits,
+            told=shape.told,
         )
+
+    @property
+    def finer(self) -> list[float]:
+        """What a step of each quality is of a step of the one before it, less the last's: from their prices."""
+        slopes = [w * s * s for w, s in zip(self.shape.kl_weight, self.shape.aux_sigma, strict=True)]
+        return [math.sqrt(b / a) for a, b in pairwise(slopes)]
 
     def losses(
-        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], with_pixels: bool = True
+        self,
+        x: Tensor,
+        grey: Tensor,
+        split: list[tuple[int, int]],
+        with_pixels: bool = True,
+        beyond: Tensor | None = None,
+        drawn: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image.
+        """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image, and smooth,
+        that of its averages.
 
         x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
-        False leaves the PixelCNN out (its term is 0).
+        False leaves the PixelCNN out (its term is 0). beyond (N,): in [0, 1), how far each lies from its quality to the
+        next. drawn (N,): in [0, 1], which share of the way the pixels that the PixelCNN sees are moved towards ones
+        that it would draw; 0 but for one picture in DRAWN.
         """
-        mu = self.encoder(x, split)
-        z = FINE * round_through(mu / FINE)
+        mu = self.encoder(x, split) / FINE
+        step = torch.ones_like(mu[:, :1, :1, :1])
+        if beyond is not None:
+            ratio = torch.cat([x.new_full((n,), [*self.finer, 1.0][q]) for q, n in split])
+            step = (ratio**beyond)[:, None, None, None]
+        most = self.shape.latent_steps
+        z = F.hardtanh(round_through(mu / step), -most, most)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
-        logit, offset, scale = self.prior(look_whole, z, own).chunk(3, -1)
-        coded = mu / FINE + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z / FINE
-        kl = nats(logit, offset, scale, coded).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
-        fz = self.decoder.render(self.decoder.body(z, split))
-        mse = (fz[..., :COLOURS] / MEAN_UNIT - x).square().mean((1, 2, 3))
-        pixels = self.pixel_nats(x, fz, grey) if with_pixels else torch.zeros_like(mse)
-        return {"kl": kl, "mse": mse, "pixels": pixels}
+        if beyond is not None:
+            following = torch.cat((torch.zeros_like(own[..., :1]), own[..., :-1]), -1)
+            own = torch.lerp(own, following, beyond[:, None, None, None])
+        logit, offset, scale = self.prior(look_whole, FINE * z, own).chunk(3, -1)
+        coded = mu / step + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z
+        kl = nats(logit, offset, scale, coded.clamp(-127, 127)).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
+        fz = self.decoder.render(self.decoder.body(round_through(FINE * step * z), split))
+        error = fz[..., :COLOURS] / MEAN_UNIT - x
+        mse = error.square().mean((1, 2, 3))
+        smooth = sum((w * averages(error, n).square().mean((1, 2, 3)) for n, w in SMOOTH), torch.zeros_like(mse))
+        pixels = self._pixel_nats(x, fz, grey, drawn) if with_pixels else torch.zeros_like(mse)
+        return {"kl": kl, "mse": mse, "smooth": smooth, "pixels": pixels}
+
+    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor, drawn: Tensor | None) -> Tensor:
+        """As `pixel_nats`, which tells the net what of the pixels was drawn."""
+        told, seen = x.new_zeros(*x.shape[:3], self.shape.told), x
+        if drawn is not None:
+            index = drawn.topk(len(x) // DRAWN).indices
+            share = drawn[index][:, None, None, None]
+            told[index] = (TOLD * share).round()
+            with torch.no_grad():
+                own, beside = x[index], torch.cat((fz[index], told[index]), -1)
+                sample = torch.stack([draw(*m) for m in self.mixtures(own, beside)], -1)
+                sample = torch.where(grey[index, None, None, None] > 0, sample[..., :1], sample)
+                seen = x.index_copy(0, index, (own + share * (sample - own)).round())
+        return self.pixel_nats(x, torch.cat((fz, told), -1), grey, seen)
 
     def objective(
-        self, x: Tensor, grey: Tensor, split: list[tuple[int, int]], anneal: Tensor, with_pixels: bool = True
+        self,
+        x: Tensor,
+        grey: Tensor,
+        split: list[tuple[int, int]],
+        anneal: Tensor,
+        with_pixels: bool = True,
+        beyond: Tensor | None = None,
+        drawn: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with a gaussian auxiliary decoder, whose KL is weighed by anneal lambda."""
-        terms = self.losses(x, grey, split, with_pixels)
+        terms = self.losses(x, grey, split, with_pixels, beyond, drawn)
         sigma, weight = (
-            torch.cat([x.new_full((n,), values[q]) for q, n in split])
-            for values in (self.shape.aux_sigma, self.shape.kl_weight)
+            torch.exp(torch.lerp(at, following, torch.zeros_like(at) if beyond is None else beyond))
+            for at, following in (self._logs(x, split, v) for v in (self.shape.aux_sigma, self.shape.kl_weight))
         )
-        terms["auxiliary"] = COLOURS * (terms["mse"] / (2 * sigma**2) + torch.log(sigma) + 0.5 * math.log(2 * math.pi))
+        distance = terms["mse"] + terms["smooth"]
+        terms["auxiliary"] = COLOURS * (distance / (2 * sigma**2) + torch.log(sigma) + 0.5 * math.log(2 * math.pi))
         terms["loss"] = loss_of(terms, anneal * weight)
         return terms
+
+    @staticmethod
+    def _logs(x: Tensor, split: list[tuple[int, int]], values: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Logarithms of a number that each quality has, (N,), and of the next quality's."""
+        return tuple(  # type: ignore[return-value]
+            torch.cat([x.new_full((n,), math.log(values[min(q + more, len(values) - 1)])) for q, n in split])
+            for more in (0, 1)
+        )
+
+
+def averages(x: Tensor, n: int) -> Tensor:
+    """(N, H, W, C) -> (N, H/n, W/n, C), each over n x n; rows and columns that fill none are left out."""
+    return F.avg_pool2d(x.permute(0, 3, 1, 2), n).permute(0, 2, 3, 1)

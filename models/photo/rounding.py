@@ -16,7 +16,7 @@ import numpy as np
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.dither import CENTRE, quantise
+from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far, saturated
 from vlcodec.models.walks.latent_block import LatentBlock
 
 NAT_UNIT = FINE  # 1/32 nat then weighs as much as a squared error of (1/32 step)^2
@@ -34,11 +34,15 @@ def log_mass(mass: Ints) -> Ints:
     return np.searchsorted(_masses(), mass, "right")
 
 
-def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
-    """Symbols (h, w, latents) of centres in 1/32 step, less the dither; some of them one step nearer to that of 0."""
-    symbols = quantise(centres, np.zeros((), np.int64))
-    chosen, centre = symbols.reshape(-1), centres.reshape(-1)
-    places = np.flatnonzero(chosen != CENTRE)  # the symbol of 0 has none nearer to 0
+def rate_distortion_rounded(block: LatentBlock, centres: Ints, far: bool = False) -> Ints:
+    """Symbols of centres (h, w, latents) in 1/32 step, less the dither; some of them one step nearer to that of 0.
+
+    far: in two planes (see `dither`), of which those that the second one says more of stay as they are.
+    """
+    symbols = quantise_far(centres) if far else quantise(centres, np.zeros((), np.int64))
+    chosen, centre = symbols.reshape(-1)[: centres.size], centres.reshape(-1)
+    free = chosen != CENTRE  # the symbol of 0 has none nearer to 0
+    places = np.flatnonzero(free & ~saturated(chosen) if far else free)
     for step in block.given(symbols, places):  # which has seen all symbols before its first step
         symbol, mu = chosen[step.index], centre[step.index]
         k = symbol - CENTRE

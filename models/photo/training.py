@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +22,13 @@ from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.data import Pixels, draw_patches, make_pool, read_rgb
 from vlcodec.models.photo.linear_start import start_linear
-from vlcodec.models.photo.net import GridAgave, GridShape
+from vlcodec.models.photo.net import DRAWN, GridAgave, GridShape
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
-QUALITY_SHARES = (0.4, 0.2, 0.2, 0.2)  # of a batch; lossless files use the lowest quality's latents
+LOWEST_SHARE = 3 / 8  # of a batch, for the lowest quality, whose latents lossless files use
+BETWEEN = 0.4  # of the pictures lie between two qualities
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
 MUON_SHARE = 2.0  # of the learning rate
@@ -35,9 +36,10 @@ HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 SHAPE = GridShape(
-    latents=256,
+    latents=384,
     features=5,
-    widths=(64, 128, 256),
+    widths=(64, 192, 384),
+    hidden=(64, 96, 192),
     encoder_blocks=(1, 2, 1),
     decoder_blocks=(2, 2, 1),
     prior_channels=128,
@@ -50,17 +52,18 @@ SHAPE = GridShape(
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,
-    aux_sigma=(13.0, 10.0, 7.6, 5.0),
-    kl_weight=(14.0, 7.7, 4.4, 1.8),
+    prior_large=24,
+    told=1,
+    aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
+    kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
 )
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115)}
 Part = Literal["all", "autoencoder", "pixels"]
 
 
-def grows(shape: GridShape) -> bool:
-    """Whether a net of a shape, number 8's, begins the recipe's: their PixelCNNs alone differ."""
-    pixels = {name: value for name, value in asdict(SHAPE).items() if name.startswith("pixel_")}
-    return shape != SHAPE and replace(shape, **pixels) == SHAPE
+def begins(shape: GridShape) -> bool:
+    """Whether the PixelCNN of a net of a shape begins the recipe's, whose autoencoder is another."""
+    return shape != SHAPE and shape.pixel_channels == SHAPE.pixel_channels and shape.pixel_bits == SHAPE.pixel_bits
 
 
 def is_hidden(name: str, layer: Layer) -> bool:
@@ -69,11 +72,11 @@ def is_hidden(name: str, layer: Layer) -> bool:
     return not at_latents and min(layer.weight.shape) >= HIDDEN
 
 
-def split_batch(batch: int) -> list[tuple[int, int]]:
+def split_batch(batch: int, qualities: int) -> list[tuple[int, int]]:
     """(quality, pictures) for each quality; every quality gets at least one picture."""
-    counts = [max(1, round(batch * share)) for share in QUALITY_SHARES]
-    counts[0] = max(1, batch - sum(counts[1:]))
-    return list(enumerate(counts))
+    others = max(qualities - 1, round(batch * (1 - LOWEST_SHARE)))
+    counts = [(others + q) // (qualities - 1) for q in range(qualities - 1)]
+    return list(enumerate([max(1, batch - others), *counts]))
 
 
 def measure(model: GridAgave, pictures: Sequence[Pixels], device: torch.device) -> list[dict[str, float]]:
@@ -96,7 +99,7 @@ def measure(model: GridAgave, pictures: Sequence[Pixels], device: torch.device) 
 class PhotoTask:
     """See models.train.Task. The pool of patches is renewed every POOL_STEPS."""
 
-    terms: tuple[str, ...] = ("loss", "pixels", "kl", "mse")
+    terms: tuple[str, ...] = ("loss", "pixels", "kl", "mse", "smooth")
     average = 0.999
 
     def __init__(
@@ -118,7 +121,7 @@ class PhotoTask:
         self._sources = [read_rgb(p) for p in pictures]
         self._held_out = [read_rgb(p) for p in validation]
         self._seed, self._device, self._patch, self._variants = seed, device, patch, variants
-        self._part, self._split = part, split_batch(batch)
+        self._part = part
         self._batch, self._pool_number, self._pool = batch, -1, list[Tensor]()
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
@@ -132,11 +135,31 @@ class PhotoTask:
         """Of the objective at a step."""
         self._fill(step // POOL_STEPS)
         exact = step >= ROUNDED_FROM * steps
-        coarse = self.net.shape.pixel_bits < 10 and self.exported  # 8 bits cost too much to be met at the end alone
-        set_mode(self.net, "simulated" if exact or coarse else "training")
+        coarse = self.net.shape.pixel_bits < 10  # 8 bits cost too much to be met at the end alone
+        set_mode(self.net, "simulated" if exact or (coarse and self.exported) else "training")
+        if coarse:
+            set_mode(self.net.pixels, "simulated")
         x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
         warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
-        return x, grey, torch.tensor(warm, device=self._device), exact
+        return x, grey, torch.tensor(warm, device=self._device), exact, self._between(rng), self._drawn(rng)
+
+    def _between(self, rng: torch.Generator) -> Tensor | None:
+        """How far each picture of a batch lies beyond its quality; never beyond the last."""
+        if not self.net.shape.prior_large:
+            return None
+        beyond = torch.rand(self._batch, generator=rng)
+        beyond *= torch.rand(self._batch, generator=rng) < BETWEEN
+        beyond[self._batch - split_batch(self._batch, self.net.qualities)[-1][1] :] = 0
+        return beyond.to(self._device)
+
+    def _drawn(self, rng: torch.Generator) -> Tensor | None:
+        """Which pictures of a batch, of all qualities, are seen as if they were being drawn, and how much so."""
+        if not self.net.shape.told:
+            return None
+        share = torch.zeros(self._batch)
+        which = torch.randperm(self._batch, generator=rng)[: self._batch // DRAWN]
+        share[which] = 1 - torch.rand(len(which), generator=rng)
+        return share.to(self._device)
 
     def start(self) -> None:
         """The linear start, fitted to patches of the first pool."""
@@ -152,10 +175,13 @@ class PhotoTask:
             if not self._pool:
                 raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
 
-    def _objective(self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool) -> dict[str, Tensor]:
+    def _objective(
+        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, drawn: Tensor | None
+    ) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
-            return self.net.objective(x, grey, self._split, anneal, self._part != "autoencoder")
+            split = split_batch(len(x), self.net.qualities)
+            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", beyond, drawn)
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""
@@ -169,9 +195,10 @@ def train(
     pictures: Sequence[Path],
     out: Path,
     *,
-    steps: int,
+    steps: int | None,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
+    related: dict[str, Tensor] | None = None,
     validation: Sequence[Path] = (),
     seed: int = 0,
     device: str = "cpu",
@@ -186,16 +213,17 @@ def train(
     """Train the photo model and return it with its averaged weights, not frozen.
 
     pictures: files to learn from. out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`.
-    steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from.
+    steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from;
+    related: where there are none, a PixelCNN's, of which what fits is taken.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
     part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
     last layer, which makes its features, with the rest fixed.
     """
     on = torch.device(device)
-    net = begin(lambda: GridAgave(shape), on, seed, init)
+    net = begin(lambda: GridAgave(shape), on, seed, init, related)
     sizes: dict[str, Any] = {"batch": batch, "patch": patch, "variants": variants, "part": part}
     task = PhotoTask(net, pictures, validation, seed=seed, device=on, exported=init is not None, **sizes)
     if init is None:
         task.start()
-    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
+    run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress, on_gpu="replayed")
     return net

@@ -27,6 +27,8 @@ from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Skewed, fronts, steps_of
 
+FEW_LANES = 12  # whose values all fit the cache
+
 
 class BinaryPixelBlock(NetWalk):
     """The pixels of pictures side by side, each a bit: block (rows, W, 1, N). features: (N, rows, W, F)."""
@@ -91,6 +93,10 @@ class LanePixelBlock(BinaryPixelBlock):
         values = FINE_UNIT * (2 * symbols - 1).reshape(-1, lanes)
 
         def logits(part: slice) -> Wide:
+            if part.stop - part.start <= FEW_LANES:
+                walk, every = self._walk(part, whole=True), np.arange(rows * width)
+                walk.put(every, values[:, part])
+                return walk.logits(every)
             walk, found = self._walk(part), np.empty(values[:, part].shape, np.int32)
             for at in fronts(rows, width):  # what so few positions take stays in the cache
                 found[at.index] = walk.logits(at.index)
@@ -101,8 +107,9 @@ class LanePixelBlock(BinaryPixelBlock):
         for at in fronts(rows, width, reverse=True):
             yield self._step(flat[at.index].astype(np.int64).reshape(-1), at.index)
 
-    def _walk(self, part: slice) -> PixelWalk:
-        return PixelWalk(self._lanes, to_lanes(self.features[part]), *self.shape[:2])
+    def _walk(self, part: slice, whole: bool = False) -> PixelWalk:
+        rows, width = self.shape[:2]
+        return PixelWalk(self._lanes, to_lanes(self.features[part]), rows, width, whole)
 
 
 class FlowBlock(NetWalk):

@@ -87,12 +87,12 @@ class PixelLanes:
 class PixelWalk:
     """One walk over the pixels of some lanes: `logits` of positions, `put` once they are known.
 
-    features: f(z), (positions + 1, features, lanes).
+    features: f(z), (positions + 1, features, lanes). whole: all positions are put, and then seen, at once.
     """
 
-    def __init__(self, lanes: PixelLanes, features: Wide, height: int, width: int) -> None:
+    def __init__(self, lanes: PixelLanes, features: Wide, height: int, width: int, whole: bool = False) -> None:
         self._lanes, self._features = lanes, features
-        self._ring = ring = Ring(height, width, lanes.net.first, *lanes.net.near)
+        self._ring = ring = Ring(height, width, lanes.net.first, *lanes.net.near, whole=whole)
         self._before, self._around = ring.taps(lanes.net.first), [ring.taps(layer) for layer in lanes.net.near]
         channels, count = len(lanes.first.weight), features.shape[2]
         self._past, self._logits = ring.empty(1, count), ring.empty(1, count)

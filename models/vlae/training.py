@@ -93,7 +93,7 @@ def train(
     data: Path,
     out: Path,
     *,
-    steps: int,
+    steps: int | None,
     minutes: float | None = None,
     init: dict[str, Tensor] | None = None,
     related: dict[str, Tensor] | None = None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture
+import numpy as np
+
+from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture, Uniform
 from vlcodec.codec.coding.walk import Walk
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -27,6 +29,8 @@ def _integers(d: Distribution) -> list[Ints]:
         return [d.centre, d.scale]
     if isinstance(d, Bernoulli):
         return [d.logit]
+    if isinstance(d, Uniform):
+        return [np.full(d.n, d.radix[0])]
     raise TypeError(f"no integers are known of {type(d).__name__}")
 
 

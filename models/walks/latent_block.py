@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.tables import LogisticMixture, Uniform
+from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.walks.dither import reconstruct
+from vlcodec.models.walks.dither import BEYOND, reconstruct, saturated, steps_far
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
 
@@ -32,68 +33,90 @@ class MixtureStep(Step):
 
 
 class LatentBlock(NetWalk):
-    """The symbols k + 128 of a latent grid, given its dither.
+    """The symbols k + 128 of a latent grid, given its dither; (2, h, w, latents) where latents reach far, see `dither`.
 
     Args:
-        dither: (h, w, latents) in 1/32 step; a latent is z = 32 k + dither.
-        quality: 0-based.
+        dither: of the symbols' shape, in 1/32 step; a latent is z = 32 k + dither.
+        quality: 0-based, and so many hundredths beyond, on the way to the next one.
     """
 
-    def __init__(self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device) -> None:
-        self.prior, self.quality, self.device = prior, quality, device
-        self.shape = dither.shape
-        self.count = prior.groups * steps_of(*dither.shape[:2])
-        self._dither = dither.reshape(-1, dither.shape[-1])  # (h w, latents)
+    def __init__(
+        self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device, beyond: int = 0
+    ) -> None:
+        self.prior, self.device = prior, device
+        self._own = prior.own(quality, torch.zeros(1, device=device), beyond)
+        self.shape, self.far = dither.shape, prior.large > 0
+        self.height, self.width, self.latents = dither.shape[-3:]
+        self.count = prior.groups * steps_of(self.height, self.width) * (1 + self.far)
+        self._area = self.height * self.width
+        self._dither = dither.reshape(-1, self.latents)[: self._area]
 
-    def sequential(self) -> Generator[MixtureStep, Ints, None]:
+    def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        height, width, latents = self.shape
-        prior, skewed = self.prior, Skewed(height, self.device)
-        for at in fronts(height, width):
+        prior, skewed = self.prior, Skewed(self.height, self.device)
+        for at in fronts(self.height, self.width):
             dither = self._dither[at.index]
-            z = torch.zeros(len(at.index), latents, dtype=torch.float32, device=self.device)
+            z = torch.zeros(len(at.index), self.latents, dtype=torch.float32, device=self.device)
             skewed.advance(at)
-            h = prior.net.trunk(skewed.look, None, prior.own(self.quality, z))
+            base = prior.base(skewed.look, None)
+            h = prior.net.trunk(skewed.look, None, self._own.expand(len(z), -1))
             for group, part in enumerate(self._parts()):
-                params = to_numpy(prior.head(group, h, prior.seen(z, group)))
-                symbols = yield self._step(params, dither, at.index, part)
-                known = reconstruct(symbols.reshape(-1, prior.group), dither[:, part])
-                z[:, part] = torch.from_numpy(known).to(self.device, torch.float32)
+                params = to_numpy(prior.head(group, h, prior.seen(z, group), base))
+                step = self._step(params, dither, at.index, part)
+                symbols = yield step
+                known = reconstruct(symbols, dither[:, part].reshape(-1))
+                if self.far and (further := self._further(symbols, step.index)) is not None:
+                    beyond, out = (yield further), saturated(symbols)
+                    known[out] = FINE * steps_far(symbols[out], beyond)
+                z[:, part] = torch.from_numpy(known.reshape(-1, prior.group)).to(self.device, torch.float32)
             skewed.put("past", prior.past(z))
+            if prior.large:
+                skewed.put("large", z[:, : prior.large])
 
-    def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
+    def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
-        height, width, _ = self.shape
-        params = self._outputs(symbols)
-        for at in fronts(height, width, reverse=True):
+        params, flat = self._outputs(symbols), symbols.reshape(-1)
+        for at in fronts(self.height, self.width, reverse=True):
             here, dither = params[at.index].astype(np.int64), self._dither[at.index]
             for part in reversed(self._parts()):
-                yield self._step(here[:, part], dither, at.index, part)
+                step = self._step(here[:, part], dither, at.index, part)
+                if self.far and (further := self._further(flat[step.index], step.index)) is not None:
+                    yield further
+                yield step
 
     def given(self, symbols: Ints, places: Ints) -> Iterator[MixtureStep]:
         """Symbols at some places of the block, each given all others of `symbols`: no walk, but what one would find."""
-        params, dither = self._outputs(symbols).reshape(symbols.size, -1), self._dither.reshape(-1)
+        params, dither = self._outputs(symbols).reshape(self._dither.size, -1), self._dither.reshape(-1)
         for first in range(0, len(places), AT_ONCE):
             index = places[first : first + AT_ONCE]
             yield MixtureStep(_mixtures(params[index].astype(np.int64), dither[index]), index)
 
     def _outputs(self, symbols: Ints) -> NDArray[np.int16]:
         """(h w, latents, 3 K): every parameter, in one pass; as int64 it would take a gibibyte."""
-        height, width, latents = self.shape
         with exact_inference():
-            grid = torch.from_numpy(reconstruct(symbols.reshape(self._dither.shape), self._dither))
-            grid = grid.to(self.device, torch.float32).view(1, height, width, latents)
-            params = self.prior(Strips().look, grid, self.prior.own(self.quality, grid))
-            return params.cpu().numpy().astype(np.int16).reshape(height * width, latents, -1)
+            grid = torch.from_numpy(self.values(symbols)[None]).to(self.device, torch.float32)
+            params = self.prior(Strips().look, grid, self._own.expand(*grid.shape[:-1], -1))
+            return params.cpu().numpy().astype(np.int16).reshape(self._area, self.latents, -1)
+
+    def values(self, symbols: Ints) -> Ints:
+        """(h, w, latents) of symbols (block's shape), in 1/32 step."""
+        if self.far:
+            return FINE * steps_far(*symbols)
+        return reconstruct(symbols, self._dither.reshape(self.shape))
+
+    def _further(self, symbols: Ints, index: Ints) -> Step | None:
+        """What more is told of a step's symbols, where some are the outermost."""
+        places = index[saturated(symbols)]
+        return Step(Uniform(len(places), BEYOND), places + self._area * self.latents) if len(places) else None
 
     def _parts(self) -> list[slice]:
         """The latents of each group."""
         size = self.prior.group
-        return [slice(first, first + size) for first in range(0, self.shape[2], size)]
+        return [slice(first, first + size) for first in range(0, self.latents, size)]
 
     def _step(self, params: Ints, dither: Ints, index: Ints, part: slice) -> MixtureStep:
         """params (n, group, 3 K), dither (n, latents): a group's latents at the grid positions index."""
-        places = index[:, None] * self.shape[2] + np.arange(part.start, part.stop)
+        places = index[:, None] * self.latents + np.arange(part.start, part.stop)
         mixtures = _mixtures(params.reshape(-1, params.shape[-1]), dither[:, part].reshape(-1))
         return MixtureStep(mixtures, places.reshape(-1))
 

@@ -74,7 +74,7 @@ class NarrowWalk(PixelWalk):
         self._row = np.empty(max(channels, hidden), np.float32)
         self._between = np.empty((count, channels), np.uint8)
         self._sums = np.empty((height, count, COLOURS * hidden), np.int32)
-        self._narrowed = np.empty((count, hidden), np.uint8)
+        self._heads = np.empty((count, hidden), np.uint8)
         self._told = np.empty((count, OUTPUTS), np.int32)
 
     def enter(self, at: Ints) -> Wide:
@@ -100,7 +100,7 @@ class NarrowWalk(PixelWalk):
         lanes, base = self._narrow, self._base[self._ring.places[at], :channel]
         seen = np.ascontiguousarray(lanes.colour(FINE * known - base).transpose(0, 2, 1), np.float32)
         params = np.empty((len(at), known.shape[2], lanes.sizes[channel]), np.int32)
-        head(lanes.net, channel, self._sums, seen, self._bases, self._row, self._narrowed, self._told, params)
+        head(lanes.net, channel, self._sums, seen, self._bases, self._row, self._heads, self._told, params)
         return params.transpose(0, 2, 1)
 
     def _keep(self, places: Wide, past: Wide) -> None:

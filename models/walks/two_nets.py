@@ -18,7 +18,7 @@ class TwoNets(Generic[Chained, Single]):
     def __init__(self, chained: Chained, single: Single) -> None:
         self._chained, self._single = chained, single
 
-    def single(self, quality: int) -> Single:
+    def single(self, quality: int, hundredths: int = 0) -> Single:
         """See codec.interface.Model."""
         return self._single
 

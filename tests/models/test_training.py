@@ -179,7 +179,7 @@ def test_agave_starts_from_photos_pixels(
 ) -> None:
     """Of photo's weights the PixelCNN's, where they fit."""
     start = photo_run(tmp_path / "photo")
-    sizes = {"features": 2, "pixel_channels": 8, "pixel_hidden": 8, "mixtures": 2}
+    sizes: dict[str, Any] = {"features": 2, "pixel_channels": 8, "pixel_hidden": 8, "mixtures": 2}
     monkeypatch.setitem(agave_recipe.SHAPES, "agave-cifar10", replace(agave_recipe.SHAPE, **sizes))
     made = zoo.real_weights(agave_run(tmp_path / "agave", init=start, rate=0.0)).weights
     photo = zoo.real_weights(start).weights

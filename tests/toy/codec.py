@@ -81,7 +81,7 @@ class ToyModel:
     def __init__(self, net: ToyNet) -> None:
         self._net, self._latents = net, ToyLatents(net)
 
-    def single(self, quality: int) -> ToyLatents:
+    def single(self, quality: int, hundredths: int = 0) -> ToyLatents:
         """See codec.interface.Model."""
         if self._net.shape.chained:
             raise ModelError("the model codes archives alone: bits-back has no bits to begin a single picture with")

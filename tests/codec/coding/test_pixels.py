@@ -38,7 +38,7 @@ def _short_bands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_band(net: PhotoLatents, fz: Features, picture: Bytes, place: Place) -> Band:
     stack = Stack()
-    push_band(net, fz, picture, place, stack)
+    push_band(net, fz, picture[None], place, stack)
     return Band(stack.to_bytes(), checksum(picture[place.rows.start : place.rows.stop]))
 
 

@@ -1,5 +1,6 @@
 """Layers over lanes give the integers of `exact.Layer`, and nets over lanes those of the nets."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -13,7 +14,7 @@ import vlcodec
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints, Model
 from vlcodec.models import registry, zoo
-from vlcodec.models.layers import lanes
+from vlcodec.models.layers import lanes, pairs
 from vlcodec.models.layers.activations import FINE_MAX, Elu, Rectifier
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
 from vlcodec.models.layers.made import Flow
@@ -56,22 +57,44 @@ def over_lanes(layer: Layer, x: torch.Tensor, beside: torch.Tensor | None, **opt
     return lanes.from_lanes(out, HEIGHT, WIDTH, layer.outputs)
 
 
+@pytest.fixture(params=[False, True], ids=["each", "pairs"])
+def planes(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether channels are summed by twos, where the processor can."""
+    with mock.patch("vlcodec.models.layers.pairs.available", return_value=request.param and pairs.available()):
+        yield request.param
+
+
 @pytest.mark.parametrize("taps", [OWN, SQUARE, BEFORE, NEAR, FIRST, spread(NEAR, 2)])
-@pytest.mark.parametrize("n", [1, 5, 18])
-def test_layers_are_the_same(taps: Taps, n: int) -> None:
-    layer = frozen_layer(taps, 3, 6, beside=2, gain=[0.5, 1, 2, 1, 0.25, 1], low=[0.0, *[-FINE_MAX] * 5])
+@pytest.mark.parametrize("most", [FINE_MAX, 2**15, 2**15 - 1, 128])
+@pytest.mark.parametrize("n", [1, 5, 18, 64, 70])
+def test_layers_are_the_same(planes: bool, taps: Taps, most: int, n: int) -> None:
+    layer = frozen_layer(
+        taps, 3, 6, beside=2, input_max=most, gain=[0.5, 1, 2, 1, 0.25, 1], low=[0.0, *[-FINE_MAX] * 5]
+    )
+    wanted = (1 if most < 2**15 else 2) if planes and pairs.available() else 0
+    assert lanes.packed(layer).planes == wanted
     x, beside = inputs_of(layer, n, 3), inputs_of(layer, n, 2)
     assert torch.equal(over_lanes(layer, x, beside), layer(x, beside))
 
 
-def test_sums_that_int32_does_not_hold_are_added_up_in_int64() -> None:
+def test_sums_that_int32_does_not_hold_are_added_up_in_int64(planes: bool) -> None:
     layer = frozen_layer(SQUARE, 90, 2)
     assert lanes.packed(layer).group < len(SQUARE)
-    x = inputs_of(layer, 3, 90)
+    for n in (3, 64):
+        x = inputs_of(layer, n, 90)
+        assert torch.equal(over_lanes(layer, x, None), layer(x))
+
+
+def test_factors_of_more_than_16_bits_are_not_paired() -> None:
+    layer = frozen_layer(OWN, 2, 1, input_max=1000)
+    weight, bias, exponent = layer.integers()
+    layer.load_integers(torch.full_like(weight, 2**15), bias, exponent)
+    assert lanes.packed(layer).planes == 0
+    x = inputs_of(layer, 3, 2)
     assert torch.equal(over_lanes(layer, x, None), layer(x))
 
 
-def test_streams_and_activations_are_the_same() -> None:
+def test_streams_and_activations_are_the_same(planes: bool) -> None:
     layer, elu = frozen_layer(SQUARE, 4, 5, weights=0.05), Elu()
     set_mode(elu, "frozen")
     x, before = inputs_of(layer, 4, 4), inputs_of(layer, 4, 5) // 2

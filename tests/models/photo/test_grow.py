@@ -9,7 +9,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.shapes import shape_of
 from vlcodec.models.photo import training
-from vlcodec.models.photo.family import UNTIL_8
+from vlcodec.models.photo.family import UNTIL_9
 from vlcodec.models.photo.grow import started
 from vlcodec.models.photo.net import GridAgave, GridShape
 
@@ -23,18 +23,19 @@ def losses(net: GridAgave) -> list[float]:
 
 def test_a_net_that_grew_computes_the_same() -> None:
     start = zoo.real_weights(registry.by_number(8).path)
-    shape = shape_of(GridShape, UNTIL_8 | start.config["net"])
-    small, large = GridAgave(shape), GridAgave(training.SHAPE)
+    shape = shape_of(GridShape, UNTIL_9 | start.config["net"])
+    grown = replace(shape, pixel_channels=96, pixel_depth=6, pixel_hidden=64, pixel_bits=8)
+    small, large = GridAgave(shape), GridAgave(grown)
     small.load_state_dict(dict(start.weights))
     large.load_state_dict(started(large, start.weights, shape))
     before, after = losses(small), losses(large)
     assert after == pytest.approx(before, rel=1e-3)
     set_mode(large, "simulated")
-    assert losses(large)[2] == pytest.approx(before[2], rel=0.01)  # rounded to 8 bits
+    assert losses(large)[3] == pytest.approx(before[3], rel=0.01)  # rounded to 8 bits
 
 
-def test_only_another_pixelcnn_grows() -> None:
+def test_a_pixelcnn_of_the_recipes_size_begins_another_net() -> None:
     shape = training.SHAPE
-    assert not training.grows(shape)
-    assert training.grows(replace(shape, pixel_channels=80, pixel_bits=10))
-    assert not training.grows(replace(shape, pixel_channels=80, latents=64))
+    assert not training.begins(shape)
+    assert training.begins(replace(shape, latents=64, told=0))
+    assert not training.begins(replace(shape, pixel_channels=80, pixel_bits=10))

@@ -190,10 +190,11 @@ def test_schedule() -> None:
     assert rates[-1] == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("batch", [4, 5, 10, 64])
-def test_every_quality_has_its_share_of_a_batch(batch: int) -> None:
-    split = split_batch(batch)
-    assert [quality for quality, _ in split] == [0, 1, 2, 3]
+@pytest.mark.parametrize("batch", [6, 7, 10, 64])
+@pytest.mark.parametrize("qualities", [4, 6])
+def test_every_quality_has_its_share_of_a_batch(batch: int, qualities: int) -> None:
+    split = split_batch(batch, qualities)
+    assert [quality for quality, _ in split] == list(range(qualities))
     assert sum(count for _, count in split) == batch
     assert min(count for _, count in split) >= 1
 

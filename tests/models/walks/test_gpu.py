@@ -75,8 +75,8 @@ def decoder_of(
 def moved(decoder: PixelDecoder, device: torch.device) -> PixelDecoder:
     """A copy on a device, where loaded integers do not follow by themselves."""
     there = copy.deepcopy(decoder).to(device)
-    for _, layer in layers(there):
-        layer.load_integers(*layer.integers())
+    for (_, layer), (_, here) in zip(layers(there), layers(decoder), strict=True):
+        layer.load_integers(*here.integers())
     return there
 
 

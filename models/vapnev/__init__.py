@@ -1,0 +1,1 @@
+"""Small colour pictures: VAPNEV, whose decoder is a flow."""

@@ -30,7 +30,13 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.agave.net import LadderAgave, LadderShape
     from vlcodec.models.layers.shapes import shape_of
 
-    return LadderAgave(shape_of(LadderShape, {**UNTIL_6, **config["net"]}), config["kinds"])
+    return LadderAgave(shape_of(LadderShape, sizes_in(config)), config["kinds"])
+
+
+def sizes_in(config: Config) -> Config:
+    """All that a config says of the net; one that says something number 6's does not must say all."""
+    said: Config = config["net"]
+    return said if UNTIL_6.keys() & said.keys() else {**UNTIL_6, **said}
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -59,7 +65,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
     shape, init, related = training.SHAPES[wanted.name], None, None
     if wanted.init is not None and wanted.init.family == __package__:
-        same = shape_of(LadderShape, {**UNTIL_6, **wanted.init.config["net"]}) == shape
+        same = shape_of(LadderShape, sizes_in(wanted.init.config)) == shape
         init, related = (dict(wanted.init.weights), None) if same else (None, dict(wanted.init.weights))
     elif wanted.init is not None:
         if wanted.init.family != RELATED:

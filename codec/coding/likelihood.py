@@ -53,23 +53,17 @@ def bernoulli_bits(d: Bernoulli, symbols: Ints) -> Floats:
 def gaussian_bits(d: GaussianGrid, symbols: Ints) -> Floats:
     """(n,) -log2 P(cell) of gaussians on a grid: their density in the middle of the cell, in float64.
 
-    The density, not the mass: what bits-back is held against is the ELBO of the continuous latents. In the far tails,
-    where bits-back may have drawn a cell from the tables' uniform floor, the floor's.
+    The density, not the mass: what bits-back is held against is the ELBO of the continuous latents.
     """
-    return np.asarray(np.minimum(_density_bits(d, symbols), d.floor_shift + np.log2(d.cells)))
+    sigma = 0.002 * np.exp(d.scale / 16.0)  # cells
+    distance = symbols - d.cells // 2 - d.centre / 32.0
+    return np.asarray((0.5 * np.square(distance / sigma) + np.log(sigma * np.sqrt(2 * np.pi))) / np.log(2.0))
 
 
 def floored_bits(d: FlooredGaussian, symbols: Ints) -> Floats:
     """(n,) likewise, with the uniform floor in its share, in float64."""
     share = 2.0**-d.floor_shift
-    return np.asarray(-np.log2(np.exp2(-_density_bits(d, symbols)) * (1 - share) + share / d.cells))
-
-
-def _density_bits(d: GaussianGrid, symbols: Ints) -> Floats:
-    """(n,) -log2 of the density per cell."""
-    sigma = 0.002 * np.exp(d.scale / 16.0)  # cells
-    distance = symbols - d.cells // 2 - d.centre / 32.0
-    return np.asarray((0.5 * np.square(distance / sigma) + np.log(sigma * np.sqrt(2 * np.pi))) / np.log(2.0))
+    return np.asarray(-np.log2(np.exp2(-gaussian_bits(d, symbols)) * (1 - share) + share / d.cells))
 
 
 def categorical_bits(d: Categorical, symbols: Ints) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture
+from vlcodec.codec.coding.tables import Bernoulli, Categorical, FlooredGaussian, LogisticMixture
 from vlcodec.codec.coding.walk import OneStep
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Step, Tick
 from vlcodec.models.dvaepp.lattice import CELL, COLOURS, SCALES, SHARE_UNIT, cells_of
@@ -132,7 +132,7 @@ class LatentWalk(NetWalk):
         if part.stop <= self._bits:
             return Bernoulli(centre.reshape(-1))
         if self._kind == "gaussian":
-            return GaussianGrid(centre.reshape(-1), scale.reshape(-1), FLOOR_SHIFT)
+            return FlooredGaussian(centre.reshape(-1), scale.reshape(-1), FLOOR_SHIFT)
         assert self._dither is not None
         column = (centre - self._dither[:, part]).reshape(-1, 1)
         return LogisticMixture(np.zeros_like(column), column, scale.reshape(-1, 1))

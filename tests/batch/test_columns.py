@@ -92,8 +92,9 @@ def test_every_model_of_archives_takes_lanes(entry: registry.Entry) -> None:
         assert made["vlz"] == [vlcodec.compress(data, **how) for data in out]
 
 
-@pytest.mark.parametrize("numba", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("lossless", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("numba", [False, True])
+@pytest.mark.parametrize("lossless", [False, True])
 def test_sixty_four_lanes_do_too(lossless: bool, numba: bool) -> None:
     with carrier(numba):
         check_as_alone(SMALL, lossless, 64)

@@ -59,6 +59,7 @@ def test_two_train_what_one_does_with_their_whole_batch(batch: int, tmp_path: Pa
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_they_go_on_exactly(tmp_path: Path) -> None:
     """Noise of each process included."""
     whole = train(tmp_path / "whole", 2, noise=0.3, steps=120)

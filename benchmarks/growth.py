@@ -1,16 +1,18 @@
-"""Time against pixels: lossless encoding, lossless decoding and sampling of one photograph, at several sizes.
+"""Time against pixels, and against `-j`: lossless encoding, lossless decoding and sampling of one photograph.
 
     python benchmarks/growth.py PICTURE
     python benchmarks/growth.py PICTURE --most 2
 
 The photograph is cut or laid side by side with its mirror images to 3:2, at 0.1 to 24 million pixels; --most leaves out
-what is larger. One run each, after one of the smallest to warm up. The plot goes to docs/photo_growth.png where
+what is larger. One run each, after one of the smallest to warm up. The largest of at most 6 million pixels is also
+worked on with 1 job, with 2, ... up to the cores. The plot goes to docs/photo_growth.png where
 matplotlib is installed (`pip install 'vlcodec[plots]'`).
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +27,7 @@ import vlcodec
 PLOT = Path(__file__).parents[1] / "docs" / "photo_growth.png"
 SIZES = (0.1, 0.4, 1.5, 6.0, 24.0)  # millions of pixels
 WORKS = ("lossless encode", "lossless decode", "sample")
+LARGEST = 6.0  # millions of pixels, of what is worked on by several numbers of jobs
 
 
 def sized(picture: Image.Image, millions: float) -> Image.Image:
@@ -39,22 +42,22 @@ def sized(picture: Image.Image, millions: float) -> Image.Image:
     return Image.fromarray(pixels[rows[:, None], columns])
 
 
-def measure(picture: Image.Image) -> Row:
+def measure(picture: Image.Image, jobs: int | None = None) -> Row:
     """Seconds of each work on one picture."""
-    encode, lossless = timed(lambda: vlcodec.compress(picture, lossless=True))
-    decode, back = timed(lambda: vlcodec.decompress(lossless))
+    encode, lossless = timed(lambda: vlcodec.compress(picture, lossless=True, jobs=jobs))
+    decode, back = timed(lambda: vlcodec.decompress(lossless, jobs=jobs))
     if back.tobytes() != picture.tobytes():
         raise SystemExit("a lossless file does not give the picture back")
-    sample, _ = timed(lambda: vlcodec.decompress(lossless, decode="sample"))
+    sample, _ = timed(lambda: vlcodec.decompress(lossless, decode="sample", jobs=jobs))
     return {"width": picture.width, "height": picture.height} | dict(zip(WORKS, (encode, decode, sample), strict=True))
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """Seconds over millions of pixels, both in powers of ten."""
+def plot(rows: Sequence[Row], by_jobs: Sequence[Row], path: Path) -> None:
+    """Seconds over millions of pixels, both in powers of ten; beside it seconds over jobs."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=(2, 1))
     millions = [row["width"] * row["height"] / 1e6 for row in rows]
     for work in WORKS:
         axes.plot(millions, [row[work] for row in rows], "o-", label=work)
@@ -64,6 +67,13 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     axes.set_ylabel("seconds")
     axes.grid(alpha=0.3)
     axes.legend()
+    for work in WORKS:
+        beside.plot([row["jobs"] for row in by_jobs], [row[work] for row in by_jobs], "o-")
+    beside.set_xticks([row["jobs"] for row in by_jobs])
+    beside.set_ylim(bottom=0)
+    beside.set_xlabel("jobs")
+    beside.set_title(f"{by_jobs[0]['width']} x {by_jobs[0]['height']}", fontsize=10)
+    beside.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
 
@@ -84,13 +94,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in sizes:
         rows.append(measure(sized(picture, size)))
         say(f"{size} Mpx  " + "  ".join(f"{work} {rows[-1][work]:.2f} s" for work in WORKS))
-    keep(chosen.out, {"picture": chosen.picture.name, "sizes": rows})
+    several = sized(picture, max(size for size in sizes if size <= LARGEST))
+    by_jobs = [{"jobs": jobs} | measure(several, jobs) for jobs in range(1, 1 + (os.cpu_count() or 1))]
+    keep(chosen.out, {"picture": chosen.picture.name, "sizes": rows, "jobs": by_jobs})
     show(
         ["", *(f"{work}, s" for work in WORKS)],
-        [[f"{row['width']} x {row['height']}", *(f"{row[work]:.2f}" for work in WORKS)] for row in rows],
+        [
+            [f"{row['width']} x {row['height']}{which}", *(f"{row[work]:.2f}" for work in WORKS)]
+            for row, which in [*((row, "") for row in rows), *((row, f", -j {row['jobs']}") for row in by_jobs)]
+        ],
     )
     try:
-        plot(rows, PLOT if chosen.out.parent.name == "results" else chosen.out.with_suffix(".png"))
+        plot(rows, by_jobs, PLOT if chosen.out.parent.name == "results" else chosen.out.with_suffix(".png"))
     except ImportError:
         say("note: no matplotlib, so nothing is drawn")
 

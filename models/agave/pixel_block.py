@@ -49,7 +49,7 @@ class LanePixelBlock(PixelBlock):
                 for c in range(self.colours):
                     params = everywhere("head", repeat(c), index, [values[:, :c, part] for part in parts])
                     known = values.transpose(0, 2, 1).reshape(-1, COLOURS).astype(np.int64)
-                    symbols = yield self._step(c, params, base, mean, known, at.index, mover)
+                    symbols = yield self.step(c, params, base, mean, known, at.index, mover)
                     values[:, c] = (symbols - CENTRE).reshape(-1, lanes)
                 if self.colours == 1:
                     values[:, 1:] = values[:, :1]
@@ -77,5 +77,5 @@ class LanePixelBlock(PixelBlock):
         return params, base
 
     def _walk(self, part: slice) -> PixelWalk:
-        fz = self._fz[part]
+        fz = self.fz[part]
         return self._net.walk(to_lanes(fz), fz.shape[-1] - COLOURS, *self.shape[:2])

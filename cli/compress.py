@@ -11,8 +11,14 @@ from vlcodec.cli.progress import progress
 
 
 @click.command(short_help="Pictures to .vlz files.")
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
-@click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
+@click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]",
+)
 @options.quality
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.seed

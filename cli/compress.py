@@ -12,8 +12,14 @@ from vlcodec.cli.progress import progress
 
 
 @click.command(short_help="Pictures to .vlz files.")
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
-@click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
+@click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]",
+)
 @options.quality
 @click.option("--size", type=click.IntRange(min=1), help="The best quality that takes no more bytes than this.")
 @click.option("--bpp", type=click.FloatRange(min=0, min_open=True), help="Likewise, bits per pixel.")

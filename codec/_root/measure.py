@@ -15,6 +15,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from vlcodec.codec.files.picture_file import File, Header
@@ -25,7 +26,7 @@ ARCHIVED = 12  # pictures, of which bits-back codes some
 
 
 def rate(
-    image: str | Path | bytes | BinaryIO | Image,
+    image: str | Path | bytes | BinaryIO | Image | NDArray[Any],
     *,
     model: str = "photo",
     quality: float | None = None,

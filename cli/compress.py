@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 import click
 
@@ -11,9 +12,18 @@ from vlcodec.cli.progress import progress
 
 
 @click.command(short_help="Pictures to .vlz files.")
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
-@click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
+@click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]",
+)
 @options.quality
+@click.option("--size", type=click.IntRange(min=1), help="The best quality that takes no more bytes than this.")
+@click.option("--bpp", type=click.FloatRange(min=0, min_open=True), help="Likewise, bits per pixel.")
+@click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.seed
 @options.model
@@ -29,6 +39,9 @@ def compress(
     images: tuple[str, ...],
     out: str | None,
     quality: float | None,
+    size: int | None,
+    bpp: float | None,
+    psnr: float | None,
     lossless: bool | None,
     seed: int,
     model: str | None,
@@ -46,10 +59,14 @@ def compress(
 
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
+    wishes = {"size": size, "bpp": bpp, "psnr": psnr}
+    wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
+    if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
+        raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
     first = files.peek(images)
     if archives.wanted(images, out, first):
-        if quality is not None:
-            raise click.UsageError("-q is for single pictures: an archive has one quality")
+        if wished:
+            raise click.UsageError(f"{wished[0]} is for single pictures: an archive has one quality")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -79,17 +96,12 @@ def compress(
         files.check(target, force)
         image = first or files.read(source)
         with progress(source, quiet or as_json or at_once > 1) as show:
-            data = facade.compress(
-                image,
-                model=model or "photo",
-                lossless=bool(lossless),
-                quality=quality,
-                seed=seed,
-                threshold=threshold,
-                device=device,
-                jobs=1 if several else jobs,
-                progress=show,
-            )
+            about: dict[str, Any] = {"model": model or "photo", "seed": seed, "threshold": threshold}
+            about |= {"device": device, "jobs": 1 if several else jobs, "progress": show}
+            if set(wished) - {"-q"}:
+                data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
+            else:
+                data = facade.compress(image, lossless=bool(lossless), quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, device=device, progress=show)
         files.write(target, data, force)

@@ -11,8 +11,14 @@ from vlcodec.cli.progress import progress
 
 
 @click.command(short_help=".vlz files to PNG pictures.")
-@click.argument("sources", nargs=-1, required=True, metavar="F.vlz...")
-@click.option("-o", "out", metavar="OUT", help="A .png, a folder for several, or - for stdout.  [default: F.vlz.png]")
+@click.argument("sources", nargs=-1, required=True, type=options.path, metavar="F.vlz...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A .png, a folder for several, or - for stdout.  [default: F.vlz.png]",
+)
 @click.option(
     "--decode",
     type=click.Choice(["sample", "mean"]),

@@ -4,6 +4,7 @@ import click
 
 from vlcodec import facade
 
+path = click.Path(allow_dash=True)  # which shells complete; whether it can be read shows when it is
 model = click.option("--model", metavar="NAME", help="See `vlcodec models`.  [default: photo; of archives what fits]")
 threshold = click.option(
     "--threshold",

@@ -25,7 +25,7 @@ common, lossless, lossy, memory, peers, speed, archives, likelihood, vlae_study 
 agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "singles", "rd", "pace"))
 vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
-batches, batch_memory = map(importlib.import_module, ("batches", "batch_memory"))
+batches, batch_memory, opening = map(importlib.import_module, ("batches", "batch_memory", "opening"))
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -422,3 +422,12 @@ def test_rows_of_the_memory_benchmark_are_pictures(tmp_path: Path) -> None:
     values = file.read()["bytes"].to_pylist()
     assert values[0] == values[2000] != values[1999]
     assert batch_memory.peak_mib("self") > 10
+
+
+def test_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "RUNS", 3)
+    sample = Path(__file__).parents[1] / "samples" / "landscape.q1.vlz"
+    opening.main([str(sample), "--out", str(tmp_path / "out.json")])
+    (row,) = json.loads((tmp_path / "out.json").read_text())["files"]
+    assert 0 < row["median"] <= row["slowest"]
+    assert row["median"] < 0.005  # a fifth of a millisecond is usual

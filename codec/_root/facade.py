@@ -19,6 +19,7 @@ from vlcodec.jobs import jobs_of, side_by_side
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
 from vlcodec.pictures import compress, decompress, verify
+from vlcodec.targets import compress_to
 from vlcodec.training import train
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "check_file_names",
     "compress",
     "compress_archive",
+    "compress_to",
     "decompress",
     "decompress_archive",
     "info",

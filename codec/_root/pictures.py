@@ -29,6 +29,7 @@ from vlcodec.jobs import Ticks, jobs_of, side_by_side
 from vlcodec.models import registry, zoo
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
@@ -39,7 +40,7 @@ DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 
 
 def compress(
-    image: str | Path | bytes | BinaryIO | Image,
+    image: str | Path | bytes | BinaryIO | Image | NDArray[Any],
     *,
     model: str = "photo",
     lossless: bool = False,
@@ -53,7 +54,8 @@ def compress(
     """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
 
     Args:
-        image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, 8 bits.
+        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, 3) of uint8;
+            RGB or grey, 8 bits.
         model: a name, or NAME-NUMBER.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have

@@ -56,7 +56,7 @@ class LanePixelBlock(PixelBlock):
                 parted = [values[:, :, part] for part in parts]
                 list(pool.map(lambda walk, *given: walk.leave(*given), walks, index, parted))
 
-    def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
+    def _outputs(self, known: Shorts) -> tuple[Shorts, Shorts]:
         """See `PixelBlock`."""
         rows, width, _, lanes = self.shape
         values = np.ascontiguousarray(known.reshape(lanes, -1, COLOURS).transpose(1, 2, 0), np.int32)

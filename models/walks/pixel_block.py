@@ -46,7 +46,7 @@ class Pass(NamedTuple):
 
     params: Shorts
     base: Shorts
-    known: Ints
+    known: Shorts
     missed: tuple[Errors, Shorts] | None = None
 
 
@@ -75,7 +75,11 @@ class PixelBlock(NetWalk):
         self.shape = (rows, width, self.colours, self.lanes)
         self.count = self.colours * steps_of(rows, width)
         self.fz, self._correction = fz, correction
-        self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
+
+    @cached_property
+    def _mean(self) -> Ints:
+        """(rows W, N, 3) in 1/32 level; compiled steps do without."""
+        return to_numpy(self._by_position(self.fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
 
     @cached_property
     def _streams(self) -> list[Tensor]:
@@ -188,7 +192,7 @@ class PixelBlock(NetWalk):
     def see(self, symbols: Ints) -> Pass:
         """One network pass over known symbols (block's shape)."""
         compiled.expect(symbols.size)
-        values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
+        values = np.repeat((symbols - CENTRE).astype(np.int16), COLOURS // self.colours, 2)  # (rows, W, 3, N)
         if serves(self.decoder, self.lanes):
             known = values.reshape(-1, COLOURS)
             told, base, errors, scales = band_of(self.decoder, self.fz, self.colours).see(known)
@@ -196,18 +200,18 @@ class PixelBlock(NetWalk):
         params, base = self._outputs(np.moveaxis(values, 3, 0))
         return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
 
-    def _single(self, found: Pass) -> tuple[Shorts, Shorts, Ints]:
+    def _single(self, found: Pass) -> tuple[Shorts, Shorts, Shorts]:
         """A pass over a single picture, without its lane."""
         return found.params[:, 0], found.base[:, 0], found.known[:, 0]
 
     def _at(self, found: Pass, c: int, index: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """What `_mixture` takes for channel c of all lanes at the positions index."""
         base = found.base[index].astype(np.int64).reshape(-1, COLOURS)
-        mean, known = (part[index].reshape(-1, COLOURS) for part in (self._mean, found.known))
+        mean, known = self._mean[index].reshape(-1, COLOURS), found.known[index].astype(np.int64).reshape(-1, COLOURS)
         params = found.params[index, :, c, : 3 * self.decoder.mixtures + c + 1].astype(np.int64)
         return params.reshape(-1, params.shape[-1]), base, mean, known
 
-    def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
+    def _outputs(self, known: Shorts) -> tuple[Shorts, Shorts]:
         """Every network output of the band, as small integers: see `Pass`.
 
         known: (N, rows, W, 3).

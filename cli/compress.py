@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 import click
 
@@ -26,6 +27,8 @@ from vlcodec.cli.progress import progress
 @options.threshold
 @options.device
 @options.jobs
+@click.option("--max-pixels", type=click.IntRange(min=1), help="A picture that has more is refused.")
+@options.dry_run
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
 @options.weights
 @options.json
@@ -41,6 +44,8 @@ def compress(
     threshold: int | None,
     device: str,
     jobs: int | None,
+    max_pixels: int | None,
+    dry_run: bool,
     verify: bool,
     as_json: bool,
     quiet: bool,
@@ -54,8 +59,8 @@ def compress(
     """
     first = files.peek(images)
     if archives.wanted(images, out, first):
-        if quality is not None:
-            raise click.UsageError("-q is for single pictures: an archive has one quality")
+        if quality is not None or max_pixels is not None or dry_run:
+            raise click.UsageError("-q, --max-pixels and --dry-run are for single pictures")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -79,11 +84,14 @@ def compress(
         return
     targets, several = files.targets(images, out, vlz_name), len(images) > 1
     at_once = facade.jobs_of(jobs) if several else 1
+    planned: dict[str, Any] = {"lossless": bool(lossless), "jobs": 1 if several else jobs}
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
         files.check(target, force)
         image = first or files.read(source)
+        if dry_run:
+            return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
         with progress(source, quiet or as_json or at_once > 1) as show:
             data = facade.compress(
                 image,
@@ -93,6 +101,7 @@ def compress(
                 seed=seed,
                 threshold=threshold,
                 device=device,
+                max_pixels=max_pixels or facade.MOST_PIXELS,
                 jobs=1 if several else jobs,
                 progress=show,
             )

@@ -30,13 +30,22 @@ if TYPE_CHECKING:
     from vlcodec.codec.ledger.report import RateReport
     from vlcodec.facade import (
         Archive,
+        Comparison,
+        Salvaged,
+        bit_map,
+        compare,
         compress,
         compress_archive,
         decompress,
         decompress_archive,
+        expected_to_compress,
+        expected_to_decompress,
+        heat_map,
         info,
         rate,
         rate_archive,
+        rate_page,
+        salvage,
     )
 
 __version__ = "0.2.0.dev0"
@@ -44,20 +53,29 @@ __all__ = [
     "Archive",
     "ArchiveDamage",
     "BoundError",
+    "Comparison",
     "FormatError",
     "ImageError",
     "ModelError",
     "OutputError",
     "ProvisionalWarning",
     "RateReport",
+    "Salvaged",
     "VlcodecError",
+    "bit_map",
+    "compare",
     "compress",
     "compress_archive",
     "decompress",
     "decompress_archive",
+    "expected_to_compress",
+    "expected_to_decompress",
+    "heat_map",
     "info",
     "rate",
     "rate_archive",
+    "rate_page",
+    "salvage",
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
@@ -16,24 +15,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 import vlcodec
 from vlcodec.codec import image as images
+from vlcodec.codec import likeness
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave.data import load_cifar10
 from vlcodec.models.dvaepp.data import SETS as BINARY_SETS
 from vlcodec.models.vlae.data import load_binary
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 RESULTS = Path(__file__).with_name("results")
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales of MS-SSIM
-TAPS = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 
 
 # ---- pictures and results ------------------------------------------------------------------------------------------
@@ -130,42 +126,14 @@ def seconds(work: Callable[[], Any], runs: int = 3) -> float:
 
 def psnr(a: Image.Image, b: Image.Image) -> float:
     """In dB, over all RGB values of a picture; infinite for equal pictures."""
-    x, y = (np.asarray(image.convert("RGB"), np.float64) for image in (a, b))
-    error = float(np.square(x - y).mean())
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    return likeness.psnr(*_rgb(a, b))
 
 
 def ms_ssim(a: Image.Image, b: Image.Image) -> float:
-    """MS-SSIM on luma (BT.601): five scales, 11-tap gaussian window of sigma 1.5, no padding. 1 for equal pictures."""
-    x, y = (np.asarray(image.convert("RGB"), np.float64) @ (0.299, 0.587, 0.114) for image in (a, b))
-    if min(x.shape) < len(TAPS) << 4:
-        raise ValueError(f"MS-SSIM needs sides of at least {len(TAPS) << 4} pixels")
-    result = 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        luminance, contrast = _ssim(x, y)
-        last = scale == len(SCALE_WEIGHTS) - 1
-        result *= max(0.0, float((luminance * contrast if last else contrast).mean())) ** weight
-        x, y = _halved(x), _halved(y)
-    return result
+    """See vlcodec.codec.likeness."""
+    return likeness.ms_ssim(*_rgb(a, b))
 
 
-def _ssim(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """SSIM's two factors at every place."""
-    mx, my = _blurred(x), _blurred(y)
-    vx, vy, cov = _blurred(x * x) - mx * mx, _blurred(y * y) - my * my, _blurred(x * y) - mx * my
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    return (2 * mx * my + c1) / (mx * mx + my * my + c1), (2 * cov + c2) / (vx + vy + c2)
-
-
-def _blurred(x: Floats) -> Floats:
-    """Under the window, where it fits: (H, W) -> (H - 10, W - 10)."""
-    for _ in range(2):
-        size = len(x) - len(TAPS) + 1
-        x = sum(tap * x[i : i + size] for i, tap in enumerate(TAPS / TAPS.sum())).T
-    return x
-
-
-def _halved(x: Floats) -> Floats:
-    """Means of 2x2 pixels."""
-    x = x[: len(x) // 2 * 2, : x.shape[1] // 2 * 2]
-    return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
+def _rgb(*pictures: Image.Image) -> tuple[Bytes, ...]:
+    """(H, W, 3) uint8 of each."""
+    return tuple(np.asarray(picture.convert("RGB")) for picture in pictures)

@@ -6,43 +6,21 @@ They get the pixels alone, without metadata. JPEG XL needs cjxl and djxl on the 
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
 
 import PIL
 from common import say
 from PIL import Image, features
 
+from vlcodec.codec import others
+from vlcodec.codec.others import Fit, Lossy, fit, opened, saved
 
-class Lossy(NamedTuple):
-    """Another codec's lossy mode. settings: from the smallest file to the largest."""
-
-    settings: Sequence[float]
-    encode: Callable[[Image.Image, Any], bytes]
-    decode: Callable[[bytes], Image.Image]
-
-
-class Fit(NamedTuple):
-    """The best file within a size; where even the lowest setting is larger, that one, and `fits` is False."""
-
-    fits: bool
-    setting: float
-    data: bytes
-
-
-def fit(codec: Lossy, image: Image.Image, size: int) -> Fit:
-    """The best setting whose file has at most `size` bytes, by bisection."""
-    encode = cache(lambda setting: codec.encode(image, setting))
-    fitting = bisect_right(codec.settings, size, key=lambda setting: len(encode(setting)))
-    setting = codec.settings[max(0, fitting - 1)]
-    return Fit(fitting > 0, setting, encode(setting))
+__all__ = ["Fit", "Lossy", "decoded", "fit", "lossless", "lossy", "saved", "versions"]
 
 
 def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
@@ -59,17 +37,12 @@ def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
 
 def decoded(data: bytes) -> Image.Image:
     """The picture of one of their lossless files."""
-    return _djxl(data) if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL")) else _opened(data)
+    return _djxl(data) if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL")) else opened(data)
 
 
 def lossy() -> dict[str, Lossy]:
-    """The lossy codecs at hand, by name. JPEG has optimised Huffman tables and 4:2:0 chroma."""
-    peers = {
-        "JPEG": Lossy(range(1, 101), lambda i, q: saved(i, "JPEG", quality=q, optimize=True, subsampling=2), _opened),
-        "WebP": Lossy(range(101), lambda i, q: saved(i, "WEBP", quality=q, method=6), _opened),
-    }
-    if features.check("avif"):
-        peers["AVIF"] = Lossy(range(101), lambda i, q: saved(i, "AVIF", quality=q, speed=6), _opened)
+    """The lossy codecs at hand, by name; of Pillow's see `vlcodec.codec.others`."""
+    peers = others.lossy()
     if _has_jpeg_xl():
         distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
         peers["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
@@ -86,17 +59,6 @@ def versions() -> dict[str, str | None]:
         "libavif": features.version("avif"),
         "cjxl": tool.split()[1] if tool else None,
     }
-
-
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """An image file's bytes."""
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-def _opened(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data))
 
 
 @cache
@@ -116,7 +78,7 @@ def _cjxl(image: Image.Image, distance: float, effort: int) -> bytes:
 def _djxl(data: bytes) -> Image.Image:
     with TemporaryDirectory() as folder:
         Path(folder, "a.jxl").write_bytes(data)
-        return _opened(_made(folder, "djxl", "a.jxl", "b.png"))
+        return opened(_made(folder, "djxl", "a.jxl", "b.png"))
 
 
 def _made(folder: str, command: str, source: str, target: str, *options: str) -> bytes:

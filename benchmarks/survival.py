@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from classifiers import Classifier, classes_of, load
-from common import Floats, Row, keep, parser, say, show, strided, test_set
+from common import Row, keep, parser, say, show, strided, test_set
 from peers import lossy
 from PIL import Image
 
@@ -26,6 +26,7 @@ import vlcodec
 from vlcodec.codec.coding.latents import choose, dither_of
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.interface import Bytes
+from vlcodec.codec.likeness import Floats
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave.data import load_cifar10
 from vlcodec.models.vlae.data import load_binary

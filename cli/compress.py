@@ -30,6 +30,8 @@ from vlcodec.cli.progress import progress
 @options.threshold
 @options.device
 @options.jobs
+@click.option("--max-pixels", type=click.IntRange(min=1), help="A picture that has more is refused.")
+@options.dry_run
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
 @options.weights
 @options.json
@@ -48,6 +50,8 @@ def compress(
     threshold: int | None,
     device: str,
     jobs: int | None,
+    max_pixels: int | None,
+    dry_run: bool,
     verify: bool,
     as_json: bool,
     quiet: bool,
@@ -65,8 +69,8 @@ def compress(
         raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
     first = files.peek(images)
     if archives.wanted(images, out, first):
-        if wished:
-            raise click.UsageError(f"{wished[0]} is for single pictures: an archive has one quality")
+        if wished or max_pixels is not None or dry_run:
+            raise click.UsageError("-q, --size, --bpp, --psnr, --max-pixels and --dry-run are for single pictures")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -90,14 +94,18 @@ def compress(
         return
     targets, several = files.targets(images, out, vlz_name), len(images) > 1
     at_once = facade.jobs_of(jobs) if several else 1
+    planned: dict[str, Any] = {"lossless": bool(lossless), "jobs": 1 if several else jobs}
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
         files.check(target, force)
         image = first or files.read(source)
+        if dry_run:
+            return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
         with progress(source, quiet or as_json or at_once > 1) as show:
             about: dict[str, Any] = {"model": model or "photo", "seed": seed, "threshold": threshold}
-            about |= {"device": device, "jobs": 1 if several else jobs, "progress": show}
+            about |= {"device": device, "max_pixels": max_pixels or facade.MOST_PIXELS}
+            about |= {"jobs": 1 if several else jobs, "progress": show}
             if set(wished) - {"-q"}:
                 data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
             else:

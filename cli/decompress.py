@@ -26,9 +26,11 @@ from vlcodec.cli.progress import progress
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
+@click.option("--salvage", is_flag=True, help="Take what is sound of a damaged lossless file; the rest is striped.")
 @options.device
 @options.jobs
 @options.max_pixels
+@options.dry_run
 @options.weights
 @options.json
 @options.quiet
@@ -39,9 +41,11 @@ def decompress(
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
     front: bool,
+    salvage: bool,
     device: str,
     jobs: int | None,
     max_pixels: int,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     force: bool,
@@ -52,10 +56,12 @@ def decompress(
     """
     from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
 
+    if salvage and (decode is not None or seed is not None or front):
+        raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed and --front")
     first = files.peek(sources)
     if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
-        if len(sources) > 1 or decode is not None or front:
-            raise click.UsageError("an archive is decompressed alone, and without --decode and --front")
+        if len(sources) > 1 or decode is not None or front or salvage or dry_run:
+            raise click.UsageError("an archive is decompressed alone; options of single pictures are none of its own")
 
         def unpack(source: str) -> files.Said | None:
             with progress(source, quiet or as_json) as show:
@@ -76,19 +82,21 @@ def decompress(
         target = targets[source]
         files.check(target, force)
         data = first or files.read(source)
-        kind = (decode or "sample") if front else _kind(facade.info(data), decode)
+        if dry_run:
+            planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)
+            return files.Said(files.planned(source, planned, as_json))
         with progress(source, quiet or as_json or at_once > 1) as show:
-            image = facade.decompress(
-                data,
-                decode=decode,
-                seed=seed,
-                front=front,
-                device=device,
-                max_pixels=max_pixels,
-                jobs=1 if several else jobs,
-                progress=show,
-            )
+            shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "progress": show}
+            shared["jobs"] = 1 if several else jobs
+            if salvage:
+                found = facade.salvage(data, **shared)
+                image, kind = found.image, "salvaged"
+            else:
+                kind = (decode or "sample") if front else _kind(facade.info(data), decode)
+                image = facade.decompress(data, decode=decode, seed=seed, front=front, **shared)
         files.write(target, png_bytes(image), force)
+        if salvage and found.lost:
+            return files.Said(_lost(source, found.lost, image.height), on_stderr=True, failed=True)
         if quiet:
             return None
         if as_json:
@@ -100,6 +108,12 @@ def decompress(
         return files.Said(line, target == files.STREAM)
 
     files.each(sources, work, at_once)
+
+
+def _lost(source: str, lost: tuple[range, ...], height: int) -> str:
+    """What could not be salvaged, in one line."""
+    rows = ", ".join(f"{part.start} to {part.stop - 1}" for part in lost)
+    return f"vlcodec: {click.format_filename(source)}: rows {rows} of {height} are lost: striped, the mean image"
 
 
 def _kind(header: dict[str, Any], decode: str | None) -> str:

@@ -1,8 +1,10 @@
 """Names, reading and writing: nothing is overwritten unasked, nothing is left half written."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +83,13 @@ def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int =
             failed = failed or said.failed
     if failed:
         sys.exit(1)
+
+
+def planned(source: str, estimate: facade.Estimate, as_json: bool) -> str:
+    """What a source is expected to take, in one line."""
+    if as_json:
+        return json.dumps({"input": source, **asdict(estimate)})
+    return f"{click.format_filename(source)}  {estimate.width}x{estimate.height}, {estimate}"
 
 
 def reason(error: Exception) -> str:

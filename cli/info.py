@@ -24,9 +24,11 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
         if "pictures" in header:
             archives.show_info(header)
             return
-        parts = header.pop("bytes")
+        parts, expected = header.pop("bytes"), header.pop("expected", None)
         for name, value in header.items():
             click.echo(f"  {name:<12} {value}")
+        if expected:
+            click.echo(f"  {'expected':<12} {facade.takes(**expected)} to decompress")
         for name, count in parts.items():
             click.echo(f"  {name + ' bytes':<12} {count:,}")
 

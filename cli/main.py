@@ -12,6 +12,7 @@ import click
 
 import vlcodec
 from vlcodec.cli.batch import batch
+from vlcodec.cli.compare import compare
 from vlcodec.cli.compress import compress
 from vlcodec.cli.decompress import decompress
 from vlcodec.cli.info import info
@@ -33,7 +34,7 @@ def commands() -> None:
     """
 
 
-for command in (compress, decompress, rate, batch, info, models, selftest, train):
+for command in (compress, decompress, rate, compare, batch, info, models, selftest, train):
     commands.add_command(command)
 
 

@@ -27,6 +27,9 @@ max_pixels = click.option(
 )
 
 
+dry_run = click.option("--dry-run", is_flag=True, help="Say what each is expected to take, and do nothing.")
+
+
 def _search_in(context: click.Context, option: click.Parameter, folders: tuple[str, ...]) -> None:
     for folder in folders:
         facade.search_weights_in(folder)

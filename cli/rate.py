@@ -1,6 +1,8 @@
 """`vlcodec rate`: what each part of a picture's file costs."""
 
+import csv
 import json
+import sys
 from typing import Any
 
 import click
@@ -17,9 +19,18 @@ from vlcodec.cli.progress import progress
 @options.model
 @options.threshold
 @click.option("--samples", type=click.IntRange(min=0), default=0, help="Of the importance-sampled likelihood.")
+@click.option(
+    "--html",
+    type=options.path,
+    metavar="OUT.html",
+    help="A page: each quality beside the original and other codecs, a map of bits, the ledger.",
+)
+@click.option("--heatmap", type=options.path, metavar="OUT.png", help="Where the lossless file's bits are: a picture.")
+@click.option("--csv", "as_csv", is_flag=True, help="One row a picture, under one of names.")
 @options.device
 @options.weights
 @options.json
+@options.force
 def rate(
     images: tuple[str, ...],
     quality: float | None,
@@ -27,30 +38,62 @@ def rate(
     model: str | None,
     threshold: int | None,
     samples: int,
+    html: str | None,
+    heatmap: str | None,
+    as_csv: bool,
     device: str,
     as_json: bool,
+    force: bool,
 ) -> None:
     """Measure each IMG: what latents, pixels and header cost, and how close the real file is to the bound.
 
-    A file that holds several pictures is measured as an archive.
+    A file that holds several pictures is measured as an archive. --html and --heatmap are of one picture.
     """
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two forms of one thing")
+    outputs = [name for name in (html, heatmap) if name is not None]
+    if outputs and len(images) > 1:
+        raise click.UsageError("--html and --heatmap are of one picture: IMG must be one")
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    begun = False
 
     def work(source: str) -> None:
+        nonlocal begun
         shared: dict[str, Any] = {"seed": seed, "threshold": threshold, "device": device}
+        for target in outputs:
+            files.check(target, force)
         with progress(source, as_json) as show:
             report: Any
             data = files.read(source)
             if archives.wanted((source,), None, data):
-                if quality is not None or samples:
-                    raise click.UsageError("-q and --samples are for single pictures")
+                if quality is not None or samples or outputs or as_csv:
+                    raise click.UsageError("-q, --samples, --html, --heatmap and --csv are for single pictures")
                 pictures, names = archives.read((source,), data)
                 report = facade.rate_archive(pictures, model=model, names=names, progress=show, **shared)
             else:
-                shared |= {"quality": quality, "samples": samples}
-                report = facade.rate(data, model=model or "photo", progress=show, **shared)
+                shared |= {"model": model or "photo", "quality": quality}
+                report = facade.rate(data, samples=samples, progress=show, **shared)
+                if html is not None:
+                    named = click.format_filename(source, shorten=True)
+                    page = facade.rate_page(data, name=named, report=report, progress=show, **shared)
+                    files.write(html, page.encode(), force)
+                if heatmap is not None:
+                    files.write(heatmap, _map(facade.bit_map(data, progress=show, **shared)), force)
         if as_json:
             click.echo(json.dumps({"input": source, **report.to_dict()}))
-        else:
+        elif as_csv:
+            figures = {name: value for name, value in report.to_dict().items() if not isinstance(value, tuple | dict)}
+            rows.writerows([] if begun else [["input", *figures]])
+            rows.writerow([click.format_filename(source), *figures.values()])
+            begun = True
+        elif files.STREAM not in outputs:
             click.echo(f"{click.format_filename(source)}\n{report.table()}")
 
     files.each(images, work)
+
+
+def _map(bits: Any) -> bytes:
+    """The PNG of a map of bits."""
+    from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
+
+    return png_bytes(facade.heat_map(bits))

@@ -69,13 +69,20 @@ def load(
     if isinstance(source, Image.Image):
         with _pillow():
             return _picture(source)
-    data = _read(source)
+    data = read(source)
     if not data:
         raise ImageError("no bytes: an empty file is not a picture")
     with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if max_pixels < image.width * image.height <= MAX_PIXELS:
             raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _picture(image)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """(width, height) of a picture file, from its header. Raises ImageError where that is one that `load` refuses."""
+    with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _check(image)
+        return image.size
 
 
 def _of_array(array: npt.NDArray[Any]) -> Image.Image:
@@ -196,7 +203,7 @@ def png_bytes(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _read(source: str | Path | bytes | BinaryIO) -> bytes:
+def read(source: str | Path | bytes | BinaryIO) -> bytes:
     """All bytes of a source. Raises ImageError when it cannot be read."""
     if isinstance(source, bytes):
         return source

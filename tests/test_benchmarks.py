@@ -69,7 +69,7 @@ def test_ms_ssim_sees_luma_alone() -> None:
 def test_ms_ssim_of_a_constant_shift_is_the_luminance_term_of_the_coarsest_scale() -> None:
     a, b = Image.new("L", (176, 176), 100), Image.new("L", (176, 176), 120)
     c1 = 2.55**2
-    expected = ((2 * 100 * 120 + c1) / (100**2 + 120**2 + c1)) ** common.SCALE_WEIGHTS[-1]
+    expected = ((2 * 100 * 120 + c1) / (100**2 + 120**2 + c1)) ** common.likeness.SCALE_WEIGHTS[-1]
     assert common.ms_ssim(a, b) == pytest.approx(expected)
 
 

@@ -30,7 +30,7 @@ HOMES = {
     "constriction": {"vlcodec.codec.coding.stack"},
     "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
-    "PIL": {"vlcodec.codec.image", "vlcodec.models.photo.data", "vlcodec.pillow"},
+    "PIL": {"vlcodec.codec.image", "vlcodec.codec.others", "vlcodec.models.photo.data", "vlcodec.pillow"},
     "imageio": {"vlcodec.imageio"},
     "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
     "ray": {"vlcodec.batch.on_ray"},

@@ -15,33 +15,49 @@ from vlcodec.codec.files import picture_file, wire
 from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.files.stored_file import is_stored, unpack_stored
 from vlcodec.codec.files.wire import is_archive
+from vlcodec.estimates import Estimate, expected_to_compress, expected_to_decompress, of_header, takes
 from vlcodec.jobs import jobs_of, side_by_side
+from vlcodec.looks import Comparison, bit_map, compare, heat_map
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import compress, decompress, verify
+from vlcodec.page import rate_page
+from vlcodec.pictures import MOST_PIXELS, compress, decompress, verify
+from vlcodec.salvaging import Salvaged, salvage
 from vlcodec.targets import compress_to
 from vlcodec.training import train
 
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MOST_PIXELS",
     "Archive",
+    "Comparison",
+    "Estimate",
     "Progress",
+    "Salvaged",
+    "bit_map",
     "check_file_names",
+    "compare",
     "compress",
     "compress_archive",
     "compress_to",
     "decompress",
     "decompress_archive",
+    "expected_to_compress",
+    "expected_to_decompress",
+    "heat_map",
     "info",
     "is_archive",
     "jobs_of",
     "models",
     "rate",
     "rate_archive",
+    "rate_page",
+    "salvage",
     "search_weights_in",
     "selftest",
     "side_by_side",
+    "takes",
     "tell_of_compiling",
     "train",
     "verify",
@@ -51,8 +67,9 @@ MAX_BYTES = wire.MAX_FILE  # of any file that is read
 
 
 def info(data: bytes) -> dict[str, Any]:
-    """What a .vlz file says of itself, without decoding it.
+    """What a .vlz file says of itself, without decoding it; of a picture also what that is expected to take.
 
+    "expected" has the "seconds", about, with a process's start, and the bytes of "memory", at most.
     Raises FormatError for anything else than a sound file, ModelError for a number that is not known here.
     """
     if is_archive(data):
@@ -62,7 +79,7 @@ def info(data: bytes) -> dict[str, Any]:
         return {"stored": stored.format, "version": 2, "bytes": {"stored": len(stored.data), "file": len(data)}}
     file = picture_file.unpack(data)
     header = file.header
-    entry = registry.by_number(header.model_id)
+    entry, expected = registry.by_number(header.model_id), of_header(header)
     return {
         "model": entry.name,
         "number": entry.number,
@@ -75,6 +92,7 @@ def info(data: bytes) -> dict[str, Any]:
         "quality": header.level if header.hundredths else header.quality,
         "seed": header.seed,
         "bands": len(file.bands),
+        "expected": {"seconds": round(expected.seconds, 1), "memory": expected.memory},
         "bytes": {**picture_file.sizes(file), "file": len(data)},
     }
 

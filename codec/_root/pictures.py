@@ -23,8 +23,9 @@ from vlcodec._shared import (
     tick,
 )
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
-from vlcodec.codec.files import picture_file, stored_file
+from vlcodec.codec.files import picture_file, stored_file, wire
 from vlcodec.codec.files.picture_file import File, Header
+from vlcodec.estimates import needed
 from vlcodec.jobs import Ticks, jobs_of, side_by_side
 from vlcodec.models import registry, zoo
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
     from vlcodec.models.registry import Entry
 
-BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
+MOST_PIXELS = wire.MAX_PIXELS  # of what is compressed: all that the format holds, unless told otherwise
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 
 
@@ -48,6 +49,7 @@ def compress(
     seed: int = 0,
     threshold: int | None = None,
     device: str = "auto",
+    max_pixels: int = MOST_PIXELS,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> bytes:
@@ -63,6 +65,7 @@ def compress(
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
         device: "auto", "cpu" or "cuda".
+        max_pixels: of a picture that is read from a file; one that has more is refused.
         jobs: bands of a lossless picture that are worked on at the same time; None is as many as there are cores.
 
     Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
@@ -70,7 +73,7 @@ def compress(
     """
     from vlcodec.codec import image as images
 
-    pixels, net, header = prepare(images.load(image), model, lossless, quality, seed, threshold, device)
+    pixels, net, header = prepare(images.load(image, max_pixels), model, lossless, quality, seed, threshold, device)
     check_alone(encoder(model), lossless)
     with memory():
         return picture_file.pack(file_of(net, pixels, header, jobs, progress))
@@ -229,7 +232,7 @@ def regenerated(
     net = net_of(model, header)
     if header.quality == placeholder.QUALITY:
         return as_kept(placeholder.read(net, file), header)
-    fz = _features(net, file, progress)
+    fz = features_of(net, file, progress)
     if decode == "mean":
         return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
     regenerate = decode == "sample" or not header.lossless
@@ -293,14 +296,15 @@ def write(
         return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
 
     parts, promised = [], dict[str, float]()
-    for band, sections in side_by_side(coded, places, _at_once(header, jobs)):
+    for band, sections in side_by_side(coded, places, at_once(header, jobs)):
         parts.append(band)
         for name, bits in sections.items():
             promised[name] = promised.get(name, 0.0) + bits
     return Written(File(header, chunk, tuple(parts), tuple(further)), u, symbols, fz, promised)
 
 
-def _features(net: LatentNet, file: File, progress: Progress | None) -> Any:
+def features_of(net: LatentNet, file: File, progress: Progress | None) -> Any:
+    """f(z) of a file's latents, in the net's own form."""
     from vlcodec.codec.coding import groups, latents
 
     header = file.header
@@ -326,7 +330,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | No
             return read_band(net, fz, file.bands[place.number], place, done)
         return sample_band(net, fz, seed, place, done)
 
-    for place, part in zip(places, side_by_side(made, places, _at_once(header, jobs)), strict=True):
+    for place, part in zip(places, side_by_side(made, places, at_once(header, jobs)), strict=True):
         image[place.rows.start : place.rows.stop] = part
     return image
 
@@ -336,19 +340,13 @@ def lossy_part(file: File) -> File:
     return replace(file, header=replace(file.header, lossless=False), bands=())
 
 
-def _needed(header: Header) -> tuple[int, int]:
-    """Bytes of memory, at most: for the picture, and for each band at work."""
-    pixels, of_band = header.width * header.height, header.width * picture_file.BAND_ROWS
-    return BYTES_PER_PIXEL * pixels, BYTES_PER_BAND_PIXEL * of_band
-
-
 def _check_size(header: Header) -> None:
-    check_memory(sum(_needed(header)), header.width, header.height)
+    check_memory(sum(needed(header.width, header.height)), header.width, header.height)
 
 
-def _at_once(header: Header, jobs: int | None) -> int:
+def at_once(header: Header, jobs: int | None) -> int:
     """Bands to work on at the same time: as many as asked for, while memory lasts."""
-    whole, band = _needed(header)
+    whole, band = needed(header.width, header.height)
     present = present_memory()
     room = jobs_of(jobs) if present is None else max(1, (present - whole) // band)
     return min(jobs_of(jobs), room)

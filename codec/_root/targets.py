@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlcodec._shared import Progress, encoder, memory
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import zoo
-from vlcodec.pictures import file_of, prepare, regenerated
+from vlcodec.pictures import MOST_PIXELS, file_of, prepare, regenerated
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from vlcodec.codec.files.picture_file import File
 
 
 def compress_to(
-    image: str | Path | bytes | BinaryIO | Image,
+    image: str | Path | bytes | BinaryIO | Image | NDArray[Any],
     *,
     size: int | None = None,
     bpp: float | None = None,
@@ -29,6 +30,7 @@ def compress_to(
     seed: int = 0,
     threshold: int | None = None,
     device: str = "auto",
+    max_pixels: int = MOST_PIXELS,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> bytes:
@@ -39,7 +41,7 @@ def compress_to(
     Args:
         size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
             One of the three.
-        model, seed, threshold, device, jobs: see `vlcodec.compress`.
+        model, seed, threshold, device, max_pixels, jobs: see `vlcodec.compress`.
 
     Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
     is given, and what `vlcodec.compress` raises.
@@ -49,7 +51,7 @@ def compress_to(
 
     if sum(wish is not None for wish in (size, bpp, psnr)) != 1:
         raise ModelError("a file is made to one of three: a size, bits per pixel or a PSNR")
-    pixels, net, header = prepare(images.load(image), model, False, None, seed, threshold, device)
+    pixels, net, header = prepare(images.load(image, max_pixels), model, False, None, seed, threshold, device)
     entry = encoder(model)
     step = 1 if zoo.takes(entry).between else 100
     levels = range(100, 100 * zoo.qualities(entry) + 1, step)

@@ -88,6 +88,14 @@ class File:
         return self.latents, *self.refinements
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """What can still be read of a damaged lossless file; that its bands are right, their pixels' checksums tell."""
+
+    lossy: File  # what its latents alone are
+    bands: tuple[Band | None, ...]  # header.bands of them; None where one is not wholly there
+
+
 def split_quality(level: float) -> tuple[int, int]:
     """A quality with decimals -> its whole part and its hundredths, rounded to the nearest of these."""
     return divmod(round(100 * level), 100)

@@ -5,7 +5,7 @@ the byte. Only the standard library is imported, so that looking into a file nee
 """
 
 from vlcodec.codec.files import picture_v1, picture_v2
-from vlcodec.codec.files.picture_data import BAND_ROWS, MAX_GROUPS, Band, File, Header, split_quality
+from vlcodec.codec.files.picture_data import BAND_ROWS, MAX_GROUPS, Band, File, Header, Pieces, split_quality
 from vlcodec.codec.files.picture_v1 import SMALLEST
 from vlcodec.codec.files.wire import MAGIC, MAX_PIXELS, MAX_SIDE, version_of
 
@@ -19,8 +19,10 @@ __all__ = [
     "Band",
     "File",
     "Header",
+    "Pieces",
     "expected_size",
     "pack",
+    "pieces",
     "preview",
     "read_header",
     "sizes",
@@ -76,6 +78,16 @@ def preview(data: bytes) -> File:
     if version_of(data, SMALLEST) == 1:
         return picture_v1.preview(data)
     return picture_v2.preview(data)
+
+
+def pieces(data: bytes) -> Pieces:
+    """What can still be read of a file that is damaged behind its front: its latents, and the bands that are there.
+
+    Raises FormatError for bytes that do not begin like a file, and where the latents are not whole.
+    """
+    if version_of(data, SMALLEST) == 1:
+        return picture_v1.pieces(data)
+    return picture_v2.pieces(data)
 
 
 def sizes(file: File) -> dict[str, int]:

@@ -6,11 +6,13 @@
 A file is read and written through picture_file.py.
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.front import read_front, read_low, write_front
-from vlcodec.codec.files.picture_data import Band, File, Header
+from vlcodec.codec.files.picture_data import Band, File, Header, Pieces
 from vlcodec.codec.files.wire import ARCHIVE, CRC_BYTES, LOSSLESS, SEED, Reader, chunk, seal, unseal, varint
 
 SMALLEST: Final = 15  # bytes: every field at its shortest, no seed, an empty latents chunk
@@ -40,12 +42,8 @@ def unpack(data: bytes) -> File:
     if not header.lossless:
         return File(header, latents=reader.rest())
     latents = reader.chunk("latents")
-    bands = []
-    for number in range(1, header.bands + 1):
-        pixels_crc = int.from_bytes(reader.take(CRC_BYTES, f"checksum of band {number}"), "little")
-        stack = reader.rest() if number == header.bands else reader.chunk(f"band {number}")
-        bands.append(Band(stack, pixels_crc))
-    return File(header, latents, tuple(bands))
+    bands = tuple(_read_band(reader, number, header.bands) for number in range(1, header.bands + 1))
+    return File(header, latents, bands)
 
 
 def read_header(data: bytes) -> Header:
@@ -57,7 +55,26 @@ def preview(data: bytes) -> File:
     """The lossy part of a whole file. Raises FormatError as `unpack` does: version 1 cannot check a front."""
     file = unpack(data)
     header = file.header
-    return File(Header(**{**vars(header), "lossless": False}), file.latents)
+    return File(replace(header, lossless=False), file.latents)
+
+
+def pieces(data: bytes) -> Pieces:
+    """What can be read of a file that is damaged behind its header. Raises FormatError where that, or the latents, end.
+
+    Nothing but the pixels has a checksum of its own: damage to a length moves all that follows.
+    """
+    reader = Reader(memoryview(data))
+    header = _read_header(reader)
+    if not header.lossless:
+        return Pieces(File(header, reader.rest()[:-CRC_BYTES]), ())
+    latents, bands = reader.chunk("latents"), list[Band | None]()
+    with suppress(FormatError):
+        for number in range(1, header.bands):
+            bands.append(_read_band(reader, number, header.bands))
+        last = _read_band(reader, header.bands, header.bands)
+        bands.append(replace(last, stack=last.stack[:-CRC_BYTES]))
+    lost = [None] * (header.bands - len(bands))
+    return Pieces(File(replace(header, lossless=False), latents), (*bands, *lost))
 
 
 def sizes(file: File) -> dict[str, int]:
@@ -76,3 +93,9 @@ def _read_header(reader: Reader) -> Header:
     (quality,) = reader.take(1, "quality")
     seed = reader.seed(bool(flags & SEED))
     return Header(*front, bool(flags & _GREY), bool(flags & LOSSLESS), quality, seed)
+
+
+def _read_band(reader: Reader, number: int, of: int) -> Band:
+    """A band, counted from 1. Raises FormatError where it is not wholly there."""
+    pixels_crc = int.from_bytes(reader.take(CRC_BYTES, f"checksum of band {number}"), "little")
+    return Band(reader.rest() if number == of else reader.chunk(f"band {number}"), pixels_crc)

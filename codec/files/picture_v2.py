@@ -14,7 +14,7 @@ from vlcodec.codec.files import chunks as chunks_file
 from vlcodec.codec.files.chunks import BAND, CHANGES, EXIF, ICC, LATENTS, RESOLUTION, TEXT, XMP, Chunk, Table
 from vlcodec.codec.files.front import read_front, read_low, write_front
 from vlcodec.codec.files.metadata import pack_metadata, unpack_metadata
-from vlcodec.codec.files.picture_data import MAX_QUALITY, Band, File, Header
+from vlcodec.codec.files.picture_data import MAX_QUALITY, Band, File, Header, Pieces
 from vlcodec.codec.files.wire import ARCHIVE, CRC_BYTES, Reader, check_range, check_size, varint
 
 SMALLEST: Final = 19  # bytes: every field at its shortest, no seed, an empty latents chunk
@@ -67,6 +67,23 @@ def preview(data: bytes) -> File:
     if not groups:
         raise FormatError(f"cut short: the file has {len(data)} bytes, and its first group of latents is not whole")
     return File(replace(header, lossless=False), groups[0], refinements=tuple(groups[1:]))
+
+
+def pieces(data: bytes) -> Pieces:
+    """What can be read of a file that is damaged behind its latents. Raises FormatError for damage further in front."""
+    header, table = _read_start(data)
+    groups = chunks_file.arrived(data, table)
+    if len(groups) < sum(place.type == LATENTS for place in table.places):
+        raise FormatError("cut short: the latents are not wholly there")
+    lossy = File(replace(header, lossless=False), groups[0], refinements=tuple(groups[1:]))
+    if not header.lossless:
+        return Pieces(lossy, ())
+    places = [place for place in table.places if place.type == BAND]
+    if len(places) != header.bands:
+        raise FormatError(f"{len(places)} bands given: this picture must have {header.bands}")
+    changes = b"".join(chunk.data for chunk in chunks_file.pieces(data, table) if chunk.type == CHANGES)
+    bands = (_band(data[place.start : place.end]) if place.end <= len(data) else None for place in places)
+    return Pieces(replace(lossy, changes=changes), tuple(bands))
 
 
 def sizes(file: File) -> dict[str, int]:

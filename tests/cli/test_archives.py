@@ -224,7 +224,7 @@ def test_a_threshold_is_for_grey_pictures(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "rule"),
     [
-        ("compress bits.npy -o a.vlz -q 2", "-q is for single pictures"),
+        ("compress bits.npy -o a.vlz -q 2", "are for single pictures"),
         ("decompress a.vlz b.vlz", "an archive is decompressed alone"),
         ("decompress a.vlz --decode mean", "without --decode"),
         ("decompress a.vlz -o a.png", "go into a folder or an .npy file"),

@@ -192,7 +192,9 @@ def test_progress_is_told_to_the_end() -> None:
 def test_info() -> None:
     data = vlcodec.compress(GREY, lossless=True, quality=2, seed=7)
     about = vlcodec.info(data)
-    parts = about.pop("bytes")
+    parts, expected = about.pop("bytes"), about.pop("expected")
+    assert 1 < expected["seconds"] < 10
+    assert 2**29 < expected["memory"] < 2**30
     assert about == {
         "model": "photo",
         "number": 9,

@@ -1,0 +1,103 @@
+"""Time and memory that work on a picture is expected to take, told before any is done.
+
+The figures are those of docs/benchmarks.md, two cores of an Intel Xeon with AVX512-VNNI and numba: they say whether it
+is seconds or minutes, not which second.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from vlcodec.codec.files import picture_file
+from vlcodec.codec.files.picture_file import BAND_ROWS, Header
+from vlcodec.jobs import jobs_of
+
+Work = Literal["compress", "compress --lossless", "decompress", "sample", "mean"]  # "decompress": of every pixel
+
+START = 1.7  # seconds that a process takes to begin with, most of it for torch
+PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole picture, of bands, which go side by side
+    "compress": (0.8, 0.0),
+    "compress --lossless": (2.7, 2.3),
+    "decompress": (2.2, 3.2),
+    "sample": (1.35, 2.9),
+    "mean": (1.3, 0.0),
+}
+ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba
+PROCESS_BYTES = 640 << 20  # of memory, whatever the picture
+BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What work on a picture takes. seconds: about, with the process's start. memory: bytes, at most."""
+
+    width: int
+    height: int
+    seconds: float
+    memory: int
+
+    def __str__(self) -> str:
+        return takes(self.seconds, self.memory)
+
+
+def takes(seconds: float, memory: int) -> str:
+    """An estimate in words."""
+    return f"about {seconds:,.1f} s, at most {memory / 2**30:.1f} GiB"
+
+
+def expected(work: Work, width: int, height: int, jobs: int | None = None) -> Estimate:
+    """For a picture that is worked on alone, so many bands at a time. Raises VlcodecError for jobs below 1."""
+    whole, banded = PACE[work]
+    bands = -(-height // BAND_ROWS)
+    at_once = min(jobs_of(jobs), bands)
+    longest = max(1 / at_once, min(1.0, BAND_ROWS / height))  # of the threads, its share: at least a whole band
+    slower = 1.0 if _compiled() else ELSEWHERE
+    seconds = START + 1e-6 * slower * width * height * (whole + banded * longest)
+    memory = PROCESS_BYTES + sum(needed(width, height, at_once if banded else 1))
+    return Estimate(width, height, seconds, memory)
+
+
+def of_header(header: Header, decode: str | None = None, jobs: int | None = None) -> Estimate:
+    """For the decompression of a file with this header; decode: see `vlcodec.decompress`."""
+    usual: Work = "decompress" if header.lossless else "sample"
+    work: Work = "mean" if decode == "mean" or not header.quality else "sample" if decode == "sample" else usual
+    return expected(work, header.width, header.height, jobs)
+
+
+def expected_to_compress(image: bytes, *, lossless: bool = False, jobs: int | None = None) -> Estimate:
+    """What `vlcodec.compress` is expected to take for a picture file's bytes, of which the header alone is read.
+
+    Raises ImageError for a picture that cannot be taken, as far as its header tells, VlcodecError for jobs below 1.
+    """
+    from vlcodec.codec import image as images
+
+    return expected("compress --lossless" if lossless else "compress", *images.size_of(image), jobs)
+
+
+def expected_to_decompress(data: bytes, *, decode: str | None = None, jobs: int | None = None) -> Estimate:
+    """What `vlcodec.decompress` is expected to take for a file of one picture, of which the front alone is read.
+
+    Raises FormatError for anything else, and for another codec's file that is stored; VlcodecError for jobs below 1.
+    """
+    return of_header(picture_file.read_header(data), decode, jobs)
+
+
+def needed(width: int, height: int, bands: int = 1) -> tuple[int, int]:
+    """Bytes of memory, at most: for the picture, and for so many bands at work."""
+    return BYTES_PER_PIXEL * width * height, BYTES_PER_BAND_PIXEL * width * BAND_ROWS * bands
+
+
+@cache
+def _compiled() -> bool:
+    """Whether compiled steps are to be expected here, without loading what would tell for certain."""
+    if os.environ.get("VLCODEC_NUMBA") == "0" or find_spec("numba") is None:
+        return False
+    try:
+        return "avx512_vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

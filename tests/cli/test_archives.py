@@ -226,7 +226,7 @@ def test_a_threshold_is_for_grey_pictures(folder: Path) -> None:
     [
         ("compress bits.npy -o a.vlz -q 2", "are for single pictures"),
         ("decompress a.vlz b.vlz", "an archive is decompressed alone"),
-        ("decompress a.vlz --decode mean", "without --decode"),
+        ("decompress a.vlz --decode mean", "options of single pictures"),
         ("decompress a.vlz -o a.png", "go into a folder or an .npy file"),
         ("decompress a.vlz -o -", "go into a folder or an .npy file"),
         ("rate bits.npy --samples 3", "are for single pictures"),

@@ -39,6 +39,7 @@ class Entry:
     family: the package whose `family.FAMILY` makes a codec of it. sha256: of the file, hex. digest: the two bytes that
     .vlz files hold, hex; "" for the first two of the SHA-256. starter: the number of the model that codes an archive's
     first pictures, None for the model itself. retired: it decodes, and no longer encodes. folder: None for the package.
+    front: how many arrays of the golden vector encoding depends on, and their digest; None where that is not known.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Entry:
     starter: int | None = None
     retired: bool = False
     folder: Path | None = None
+    front: tuple[int, str] | None = None
 
     @property
     def file(self) -> str:
@@ -87,6 +89,7 @@ ENTRIES = [
         PHOTO,
         "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN of 8 bits)",
         "4eb410360f4f0f40dcbcc85b4e1e1263d7c5168f65f9606c726a4779ce3303e8",
+        front=(616, "e7b8770e93f453495516a2949473c53f8132413d14ff96642222a3f84efed308"),
     ),
     Entry(
         8,
@@ -95,6 +98,7 @@ ENTRIES = [
         "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN)",
         "fab37a058287d40afde659b252abfab37a49443e940eed805bdc6117a0e214ca",
         "6805",
+        front=(616, "e65f77cfc024b7cc0d155d49e0a8e8588f03e01e20d4eb15c90ee0d805d6b33c"),
     ),
     Entry(
         2,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.interface import Bytes, Ints, Model
 
+FRONT = "-front"  # of a golden vector, in the record of checks
 CARRIERS = ("float32", "float64", "int8")
 VARIABLE = "VLCODEC_CARRIER"  # forces one of them
+_HALF = dict[tuple[Entry, str], str]()  # carriers of models of whose golden vector the front alone is checked
 
 
 def family(package: str) -> Family:
@@ -78,7 +81,7 @@ def golden_pictures(entry: Entry) -> Bytes:
 
 @cache
 def load(entry: Entry, device: str) -> Model:
-    """A frozen model on a device ("cpu", "cuda").
+    """A frozen model on a device ("cpu", "cuda"), which encodes: of its golden vector the front is enough, where known.
 
     Raises ModelError where the weights are missing, are others than the registry's or do not fit, and where the device
     does not reproduce the golden vector bit for bit.
@@ -89,11 +92,30 @@ def load(entry: Entry, device: str) -> Model:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != entry.sha256:
         raise ModelError(f"{path.name} is not what number {entry.number} names: its SHA-256 is {digest}")
-    known = checks.passed(digest, device)
-    model, carrier = carried(path, torch.device(device), _forced() or known)
-    if carrier != known:
+    known, half = checks.passed(digest, device), None
+    if known is None and entry.front:
+        half = checks.passed(digest + FRONT, device)
+    model, carrier = carried(path, torch.device(device), _forced() or known or half)
+    if carrier == known:
+        return model
+    if not entry.front:
         check(model, path, device)
         checks.record(digest, device, carrier)
+        return model
+    if carrier != half:
+        check_front(model, entry, device)
+        checks.record(digest + FRONT, device, carrier)
+    _HALF[entry, device] = carrier
+    return model
+
+
+def whole(entry: Entry, device: str) -> Model:
+    """A model that decodes too: all of its golden vector is checked. Raises what `load` raises."""
+    model = load(entry, device)
+    if (carrier := _HALF.get((entry, device))) is not None:
+        check(model, entry.path, device)
+        checks.record(entry.sha256, device, carrier)
+        _HALF.pop((entry, device), None)
     return model
 
 
@@ -146,6 +168,17 @@ def check(model: Model, path: Path, device: str) -> None:
         found = golden_digest(model.golden())
     if found != registry.metadata(path).get("golden"):
         raise ModelError(f"device {device} does not reproduce the golden vector of {path.name}: it is refused")
+
+
+def check_front(model: Model, entry: Entry, device: str) -> None:
+    """Likewise, of what encoding depends on, where the registry knows it."""
+    from vlcodec.models.layers.settings import stepwise
+
+    arrays, digest = entry.front or (0, "")
+    with stepwise():
+        found = golden_digest(islice(model.golden(), arrays))
+    if found != digest:
+        raise ModelError(f"device {device} does not reproduce the golden vector of {entry.file}: it is refused")
 
 
 def golden_digest(outputs: Iterator[Ints]) -> str:

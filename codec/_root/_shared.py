@@ -63,9 +63,9 @@ def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> No
         raise error(f"model {entry.name} has qualities {lowest} to {highest}{steps}, not {quality:g}")
 
 
-def load(entry: Entry, device: str) -> Model:
-    """A model, ready to work."""
-    return zoo.load(entry, device_of(device))
+def load(entry: Entry, device: str, encodes: bool = False) -> Model:
+    """A model, ready to work; to encode alone it is ready sooner."""
+    return (zoo.load if encodes else zoo.whole)(entry, device_of(device))
 
 
 def encoder(name: str) -> Entry:

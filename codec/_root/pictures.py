@@ -159,7 +159,7 @@ def prepare(
     fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, whole, seed)
     header = Header(*fields, version=entry.version, hundredths=hundredths)
     _check_size(header)
-    return planes(picture), load(entry, device), header
+    return planes(picture), load(entry, device, encodes=True), header
 
 
 def check_decode(decode: str | None) -> None:

@@ -215,7 +215,7 @@ def _golden(model: PhotoModel) -> Iterator[Ints]:
 
 
 def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> Iterator[Ints]:
-    """The prior, and pixels corrected and guided, in both walks."""
+    """The prior, and pixels corrected and guided, in both walks; what an encoder walks first."""
     grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
     symbols = CENTRE + (grid * 2654435761 >> 9) % 5 - 2
     if net.net.shape.prior_large:
@@ -224,14 +224,14 @@ def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> I
     numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
     plain = PixelBlock(model.pixels.coded, fz[None], False)
     corrected, guided = plain.corrected(Correction(numbers, COLOURS, net.edges)), net.guided(fz[None], False)
-    sources: list[Known | Noise] = [Known(pixels), Known(pixels)]
-    if model.net.pixels.narrow:
-        sources.append(Noise(0, PIXEL_PURPOSE, 0, pixels.size))
-    drawn = pop_together([corrected, guided, guided][: len(sources)], sources)
-    for block, source in zip((corrected, guided), sources, strict=False):
-        yield from parallel_integers(block, pixels)
-        yield from source.seen if isinstance(source, Known) else ()
-    yield from drawn[2:]
+    yield from parallel_integers(corrected, pixels)
+    first, second = Known(pixels), Known(pixels)
+    noise = [Noise(0, PIXEL_PURPOSE, 0, pixels.size)] if model.net.pixels.narrow else []
+    _, _, *drawn = pop_together([corrected, guided, *[guided] * len(noise)], [first, second, *noise])
+    yield from first.seen
+    yield from parallel_integers(guided, pixels)
+    yield from second.seen
+    yield from drawn
 
 
 def golden_pictures() -> Bytes:

@@ -3,6 +3,8 @@
 import json
 import platform
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy
@@ -13,6 +15,7 @@ from vlcodec import facade
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.interface import Model
 from vlcodec.models import checks, registry, zoo
+from vlcodec.models.photo import codec as photo_codec
 
 ENTRY = registry.by_name("vlae-mnist")
 
@@ -135,3 +138,47 @@ def test_selftest_always_computes_the_whole(checked: list[Path]) -> None:
     for _ in range(2):
         assert all(result["ok"] for result in facade.selftest(model="vlae-mnist", device="cpu"))
     assert len(checked) >= 3
+
+
+# ---- what encoding depends on --------------------------------------------------------------------------------------
+
+PHOTOS = [entry for entry in registry.ENTRIES if entry.front is not None]
+
+
+@pytest.mark.parametrize("entry", PHOTOS, ids=lambda entry: str(entry.number))
+def test_the_front_ends_before_any_walk(entry: registry.Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, walks = zoo.frozen(entry.path, torch.device("cpu")), list[int]()
+    together = photo_codec.pop_together
+    monkeypatch.setattr(photo_codec, "pop_together", lambda *of: walks.append(1) or together(*of))
+    zoo.check_front(model, entry, "cpu")
+    assert not walks
+    arrays, _ = entry.front or (0, "")
+    golden = model.golden()
+    assert len(list(islice(golden, arrays))) == arrays
+    assert not walks
+    next(golden)
+    assert walks
+
+
+def test_to_encode_the_front_is_checked_and_to_decode_the_rest(cache: Path, checked: list[Path]) -> None:
+    entry = PHOTOS[0]
+    model = zoo.load.__wrapped__(entry, "cpu")
+    assert not checked
+    assert checks.passed(entry.sha256, "cpu") is None
+    carrier = checks.passed(entry.sha256 + zoo.FRONT, "cpu")
+    assert carrier in zoo.CARRIERS
+    assert zoo._HALF[entry, "cpu"] == carrier
+    assert zoo.whole(entry, "cpu") is zoo.load(entry, "cpu") is not model
+    assert checked == [entry.path]
+    assert checks.passed(entry.sha256, "cpu") is not None
+    zoo.whole(entry, "cpu")
+    zoo.load.__wrapped__(entry, "cpu")
+    assert checked == [entry.path]
+    assert (entry, "cpu") not in zoo._HALF
+
+
+def test_another_front_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(PHOTOS[0], front=(5, "00" * 32))
+    with pytest.raises(ModelError, match=r"^device cpu does not reproduce the golden vector of photo-9\.safetensors: "):
+        zoo.load.__wrapped__(entry, "cpu")
+    assert not (cache / "checks.json").exists()

@@ -18,6 +18,7 @@ from vlcodec.cli.progress import progress
 @options.seed
 @options.model
 @options.threshold
+@options.strip
 @options.device
 @options.jobs
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
@@ -33,6 +34,7 @@ def compress(
     seed: int,
     model: str | None,
     threshold: int | None,
+    strip: bool,
     device: str,
     jobs: int | None,
     verify: bool,
@@ -43,6 +45,7 @@ def compress(
     """Compress each IMG; photo.png becomes photo.vlz beside it, and - is stdin to stdout.
 
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
+    Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
@@ -81,17 +84,18 @@ def compress(
         with progress(source, quiet or as_json or at_once > 1) as show:
             data = facade.compress(
                 image,
-                model=model or "photo",
+                model=model,
                 lossless=bool(lossless),
                 quality=quality,
                 seed=seed,
                 threshold=threshold,
+                strip=strip,
                 device=device,
                 jobs=1 if several else jobs,
                 progress=show,
             )
             if verify:
-                facade.verify(data, image, threshold=threshold, device=device, progress=show)
+                facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)
         files.write(target, data, force)
         return None if quiet else files.Said(report(source, target, data, as_json), target == files.STREAM)
 
@@ -108,8 +112,10 @@ def report(source: str, target: str, data: bytes, as_json: bool) -> str:
     header = facade.info(data)
     bpp = 8 * len(data) / (header["width"] * header["height"])
     if as_json:
-        kept = {key: header[key] for key in ("model", "width", "height", "mode", "lossless", "quality", "seed")}
+        told = ("model", "stored", "width", "height", "mode", "lossless", "quality", "seed")
+        kept = {key: header[key] for key in told if key in header}
         return json.dumps({"input": source, "output": target, "bytes": len(data), "bits_per_pixel": bpp} | kept)
     kind = "lossless" if header["lossless"] else f"lossy q{header['quality']}"
+    kind += f", as {header['stored']}" if "stored" in header else ""
     names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
     return f"{names}  {len(data):,} bytes, {bpp:.3f} bits/pixel, {kind}"

@@ -44,7 +44,7 @@ def decompress(
 
     An archive's pictures go into a folder, F.vlz.pictures, or into one array with -o NAME.npy.
     """
-    from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
+    from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
 
     first = files.peek(sources)
     if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
@@ -82,7 +82,7 @@ def decompress(
                 jobs=1 if several else jobs,
                 progress=show,
             )
-        files.write(target, png_bytes(image), force)
+        files.write(target, as_file(image, "PNG"), force)
         if quiet:
             return None
         if as_json:

@@ -17,22 +17,22 @@ import PIL
 from common import say
 from PIL import Image, features
 
-from vlcodec.codec import others
-from vlcodec.codec.others import Fit, Lossy, fit, opened, saved
+from vlcodec.codec import peers
+from vlcodec.codec.peers import Fit, Lossy, fit, opened, saved
 
 __all__ = ["Fit", "Lossy", "decoded", "fit", "lossless", "lossy", "saved", "versions"]
 
 
 def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
     """The lossless codecs at hand, by name."""
-    peers: dict[str, Callable[[Image.Image], bytes]] = {
+    found: dict[str, Callable[[Image.Image], bytes]] = {
         "PNG": lambda image: saved(image, "PNG", optimize=True),
         "WebP": lambda image: saved(image, "WEBP", lossless=True, method=6, quality=100),
     }
     if _has_jpeg_xl():
-        peers["JPEG XL e7"] = lambda image: _cjxl(image, distance=0, effort=7)
-        peers["JPEG XL e9"] = lambda image: _cjxl(image, distance=0, effort=9)
-    return peers
+        found["JPEG XL e7"] = lambda image: _cjxl(image, distance=0, effort=7)
+        found["JPEG XL e9"] = lambda image: _cjxl(image, distance=0, effort=9)
+    return found
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -41,12 +41,12 @@ def decoded(data: bytes) -> Image.Image:
 
 
 def lossy() -> dict[str, Lossy]:
-    """The lossy codecs at hand, by name; of Pillow's see `vlcodec.codec.others`."""
-    peers = others.lossy()
+    """The lossy codecs at hand, by name; of Pillow's see `vlcodec.codec.peers`."""
+    found = peers.lossy()
     if _has_jpeg_xl():
         distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
-        peers["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
-    return peers
+        found["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
+    return found
 
 
 def versions() -> dict[str, str | None]:

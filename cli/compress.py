@@ -28,6 +28,7 @@ from vlcodec.cli.progress import progress
 @options.seed
 @options.model
 @options.threshold
+@options.strip
 @options.device
 @options.jobs
 @click.option("--max-pixels", type=click.IntRange(min=1), help="A picture that has more is refused.")
@@ -48,6 +49,7 @@ def compress(
     seed: int,
     model: str | None,
     threshold: int | None,
+    strip: bool,
     device: str,
     jobs: int | None,
     max_pixels: int | None,
@@ -60,6 +62,7 @@ def compress(
     """Compress each IMG; photo.png becomes photo.vlz beside it, and - is stdin to stdout.
 
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
+    Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
@@ -103,7 +106,7 @@ def compress(
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
         with progress(source, quiet or as_json or at_once > 1) as show:
-            about: dict[str, Any] = {"model": model or "photo", "seed": seed, "threshold": threshold}
+            about: dict[str, Any] = {"model": model, "seed": seed, "threshold": threshold, "strip": strip}
             about |= {"device": device, "max_pixels": max_pixels or facade.MOST_PIXELS}
             about |= {"jobs": 1 if several else jobs, "progress": show}
             if set(wished) - {"-q"}:
@@ -111,7 +114,7 @@ def compress(
             else:
                 data = facade.compress(image, lossless=bool(lossless), quality=quality, **about)
             if verify:
-                facade.verify(data, image, threshold=threshold, device=device, progress=show)
+                facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)
         files.write(target, data, force)
         return None if quiet else files.Said(report(source, target, data, as_json), target == files.STREAM)
 
@@ -128,8 +131,10 @@ def report(source: str, target: str, data: bytes, as_json: bool) -> str:
     header = facade.info(data)
     bpp = 8 * len(data) / (header["width"] * header["height"])
     if as_json:
-        kept = {key: header[key] for key in ("model", "width", "height", "mode", "lossless", "quality", "seed")}
+        told = ("model", "stored", "width", "height", "mode", "lossless", "quality", "seed")
+        kept = {key: header[key] for key in told if key in header}
         return json.dumps({"input": source, "output": target, "bytes": len(data), "bits_per_pixel": bpp} | kept)
     kind = "lossless" if header["lossless"] else f"lossy q{header['quality']}"
+    kind += f", as {header['stored']}" if "stored" in header else ""
     names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
     return f"{names}  {len(data):,} bytes, {bpp:.3f} bits/pixel, {kind}"

@@ -54,7 +54,7 @@ def decompress(
 
     An archive's pictures go into a folder, F.vlz.pictures, or into one array with -o NAME.npy.
     """
-    from vlcodec.codec.image import png_bytes  # late: loads Pillow and numpy
+    from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
 
     if salvage and (decode is not None or seed is not None or front):
         raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed and --front")
@@ -94,7 +94,7 @@ def decompress(
             else:
                 kind = (decode or "sample") if front else _kind(facade.info(data), decode)
                 image = facade.decompress(data, decode=decode, seed=seed, front=front, **shared)
-        files.write(target, png_bytes(image), force)
+        files.write(target, as_file(image, "PNG"), force)
         if salvage and found.lost:
             return files.Said(_lost(source, found.lost, image.height), on_stderr=True, failed=True)
         if quiet:

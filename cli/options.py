@@ -46,4 +46,5 @@ weights = click.option(
 jobs = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), help="Pictures, or bands of one, at a time.  [default: all cores]"
 )
+strip = click.option("--strip", is_flag=True, help="Leave out EXIF, ICC profile, XMP, texts and resolution.")
 force = click.option("--force", is_flag=True, help="Overwrite what exists.")

@@ -1,7 +1,7 @@
-"""Pictures <-> pixels: the one file of the codec that imports Pillow.
+"""Pictures <-> the colours that models take. What stands around them is read by `whole.py` and `tags.py`.
 
 What cannot come back whole is refused, never quietly reduced: alpha, more than 8 bits, further pages, other colour
-spaces. Metadata is not kept.
+spaces.
 """
 
 import io
@@ -57,22 +57,22 @@ def load(
     """Read a picture from a path, a file's bytes, a binary stream (to its end), a Pillow image or an array.
 
     Taken are 8-bit RGB, grey (mode L), bilevel (mode 1, as grey) and opaque palette pictures; a palette becomes the RGB
-    values that it stands for, exactly. EXIF orientation is applied, because the tag itself is lost with all other
-    metadata. A Pillow image is not changed; one whose pixels are in memory already is taken at the 8 bits it shows. An
-    array, (H, W) or (H, W, C), is taken as Pillow takes it: of uint8 it is grey or RGB, of bool bilevel.
+    values that it stands for, exactly. EXIF orientation is applied. A Pillow image is not changed; one whose pixels are
+    in memory already is taken at the 8 bits it shows. An array, (H, W) or (H, W, C), is taken as Pillow takes it: of
+    uint8 it is grey or RGB, of bool bilevel.
 
     Raises ImageError for anything else: unreadable, damaged, larger than the container's limits, alpha or a transparent
     colour, 16 bits, several frames, other modes.
     """
     if isinstance(source, np.ndarray):
-        source = _of_array(source)
+        source = of_array(source)
     if isinstance(source, Image.Image):
-        with _pillow():
+        with pillow():
             return _picture(source)
-    data = read(source)
+    data = read_source(source)
     if not data:
         raise ImageError("no bytes: an empty file is not a picture")
-    with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if max_pixels < image.width * image.height <= MAX_PIXELS:
             raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _picture(image)
@@ -80,12 +80,12 @@ def load(
 
 def size_of(data: bytes) -> tuple[int, int]:
     """(width, height) of a picture file, from its header. Raises ImageError where that is one that `load` refuses."""
-    with _pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        _check(image)
+    with pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        check_size(image)
         return image.size
 
 
-def _of_array(array: npt.NDArray[Any]) -> Image.Image:
+def of_array(array: npt.NDArray[Any]) -> Image.Image:
     """The image of an array. Raises ImageError for one that Pillow does not take for a picture."""
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ImageError(f"an array of a picture is (H, W) or (H, W, C), none of them 0, not {array.shape}")
@@ -106,7 +106,7 @@ def load_many(data: bytes) -> list[Picture] | npt.NDArray[np.uint8] | None:
         return _array(data)
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return None
-    with _pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+    with pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
         count = getattr(image, "n_frames", 1)
         if count == 1:
             return None
@@ -125,7 +125,7 @@ def holds_many(data: bytes) -> bool:
     """Whether a file holds several pictures, or an array of them; what is damaged is left to its reader."""
     if data[:4] in (b"II*\0", b"MM\0*"):
         try:
-            with _pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            with pillow(), Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
                 return getattr(image, "n_frames", 1) > 1
         except ImageError:
             return False
@@ -203,7 +203,7 @@ def png_bytes(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def read(source: str | Path | bytes | BinaryIO) -> bytes:
+def read_source(source: str | Path | bytes | BinaryIO) -> bytes:
     """All bytes of a source. Raises ImageError when it cannot be read."""
     if isinstance(source, bytes):
         return source
@@ -216,7 +216,7 @@ def read(source: str | Path | bytes | BinaryIO) -> bytes:
 
 
 @contextmanager
-def _pillow() -> Iterator[None]:
+def pillow() -> Iterator[None]:
     """Run Pillow under our limits and give its many kinds of failure one name, ImageError.
 
     Its size limit and the warning filters are global, so they are swapped under a lock and put back.
@@ -245,31 +245,36 @@ def _pillow() -> Iterator[None]:
 def _picture(image: Image.Image) -> Picture:
     """Check what an image says of itself, then decode it. Raises ImageError, or whatever Pillow raises."""
     _check(image)
-    upright = _upright(image)
+    turned = upright(image)
     if image.mode in ("L", "1"):
-        grey = np.asarray(upright.convert("L"))  # (H, W)
+        grey = np.asarray(turned.convert("L"))  # (H, W)
         return Picture(np.repeat(grey[:, :, np.newaxis], 3, axis=2), grey=True)  # (H, W, 3)
-    return Picture(np.array(upright.convert("RGB")), grey=False)  # (H, W, 3)
+    return Picture(np.array(turned.convert("RGB")), grey=False)  # (H, W, 3)
 
 
 def _check(image: Image.Image, frames: int = 1) -> None:
     """Raises ImageError for an image that is not taken, or has more than so many frames; decodes no pixels."""
-    if min(image.size) < 1:
-        raise ImageError("empty: a picture must have at least one pixel")
-    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-        raise ImageError(_TOO_LARGE)
+    check_size(image)
     if image.has_transparency_data:
-        raise ImageError(f"mode {image.mode} with transparency: alpha is not supported yet")
+        raise ImageError(f"mode {image.mode} with transparency: only a file of a single picture keeps alpha")
     if image.mode not in ("RGB", "L", "P", "1"):
         raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
-    if _is_deep(image):
+    if is_deep(image):
         raise ImageError(f"more than 8 bits per channel are not supported: {_RULE}")
     found = getattr(image, "n_frames", 1)
     if found > frames:
         raise ImageError(f"{found} frames or pages: a picture must have one")
 
 
-def _is_deep(image: Image.Image) -> bool:
+def check_size(image: Image.Image) -> None:
+    """Raises ImageError for a size outside the limits; decodes no pixels."""
+    if min(image.size) < 1:
+        raise ImageError("empty: a picture must have at least one pixel")
+    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        raise ImageError(_TOO_LARGE)
+
+
+def is_deep(image: Image.Image) -> bool:
     """Whether Pillow is about to cut an RGB picture down to 8 bits a channel, which it does without a word."""
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []  # how to decode; empty once it is done
     if isinstance(image, TiffImageFile):
@@ -281,7 +286,7 @@ def _is_deep(image: Image.Image) -> bool:
     return False
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants it seen. Raises whatever Pillow raises on damaged pixels."""
     image.load()
     try:

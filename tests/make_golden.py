@@ -142,7 +142,7 @@ def main() -> None:
             weights.write_text(entry.sha256 + "\n")
         for case, (picture, options, tests) in cases(entry).items():
             with Image.open(PICTURES / f"{picture}.png") as image:
-                data = made(image, options)
+                data = made(image, options | {"model": f"{entry.name}-{number}"})
             last = newest(rows, case)
             if last is None or rows[last]["sha256"] != hashlib.sha256(data).hexdigest():
                 row = {"tests": tests, "picture": f"{picture}.png", "options": options, **digests(data)}

@@ -11,9 +11,12 @@ from typing import Any
 from vlcodec._shared import MAX_PIXELS, Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
 from vlcodec.codec.coding.compiled import tell as tell_of_compiling
-from vlcodec.codec.files import picture_file, wire
+from vlcodec.codec.files import composite_file, picture_file, wire
+from vlcodec.codec.files.chunks import TITLES
 from vlcodec.codec.files.file_names import check_file_names
-from vlcodec.codec.files.stored_file import is_stored, unpack_stored
+from vlcodec.codec.files.metadata import Metadata
+from vlcodec.codec.files.palette import Bilevel, Colours, unpack_palette
+from vlcodec.codec.files.stored_file import describe, is_stored, unpack_stored
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.estimates import Estimate, expected_to_compress, expected_to_decompress, of_header, takes
 from vlcodec.jobs import jobs_of, side_by_side
@@ -76,10 +79,14 @@ def info(data: bytes) -> dict[str, Any]:
         return info_archive(data)
     if is_stored(data):
         stored = unpack_stored(data)
-        return {"stored": stored.format, "version": 2, "bytes": {"stored": len(stored.data), "file": len(data)}}
+        sizes = {"header": len(data) - len(stored.data), "stored": len(stored.data), "file": len(data)}
+        return {"stored": stored.format, "version": 2, "lossless": True, **describe(stored), "bytes": sizes}
+    if composite_file.is_composite(data):
+        return _composite(data)
     file = picture_file.unpack(data)
     header = file.header
     entry, expected = registry.by_number(header.model_id), of_header(header)
+    mode = "1" if file.palette and isinstance(unpack_palette(file.palette), Bilevel) else "L" if header.grey else "RGB"
     return {
         "model": entry.name,
         "number": entry.number,
@@ -87,14 +94,37 @@ def info(data: bytes) -> dict[str, Any]:
         "version": header.version,
         "width": header.width,
         "height": header.height,
-        "mode": "L" if header.grey else "RGB",
+        "mode": mode + "A" * bool(file.alpha),
         "lossless": header.lossless,
         "quality": header.level if header.hundredths else header.quality,
         "seed": header.seed,
         "bands": len(file.bands),
+        **_metadata(file.metadata),
         "expected": {"seconds": round(expected.seconds, 1), "memory": expected.memory},
         "bytes": {**picture_file.sizes(file), "file": len(data)},
     }
+
+
+def _composite(data: bytes) -> dict[str, Any]:
+    """What a composite says of itself."""
+    composite = composite_file.unpack_composite(data)
+    about: dict[str, Any] = {"version": 2, "lossless": True}
+    if composite.planes is not None:
+        planes = composite.planes
+        palette = unpack_palette(composite.palette) if composite.palette else None
+        mode = {Colours: "P", Bilevel: "1"}.get(type(palette), ("L", "LA", "RGB", "RGBA")[planes.channels - 1])
+        about |= {"stored": "planes", "width": planes.width, "height": planes.height, "mode": mode}
+    elif composite.other is not None:
+        about |= {"stored": composite.other.format, **describe(composite.other)}
+        if composite.kept != "colour":
+            about["mode"] = "1" if composite.kept == "bilevel" else str(about.get("mode")).replace("RGB", "L")
+    return about | _metadata(composite.metadata) | {"bytes": {**composite_file.sizes(composite), "file": len(data)}}
+
+
+def _metadata(metadata: Metadata) -> dict[str, list[str]]:
+    """The kinds of metadata that a file has."""
+    kinds = dict.fromkeys(TITLES[kind] for kind, _ in metadata)
+    return {"metadata": list(kinds)} if kinds else {}
 
 
 def models() -> list[dict[str, Any]]:

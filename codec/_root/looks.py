@@ -114,7 +114,7 @@ def compare(
 
     def pixels(source: Any) -> NDArray[np.uint8]:
         if not hasattr(source, "size"):  # neither an image nor an array
-            source = images.read(source)
+            source = images.read_source(source)
             if source.startswith(MAGIC):
                 source = decompress(source, device=device, progress=progress)
         return images.load(source).pixels

@@ -46,7 +46,7 @@ def rate_page(
     The other arguments, and what is raised, are those of `rate`; a model that makes archives alone has no such page.
     """
     from vlcodec.codec import image as images
-    from vlcodec.codec import others
+    from vlcodec.codec import peers
     from vlcodec.codec.ledger import bit_map as maps
 
     shared: dict[str, Any] = {"model": model, "seed": seed, "threshold": threshold, "device": device}
@@ -61,8 +61,8 @@ def rate_page(
             how: _shot(picture.pixels, decompress(data, decode=how, device=device, progress=progress), len(data))
             for how in ("sample", "mean")
         }
-        for kind, codec in others.lossy().items():
-            best = others.fit(codec, original, len(data))
+        for kind, codec in peers.lossy().items():
+            best = peers.fit(codec, original, len(data))
             source = _source(best.data, MEDIA_TYPES[kind])
             pictures[kind] = _shot(picture.pixels, codec.decode(best.data), len(best.data), best.fits, source)
         shots.append({"quality": level, "bytes": len(data), "pictures": pictures})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from vlcodec import placeholder
+from vlcodec import beside, others, placeholder
 from vlcodec._shared import (
     MAX_PIXELS,
     Progress,
@@ -23,7 +23,7 @@ from vlcodec._shared import (
     tick,
 )
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
-from vlcodec.codec.files import picture_file, stored_file, wire
+from vlcodec.codec.files import composite_file, picture_file, stored_file, wire
 from vlcodec.codec.files.picture_file import File, Header
 from vlcodec.estimates import needed
 from vlcodec.jobs import Ticks, jobs_of, side_by_side
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
     from vlcodec.models.registry import Entry
 
+DEFAULT_MODEL = "photo"
 MOST_PIXELS = wire.MAX_PIXELS  # of what is compressed: all that the format holds, unless told otherwise
 DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 
@@ -43,11 +45,12 @@ DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 def compress(
     image: str | Path | bytes | BinaryIO | Image | NDArray[Any],
     *,
-    model: str = "photo",
+    model: str | None = None,
     lossless: bool = False,
     quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
+    strip: bool = False,
     device: str = "auto",
     max_pixels: int = MOST_PIXELS,
     jobs: int | None = None,
@@ -57,13 +60,16 @@ def compress(
 
     Args:
         image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, 3) of uint8;
-            RGB or grey, 8 bits.
-        model: a name, or NAME-NUMBER.
+            RGB or grey, with alpha or without, palette or bilevel, 8 bits.
+        model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
+            without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.
         threshold: for models of black and white pictures: a grey level from which on a pixel is white.
+        strip: leave out EXIF, ICC profile, XMP, texts and resolution. They are kept otherwise, but in files of version
+            1 and placeholders. EXIF's orientation is applied to the pixels.
         device: "auto", "cpu" or "cuda".
         max_pixels: of a picture that is read from a file; one that has more is refused.
         jobs: bands of a lossless picture that are worked on at the same time; None is as many as there are cores.
@@ -71,12 +77,21 @@ def compress(
     Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
     FormatError for a seed outside [0, 2^64). Calls from several threads give the bytes that one gives.
     """
-    from vlcodec.codec import image as images
+    from vlcodec.codec.whole import open_whole
 
-    pixels, net, header = prepare(images.load(image, max_pixels), model, lossless, quality, seed, threshold, device)
-    check_alone(encoder(model), lossless)
+    whole, name = open_whole(image, max_pixels, strip), model or DEFAULT_MODEL
+    check_alone(encoder(name), lossless)
+    picture, header = fitted(whole.picture, name, lossless, quality, seed, threshold)
     with memory():
-        return picture_file.pack(file_of(net, pixels, header, jobs, progress))
+        near = others.quick(whole) if model is None and lossless else None
+        if near is not None and others.is_flat(whole, near):
+            return others.smallest(whole, near)
+        kept = beside.of_picture(whole, header)
+        file = file_of(load(encoder(name), device, encodes=True), planes(picture), header, jobs, progress)
+        ours = picture_file.pack(replace(file, **kept))
+        if model is not None or header.quality == placeholder.QUALITY:
+            return ours
+        return others.smallest(whole, others.quick(whole) if near is None else near, ours)
 
 
 def decompress(
@@ -104,14 +119,14 @@ def decompress(
     Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
     where the file needs other weights. Warns (ProvisionalWarning) of a file made with weights in the making.
     """
-    from vlcodec.codec import image as images
-
     check_decode(decode)
     if stored_file.is_stored(data):
-        return _stored(data, max_pixels)  # raises FormatError unless it is whole
+        return others.read_stored(data, max_pixels)
+    if composite_file.is_composite(data):
+        return others.read_composite(data, max_pixels)
     file, drawn, model = opened(data, seed, device, max_pixels, front)
     with memory():
-        return images.to_image(regenerated(model, file, decode, drawn, jobs, progress), file.header.grey)
+        return beside.dressed(regenerated(model, file, decode, drawn, jobs, progress), file, decode)
 
 
 def verify(
@@ -119,32 +134,43 @@ def verify(
     image: bytes,
     *,
     threshold: int | None = None,
+    strip: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> None:
     """Decompress `data` and hold it against the picture it was made from, with the threshold that it was made with.
 
-    Raises FormatError where a lossless file gives other pixels, or a lossy one a picture of another size or kind.
+    Raises FormatError where a lossless file gives other pixels or metadata, or a lossy one a picture of another size or
+    kind.
     """
     import numpy as np
 
-    from vlcodec.codec import image as images
+    from vlcodec.codec.whole import open_whole, same
 
-    header = picture_file.read_header(data)
-    how: Literal["mean"] | None = None if header.lossless else "mean"
-    back = images.load(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
+    coded = not (stored_file.is_stored(data) or composite_file.is_composite(data))
+    header = picture_file.read_header(data) if coded else None
+    how: Literal["mean"] | None = "mean" if header is not None and not header.lossless else None
+    back = open_whole(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
+    whole = open_whole(image, strip=strip)
+    if header is None:
+        if not same(back, whole):
+            raise FormatError("verification failed: the file does not give the picture back")
+        return
     entry = registry.by_number(header.model_id)
-    picture = as_taken(images.load(image), entry, zoo.takes(entry), threshold)
-    if back.pixels.shape != picture.pixels.shape or back.grey != picture.grey:
+    found, picture = back.picture, as_taken(whole.picture, entry, zoo.takes(entry), threshold)
+    alphas = back.alpha, whole.alpha if header.version > 1 else None
+    if found.pixels.shape != picture.pixels.shape or found.grey != picture.grey or not np.array_equal(*alphas):
         raise FormatError("verification failed: the file gives a picture of another size or kind")
-    if header.lossless and not np.array_equal(back.pixels, picture.pixels):
+    if header.lossless and not np.array_equal(found.pixels, picture.pixels):
         raise FormatError("verification failed: the file does not give every pixel back")
+    if header.version > 1 and back.metadata != whole.metadata:
+        raise FormatError("verification failed: the file does not give all metadata back")
 
 
-def prepare(
-    picture: Any, model: str, lossless: bool, quality: float | None, seed: int, threshold: int | None, device: str
-) -> tuple[Bytes, Model, Header]:
-    """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
+def fitted(
+    picture: Picture, model: str, lossless: bool, quality: float | None, seed: int, threshold: int | None
+) -> tuple[Picture, Header]:
+    """The picture as the model takes it, and the file's header; refuses what does not fit."""
     entry = encoder(model)
     if quality is None:
         most = zoo.qualities(entry)
@@ -159,7 +185,21 @@ def prepare(
     fields = (entry.number, entry.in_files, width, height, picture.grey, lossless, whole, seed)
     header = Header(*fields, version=entry.version, hundredths=hundredths)
     _check_size(header)
-    return planes(picture), load(entry, device, encodes=True), header
+    return picture, header
+
+
+def prepare(
+    picture: Picture,
+    model: str,
+    lossless: bool,
+    quality: float | None,
+    seed: int,
+    threshold: int | None,
+    device: str,
+) -> tuple[Bytes, Model, Header]:
+    """The pixels (1, H, W, C) as the model takes them, the model, and the file's header; refuses what does not fit."""
+    picture, header = fitted(picture, model, lossless, quality, seed, threshold)
+    return planes(picture), load(encoder(model), device, encodes=True), header
 
 
 def check_decode(decode: str | None) -> None:
@@ -253,14 +293,6 @@ def check_chunks(file: File, net: LatentNet) -> None:
     check_groups(net, file.groups)
 
 
-def _stored(data: bytes, max_pixels: int) -> Image:
-    """The picture of a file that holds another codec's file."""
-    from vlcodec.codec import image as images
-
-    picture = images.load(stored_file.unpack_stored(data).data, max_pixels)
-    return images.to_image(picture.pixels, picture.grey)
-
-
 @dataclass(frozen=True)
 class Written:
     """A picture's file, and what it was made of. promised: bits by section of the ledger, of the pixels."""
@@ -337,7 +369,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | No
 
 def lossy_part(file: File) -> File:
     """The lossy file that a lossless one begins with."""
-    return replace(file, header=replace(file.header, lossless=False), bands=())
+    return replace(file, header=replace(file.header, lossless=False), bands=(), palette=b"")
 
 
 def _check_size(header: Header) -> None:

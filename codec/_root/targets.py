@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from vlcodec import beside
 from vlcodec._shared import Progress, encoder, memory
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import zoo
-from vlcodec.pictures import MOST_PIXELS, file_of, prepare, regenerated
+from vlcodec.pictures import DEFAULT_MODEL, MOST_PIXELS, file_of, prepare, regenerated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +27,10 @@ def compress_to(
     size: int | None = None,
     bpp: float | None = None,
     psnr: float | None = None,
-    model: str = "photo",
+    model: str | None = None,
     seed: int = 0,
     threshold: int | None = None,
+    strip: bool = False,
     device: str = "auto",
     max_pixels: int = MOST_PIXELS,
     jobs: int | None = None,
@@ -41,23 +43,25 @@ def compress_to(
     Args:
         size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
             One of the three.
-        model, seed, threshold, device, max_pixels, jobs: see `vlcodec.compress`.
+        model, seed, threshold, strip, device, max_pixels, jobs: see `vlcodec.compress`.
 
     Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
     is given, and what `vlcodec.compress` raises.
     """
-    from vlcodec.codec import image as images
     from vlcodec.codec.ledger.report import psnr_db
+    from vlcodec.codec.whole import open_whole
 
     if sum(wish is not None for wish in (size, bpp, psnr)) != 1:
         raise ModelError("a file is made to one of three: a size, bits per pixel or a PSNR")
-    pixels, net, header = prepare(images.load(image, max_pixels), model, False, None, seed, threshold, device)
-    entry = encoder(model)
+    whole, entry = open_whole(image, max_pixels, strip), encoder(model or DEFAULT_MODEL)
+    pixels, net, header = prepare(whole.picture, model or DEFAULT_MODEL, False, None, seed, threshold, device)
+    kept = beside.of_picture(whole, header)
     step = 1 if zoo.takes(entry).between else 100
     levels = range(100, 100 * zoo.qualities(entry) + 1, step)
 
     def made(level: int) -> File:
-        return file_of(net, pixels, replace(header, quality=level // 100, hundredths=level % 100), jobs)
+        own = replace(header, quality=level // 100, hundredths=level % 100)
+        return replace(file_of(net, pixels, own, jobs), **kept)
 
     def measured(file: File) -> float:
         if psnr is None:

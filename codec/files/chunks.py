@@ -20,7 +20,7 @@ from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.wire import CRC_BYTES, MAX_FILE, Reader, check_range, seal, sound, varint
 
 ICC, LATENTS, CHANGES, BAND, NAMES, CHECKSUMS, STACK = 1, 2, 4, 6, 8, 10, 12
-ALPHA, PALETTE, LOW_BYTES, FRAME = 16, 18, 20, 22  # reserved: no reader of this release knows them
+PLANES, ALPHA, PALETTE, LOW_BYTES, FRAME, OTHER = 14, 16, 18, 20, 22, 24  # no reader of this release knows 20 and 22
 EXIF, XMP, TEXT, RESOLUTION = 33, 35, 37, 39
 TITLES: Final = {
     ICC: "ICC profile",
@@ -30,10 +30,12 @@ TITLES: Final = {
     NAMES: "names",
     CHECKSUMS: "checksums",
     STACK: "stack",
+    PLANES: "planes",
     ALPHA: "alpha plane",
     PALETTE: "palette",
     LOW_BYTES: "low bytes of 16-bit levels",
     FRAME: "frame of an animation",
+    OTHER: "picture of another codec",
     EXIF: "EXIF",
     XMP: "XMP",
     TEXT: "text",

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from vlcodec.codec.errors import FormatError
+from vlcodec.codec.files.chunks import ALPHA, PALETTE
 from vlcodec.codec.files.front import Front, check_version
 from vlcodec.codec.files.metadata import Metadata, check_metadata
+from vlcodec.codec.files.palette import Bilevel, Colours, Transparent, unpack_palette
 from vlcodec.codec.files.wire import MAX_SEED, check_range
 
 BAND_ROWS: Final = 512  # rows of one independently coded band of pixels
@@ -72,6 +74,8 @@ class File:
     refinements: tuple[bytes, ...] = ()  # the further groups of latents
     changes: bytes = b""  # of the model's weights, the model knows how
     metadata: Metadata = ()  # (type, bytes), types ascending
+    alpha: bytes = b""  # a plane
+    palette: bytes = b""  # what makes bilevel of grey, or a colour transparent: see palette.py
 
     def __post_init__(self) -> None:
         expected = self.header.bands if self.header.lossless else 0
@@ -79,13 +83,30 @@ class File:
             raise FormatError(f"{len(self.bands)} bands given: this picture must have {expected}")
         check_range("number of groups of latents", len(self.groups), 1, MAX_GROUPS)
         check_metadata(self.metadata)
-        if self.header.version == 1 and (self.refinements or self.changes or self.metadata):
+        self._check_palette()
+        if self.header.version == 1 and any((self.refinements, self.changes, self.metadata, *self.beside.values())):
             raise FormatError("version 1 holds one group of latents and pixels alone: all else needs version 2")
 
     @property
     def groups(self) -> tuple[bytes, ...]:
         """All chunks of latents, the first one first."""
         return self.latents, *self.refinements
+
+    @property
+    def beside(self) -> dict[int, bytes]:
+        """The chunks that stand beside the colours' pixels, by type; an empty one is not there."""
+        return {ALPHA: self.alpha, PALETTE: self.palette}
+
+    def _check_palette(self) -> None:
+        if not self.palette:
+            return
+        palette, grey = unpack_palette(self.palette), self.header.grey
+        if isinstance(palette, Colours) or self.alpha or not self.header.lossless:
+            raise FormatError("a palette's chunk in a picture's file must say bilevel or a transparent colour, alone")
+        if (isinstance(palette, Bilevel) and not grey) or (
+            isinstance(palette, Transparent) and len(palette.colour) != (1 if grey else 3)
+        ):
+            raise FormatError("a palette's chunk must fit the picture's channels")
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,28 @@ from typing import Final
 
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import chunks as chunks_file
-from vlcodec.codec.files.chunks import BAND, CHANGES, EXIF, ICC, LATENTS, RESOLUTION, TEXT, XMP, Chunk, Table
+from vlcodec.codec.files.chunks import (
+    ALPHA,
+    BAND,
+    CHANGES,
+    EXIF,
+    ICC,
+    LATENTS,
+    PALETTE,
+    RESOLUTION,
+    TEXT,
+    XMP,
+    Chunk,
+    Table,
+)
 from vlcodec.codec.files.front import read_front, read_low, write_front
 from vlcodec.codec.files.metadata import pack_metadata, unpack_metadata
 from vlcodec.codec.files.picture_data import MAX_QUALITY, Band, File, Header, Pieces
-from vlcodec.codec.files.wire import ARCHIVE, CRC_BYTES, Reader, check_range, check_size, varint
+from vlcodec.codec.files.wire import ARCHIVE, COMPOSITE, CRC_BYTES, Reader, check_range, check_size, varint
 
 SMALLEST: Final = 19  # bytes: every field at its shortest, no seed, an empty latents chunk
 _GREY, _SEED = 1, 2  # in the low nibble of byte 4; the two bits above are the kind, 0
-_KNOWN: Final = frozenset({ICC, LATENTS, CHANGES, BAND, EXIF, XMP, TEXT, RESOLUTION})
+_KNOWN: Final = frozenset({ICC, LATENTS, CHANGES, BAND, ALPHA, PALETTE, EXIF, XMP, TEXT, RESOLUTION})
 
 
 def pack(file: File) -> bytes:
@@ -33,6 +46,7 @@ def pack(file: File) -> bytes:
     chunks += [Chunk(LATENTS, group) for group in file.groups]
     chunks += [Chunk(CHANGES, file.changes)] * bool(file.changes)
     chunks += [Chunk(BAND, band.pixels_crc.to_bytes(CRC_BYTES, "little") + band.stack) for band in file.bands]
+    chunks += [Chunk(kind, data) for kind, data in file.beside.items() if data]
     return chunks_file.join(out, sorted(chunks, key=lambda chunk: chunk.type))
 
 
@@ -45,7 +59,9 @@ def unpack(data: bytes) -> File:
     latents, *refinements = (chunk.data for chunk in chunks if chunk.type == LATENTS)
     changes = b"".join(chunk.data for chunk in chunks if chunk.type == CHANGES)
     bands = tuple(_band(chunk.data) for chunk in chunks if chunk.type == BAND)
-    return File(header, latents, bands, tuple(refinements), changes, unpack_metadata(chunks))
+    beside = {chunk.type: chunk.data for chunk in chunks if chunk.type in (ALPHA, PALETTE)}
+    found = (beside.get(kind, b"") for kind in (ALPHA, PALETTE))
+    return File(header, latents, bands, tuple(refinements), changes, unpack_metadata(chunks), *found)
 
 
 def read_header(data: bytes) -> Header:
@@ -87,13 +103,16 @@ def pieces(data: bytes) -> Pieces:
 
 
 def sizes(file: File) -> dict[str, int]:
-    """Bytes by purpose: "header" (table and checksums too), "latents", "changes", "pixels", "metadata" (deflated)."""
+    """Bytes by purpose: "header" (table and checksums too), "latents", "changes", "pixels", "metadata" (deflated); and
+    "alpha", "palette" where there are any."""
     found = {
         "latents": sum(len(group) for group in file.groups),
         "changes": len(file.changes),
         "pixels": sum(len(band.stack) for band in file.bands),
         "metadata": sum(len(chunk.data) for chunk in pack_metadata(file.metadata)),
     }
+    names = {ALPHA: "alpha", PALETTE: "palette"}
+    found |= {names[kind]: len(data) for kind, data in file.beside.items() if data}
     return {"header": len(pack(file)) - sum(found.values()), **found}
 
 
@@ -101,6 +120,8 @@ def _read_start(data: bytes) -> tuple[Header, Table]:
     """Header and table, from the file's first byte on; magic and version are known to be right. Raises FormatError."""
     reader = Reader(memoryview(data))
     low = read_low(reader)
+    if low == COMPOSITE:
+        raise FormatError("a composite, not a coded picture: it must be read as a composite")
     if low & ARCHIVE:
         raise FormatError("an archive of pictures, not a picture: it must be read as an archive")
     if low & ~(_GREY | _SEED):

@@ -44,6 +44,26 @@ def pack_stored(stored: Stored) -> bytes:
     return seal(bytearray(MAGIC) + bytes([2 << 4 | _KIND, number]) + stored.data)
 
 
+def describe(stored: Stored) -> dict[str, int | str]:
+    """ "width", "height" and "mode" (as Pillow has it) of a PNG or a WebP, as far as its first bytes tell them."""
+    data = stored.data
+    if stored.format == "PNG" and len(data) >= 26:
+        found = {"width": int.from_bytes(data[16:20], "big"), "height": int.from_bytes(data[20:24], "big")}
+        mode = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}.get(data[25], "RGB")
+        return found | {"mode": "1" if (data[24], mode) == (1, "L") else mode}
+    if stored.format == "WebP" and len(data) >= 30:
+        if data[12:16] == b"VP8X":
+            sides = [1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27)]
+            return {"width": sides[0], "height": sides[1], "mode": "RGBA" if data[20] & 16 else "RGB"}
+        if data[12:16] == b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            mode = "RGBA" if bits >> 28 & 1 else "RGB"
+            return {"width": 1 + (bits & 0x3FFF), "height": 1 + (bits >> 14 & 0x3FFF), "mode": mode}
+        sides = [int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28)]
+        return {"width": sides[0], "height": sides[1], "mode": "RGB"}
+    return {}
+
+
 def unpack_stored(data: bytes) -> Stored:
     """Read a whole file. That the bytes are a picture of the format, only that format's decoder can tell.
 

@@ -21,6 +21,7 @@ MAX_SEED: Final = 2**64 - 1  # ten varint bytes
 LOSSLESS: Final = 1  # version 1's flags
 SEED: Final = 4
 ARCHIVE: Final = 8  # in version 2 the bit of that kind
+COMPOSITE: Final = 12  # version 2's low nibble of that kind
 
 CRC_BYTES: Final = 4
 DIGEST_BYTES: Final = 2
@@ -28,7 +29,10 @@ DIGEST_BYTES: Final = 2
 
 def is_archive(data: bytes) -> bool:
     """Whether bytes begin like an archive of pictures; anything else is left to the readers to refuse."""
-    return data[: len(MAGIC)] == MAGIC and len(data) > len(MAGIC) and bool(data[len(MAGIC)] & ARCHIVE)
+    if data[: len(MAGIC)] != MAGIC or len(data) <= len(MAGIC):
+        return False
+    byte = data[len(MAGIC)]
+    return bool(byte & ARCHIVE) and byte != NEWEST << 4 | COMPOSITE
 
 
 def seal(out: bytearray) -> bytes:

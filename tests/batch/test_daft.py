@@ -23,4 +23,4 @@ def test_the_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(found) == [f"{number}.png" for number in range(4)]
     assert found["0.png"]["error"].startswith("not a picture")
     for number in range(1, 4):
-        assert found[f"{number}.png"]["vlz"] == vlcodec.compress(picture(number, 20), lossless=True)
+        assert found[f"{number}.png"]["vlz"] == vlcodec.compress(picture(number, 20), lossless=True, model="photo")

@@ -19,7 +19,7 @@ from vlcodec.codec.files.picture_file import MAX_PIXELS, MAX_SIDE
 from vlcodec.codec.image import FORMATS, load, png_bytes, to_image
 
 RULE = "a picture must be 8-bit RGB, grey (L), bilevel (1) or palette (P) without transparency"
-ALPHA = "alpha is not supported yet"
+ALPHA = "only a file of a single picture keeps alpha"
 DEEP = f"more than 8 bits per channel are not supported: {RULE}"
 TOO_LARGE = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
 NOT_A_PICTURE = "not a picture: none of PNG, JPEG, WEBP, TIFF, BMP, GIF, PPM, or damaged in its first bytes"

@@ -76,7 +76,7 @@ class Sample:
 
 
 def _photo(lossless: bool) -> Sample:
-    data = vlcodec.compress(PICTURE, lossless=lossless)
+    data = vlcodec.compress(PICTURE, lossless=lossless, model="photo")
     return Sample(data, PIXELS[None], 11, range(8, 10), archive=False, lossless=lossless)
 
 

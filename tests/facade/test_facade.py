@@ -56,7 +56,7 @@ def same(a: Image.Image, b: Image.Image) -> bool:
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_lossless_gives_every_pixel_back(height: int, width: int, grey: bool) -> None:
     image = noise(height, width, grey)
-    data = vlcodec.compress(image, lossless=True)
+    data = vlcodec.compress(image, lossless=True, model="photo")
     assert same(vlcodec.decompress(data), image)
     assert len(container.unpack(data).bands) == -(-height // 512)
 
@@ -78,7 +78,8 @@ def test_photographs_at_each_quality(
     photograph: Callable[[str, int, int], Image.Image], name: str, quality: int
 ) -> None:
     image = photograph(name, 32, 40)
-    assert same(vlcodec.decompress(vlcodec.compress(image, lossless=True, quality=quality, seed=quality)), image)
+    data = vlcodec.compress(image, lossless=True, quality=quality, seed=quality, model="photo")
+    assert same(vlcodec.decompress(data), image)
 
 
 @pytest.mark.slow
@@ -87,7 +88,7 @@ def test_whole_photographs(photograph: Callable[[str, int, int], Image.Image], n
     from skimage import data
 
     image = Image.fromarray(getattr(data, name)())
-    assert same(vlcodec.decompress(vlcodec.compress(image, lossless=True)), image)
+    assert same(vlcodec.decompress(vlcodec.compress(image, lossless=True, model="photo")), image)
 
 
 # ---- what compress takes -------------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def test_a_picture_from_anywhere_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lossless", [False, True])
 def test_defaults(lossless: bool) -> None:
-    header = container.read_header(vlcodec.compress(PICTURE, lossless=lossless))
+    header = container.read_header(vlcodec.compress(PICTURE, lossless=lossless, model="photo"))
     assert header == container.Header(
         model_id=registry.by_name("photo").number,
         digest=registry.by_name("photo").in_files,
@@ -169,7 +170,7 @@ def test_a_seed_out_of_bounds(seed: int) -> None:
 
 @pytest.mark.parametrize("image", [PICTURE, GREY], ids=["rgb", "grey"])
 def test_a_lossless_file_holds_its_preview(image: Image.Image) -> None:
-    whole = vlcodec.compress(image, lossless=True, seed=5)
+    whole = vlcodec.compress(image, lossless=True, seed=5, model="photo")
     lossy = vlcodec.compress(image, quality=1, seed=5)
     for decode in ("mean", "sample"):
         assert same(vlcodec.decompress(whole, decode=decode), vlcodec.decompress(lossy, decode=decode))
@@ -190,7 +191,7 @@ def test_progress_is_told_to_the_end() -> None:
 
 
 def test_info() -> None:
-    data = vlcodec.compress(GREY, lossless=True, quality=2, seed=7)
+    data = vlcodec.compress(GREY, lossless=True, quality=2, seed=7, model="photo")
     about = vlcodec.info(data)
     parts, expected = about.pop("bytes"), about.pop("expected")
     assert 1 < expected["seconds"] < 10
@@ -251,7 +252,7 @@ def test_weights_that_a_model_cannot_start_from(tmp_path: Path) -> None:
 
 
 def test_verify() -> None:
-    lossless, lossy = vlcodec.compress(PICTURE, lossless=True), vlcodec.compress(PICTURE)
+    lossless, lossy = vlcodec.compress(PICTURE, lossless=True, model="photo"), vlcodec.compress(PICTURE)
     other = PICTURE.copy()
     other.putpixel((3, 4), (1, 2, 3))
     for data in (lossless, lossy):
@@ -300,7 +301,7 @@ def expected() -> tuple[bytes, ...]:
 
 def everything() -> tuple[bytes, ...]:
     """Files and pixels of a picture."""
-    lossy, lossless = vlcodec.compress(PICTURE), vlcodec.compress(PICTURE, lossless=True)
+    lossy, lossless = vlcodec.compress(PICTURE), vlcodec.compress(PICTURE, lossless=True, model="photo")
     assert same(vlcodec.decompress(lossless), PICTURE)
     return lossy, lossless, *(vlcodec.decompress(lossy, decode=d).tobytes() for d in ("sample", "mean"))
 
@@ -349,7 +350,7 @@ def test_the_memory_of_a_cgroup_is_all_there_is(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("lossless", [False, True])
 def test_more_pixels_than_the_caller_allows_are_refused(lossless: bool) -> None:
-    data = vlcodec.compress(PICTURE, lossless=lossless)
+    data = vlcodec.compress(PICTURE, lossless=lossless, model="photo")
     assert vlcodec.decompress(data, max_pixels=28 * 24).size == (28, 24)
     with pytest.raises(FormatError, match=r"the file asks for 672 pixels: at most 671 are decoded \(--max-pixels\)"):
         vlcodec.decompress(data, max_pixels=28 * 24 - 1)
@@ -394,7 +395,7 @@ def test_every_class_of_errors_is_public() -> None:
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
 def test_a_black_picture_comes_back(grey: bool) -> None:
     image = Image.new("L" if grey else "RGB", (9, 600))
-    assert same(vlcodec.decompress(vlcodec.compress(image, lossless=True)), image)
+    assert same(vlcodec.decompress(vlcodec.compress(image, lossless=True, model="photo")), image)
 
 
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
@@ -408,7 +409,7 @@ def test_an_empty_band_is_black_and_takes_no_steps(grey: bool, monkeypatch: pyte
 
     monkeypatch.setattr(PixelBlock, "_step", counted)
     image = Image.new("L" if grey else "RGB", (40, 600))
-    file = container.unpack(vlcodec.compress(image, lossless=True))
+    file = container.unpack(vlcodec.compress(image, lossless=True, model="photo"))
     assert walked
     black = [rows * 40 * (1 if grey else 3) for rows in (512, 88)]
     bands = tuple(container.Band(b"", zlib.crc32(bytes(size))) for size in black)

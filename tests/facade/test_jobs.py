@@ -37,7 +37,7 @@ def test_an_error_ends_it(jobs: int) -> None:
 
 
 def test_bands_side_by_side_are_those_one_by_one() -> None:
-    files = {jobs: vlcodec.compress(TALL, lossless=True, jobs=jobs) for jobs in (1, 2, None)}
+    files = {jobs: vlcodec.compress(TALL, lossless=True, jobs=jobs, model="photo") for jobs in (1, 2, None)}
     assert len(set(files.values())) == 1
     assert vlcodec.info(files[1])["bands"] == 2
     for jobs in (1, 2, None):
@@ -48,4 +48,4 @@ def test_bands_side_by_side_are_those_one_by_one() -> None:
 
 def test_no_jobs_are_refused() -> None:
     with pytest.raises(vlcodec.VlcodecError, match="jobs is a number of threads, at least 1, not 0"):
-        vlcodec.compress(TALL, lossless=True, jobs=0)
+        vlcodec.compress(TALL, lossless=True, jobs=0, model="photo")

@@ -70,7 +70,7 @@ def test_the_command_says_that_it_is_the_mean_image(tmp_path: Path, photograph: 
 
 def test_what_is_refused(photograph: Photograph) -> None:
     image = photograph("cat", 20, 30)
-    for call in (vlcodec.rate, lambda *args, **more: vlcodec.compress(*args, lossless=True, **more)):
+    for call in (vlcodec.rate, lambda *args, **more: vlcodec.compress(*args, lossless=True, **more, model="photo")):
         with pytest.raises(ModelError, match="quality 0 is a placeholder: a lossless file has a quality from 1 on"):
             call(image, quality=0)
     file = container.unpack(vlcodec.compress(image, quality=0))

@@ -26,7 +26,7 @@ def archived() -> bytes:
 
 
 def kept() -> bytes:
-    data = vlcodec.compress(PICTURE, lossless=True)
+    data = vlcodec.compress(PICTURE, lossless=True, model="photo")
     return data + vlcodec.decompress(data).tobytes()
 
 
@@ -89,7 +89,7 @@ def test_four_threads_give_the_bytes_of_one() -> None:
 
 
 def test_the_settings_of_a_call_that_fails_are_given_back() -> None:
-    damaged = bytearray(vlcodec.compress(PICTURE, lossless=True))
+    damaged = bytearray(vlcodec.compress(PICTURE, lossless=True, model="photo"))
     damaged[-9] ^= 1
     body = bytes(damaged[:-4])
     torch.set_float32_matmul_precision("high")

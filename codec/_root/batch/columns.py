@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import vlcodec
-from vlcodec import pictures, placeholder
+from vlcodec import beside, pictures, placeholder
 from vlcodec._shared import MAX_PIXELS, device_of, encoder, load, memory
 from vlcodec.batch import lanes
 from vlcodec.codec.errors import ImageError, VlcodecError
-from vlcodec.codec.files import picture_file, stored_file
+from vlcodec.codec.files import composite_file, picture_file, stored_file
 from vlcodec.codec.files.picture_file import File, Header
 from vlcodec.codec.ledger.report import RateReport
 from vlcodec.measure import measured, report_of
@@ -315,7 +315,7 @@ class DecompressBatch(_Batch):
 
     def _opened(self, data: bytes) -> _Read | bytes:
         o = self._options
-        if stored_file.is_stored(data):  # another codec's file, which needs no model
+        if stored_file.is_stored(data) or composite_file.is_composite(data):  # which need no model
             return data
         return _Read(*pictures.opened(data, o.seed, self._device, o.max_pixels), len(data))
 
@@ -337,16 +337,14 @@ class DecompressBatch(_Batch):
         return [self._row(part, pixels) for part, pixels in zip(parts, made, strict=True)]
 
     def _row(self, part: _Read, pixels: Bytes) -> Row:
-        from vlcodec.codec import image as images
-
-        header = part.file.header
-        return _shown(images.to_image(pictures.as_kept(pixels, header), header.grey), part.size)
+        kept = pictures.as_kept(pixels, part.file.header)
+        return _shown(beside.dressed(kept, part.file, self._options.decode), part.size)
 
 
 def _shown(image: Image, size: int) -> Row:
-    from vlcodec.codec import image as images
+    from vlcodec.codec.whole import as_file
 
-    data = images.png_bytes(image)
+    data = as_file(image, "PNG")
     return {
         "png": data,
         "width": image.width,

@@ -12,10 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files import archive_file, chunks, picture_file, stored_file
+from vlcodec.codec.files import archive_file, chunks, composite_file, picture_file, stored_file
 from vlcodec.codec.files.archive_file import CHECKED, ArchiveFile, ArchiveHeader, Starter
 from vlcodec.codec.files.chunks import EXIF, ICC, RESOLUTION, TEXT, XMP
+from vlcodec.codec.files.composite_file import KEPT, Composite, Planes
 from vlcodec.codec.files.metadata import Metadata
+from vlcodec.codec.files.palette import Bilevel, Colours, Palette, Transparent, pack_palette, unpack_palette
 from vlcodec.codec.files.picture_file import BAND_ROWS, MAX_PIXELS, MAX_SIDE, Band, File, Header
 from vlcodec.codec.files.stored_file import FORMATS, Stored
 
@@ -52,7 +54,12 @@ def pictures(draw: st.DrawFn) -> File:
     if version == 1:
         return File(header, draw(SOME), bands)
     more = tuple(draw(st.lists(SOME, max_size=4)))
-    return File(header, draw(SOME), bands, more, draw(st.just(b"") | SOME), draw(metadata()))
+    alpha, palette = draw(st.just(b"") | SOME), b""
+    if lossless and not alpha and draw(st.booleans()):
+        channels = 1 if header.grey else 3
+        found: Palette = Transparent(draw(st.binary(min_size=channels, max_size=channels)))
+        palette = pack_palette(Bilevel() if header.grey and draw(st.booleans()) else found)
+    return File(header, draw(SOME), bands, more, draw(st.just(b"") | SOME), draw(metadata()), alpha, palette)
 
 
 @st.composite
@@ -74,6 +81,28 @@ def archives(draw: st.DrawFn) -> ArchiveFile:
         names = names if len(set(names)) == len(names) else ()
     checks = tuple(draw(WORDS) for _ in range(header.runs))
     return ArchiveFile(header, names, checks, draw(SOME))
+
+
+@st.composite
+def palettes(draw: st.DrawFn) -> Palette:
+    count = draw(st.integers(1, 256))
+    colours = st.binary(min_size=3 * count, max_size=3 * count)
+    levels = st.sampled_from((1, 3)).flatmap(lambda channels: st.binary(min_size=channels, max_size=channels))
+    return draw(
+        st.just(Bilevel()) | st.builds(Colours, colours, st.binary(max_size=count)) | st.builds(Transparent, levels)
+    )
+
+
+@st.composite
+def composites(draw: st.DrawFn) -> Composite:
+    if draw(st.booleans()):
+        return Composite(draw(metadata()), other=draw(STORED), kept=draw(st.sampled_from(KEPT)))
+    palette = draw(st.none() | palettes())
+    channels = draw(st.integers(1, 4)) if palette is None else 1
+    if isinstance(palette, Transparent):
+        channels = len(palette.colour)
+    planes = Planes(*draw(sides()), channels, draw(SOME))
+    return Composite(draw(metadata()), b"" if palette is None else pack_palette(palette), planes)
 
 
 STORED = st.builds(Stored, st.sampled_from(list(FORMATS.values())), st.binary(min_size=1, max_size=200))
@@ -113,12 +142,34 @@ def test_stored_pictures_come_back(stored: Stored) -> None:
     assert len(data) == len(stored.data) + 10
 
 
+@given(composites())
+def test_composites_come_back(composite: Composite) -> None:
+    data = composite_file.pack_composite(composite)
+    assert composite_file.unpack_composite(data) == composite
+    assert composite_file.pack_composite(composite_file.unpack_composite(data)) == data
+    assert composite_file.is_composite(data)
+    assert sum(composite_file.sizes(composite).values()) == len(data)
+
+
+@given(palettes())
+def test_palettes_come_back(palette: Palette) -> None:
+    assert unpack_palette(pack_palette(palette)) == palette
+
+
 # ---- any bytes -----------------------------------------------------------------------------------------------------
+
+
+READERS: tuple[Callable[[bytes], object], ...] = (
+    picture_file.unpack,
+    archive_file.unpack,
+    stored_file.unpack_stored,
+    composite_file.unpack_composite,
+)
 
 
 def read_all(data: bytes) -> None:
     """All readers: each gives something or raises FormatError."""
-    for unpack in (picture_file.unpack, archive_file.unpack, stored_file.unpack_stored):
+    for unpack in READERS:
         with suppress(FormatError):
             unpack(data)
     with suppress(FormatError):
@@ -159,7 +210,7 @@ def check_mutation(pack: Callable[[], bytes], seed: int) -> None:
     other = mutated(data, rng)
     read_all(other)
     if other != data:
-        for unpack in (picture_file.unpack, archive_file.unpack, stored_file.unpack_stored):
+        for unpack in READERS:
             with pytest.raises(FormatError):
                 unpack(other)
     read_all(sealed(other[:-4]))
@@ -171,6 +222,7 @@ FILES = (
     pictures().map(lambda file: lambda: picture_file.pack(file))
     | archives().map(lambda file: lambda: archive_file.pack(file))
     | STORED.map(lambda stored: lambda: stored_file.pack_stored(stored))
+    | composites().map(lambda composite: lambda: composite_file.pack_composite(composite))
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from vlcodec.codec import files
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files import archive_file, picture_file, stored_file
+from vlcodec.codec.files import archive_file, composite_file, picture_file, stored_file
 from vlcodec.codec.files import wire as fields
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, Starter
 from vlcodec.codec.files.chunks import (
@@ -27,6 +27,7 @@ from vlcodec.codec.files.chunks import (
     front_checksum,
     join,
 )
+from vlcodec.codec.files.composite_file import Composite, Planes
 from vlcodec.codec.files.metadata import (
     MAX_METADATA,
     Resolution,
@@ -35,6 +36,7 @@ from vlcodec.codec.files.metadata import (
     unpack_resolution,
     unpack_text,
 )
+from vlcodec.codec.files.palette import Bilevel, Colours, Transparent, pack_palette, unpack_palette
 from vlcodec.codec.files.picture_file import (
     Band,
     File,
@@ -69,17 +71,27 @@ ARCHIVE = ArchiveFile(
     b"\x0b\xad\xca\xfe",
 )
 STORED = Stored("PNG", b"\x89PNG")
+COMPOSITE = Composite(
+    ((RESOLUTION, pack_resolution(Resolution("inch", 300_000, 300_000))),),
+    pack_palette(Bilevel()),
+    Planes(3, 2, 1, bytes.fromhex("B8 AD D5 B8 02 00 01 CF 0E")),
+)
+OTHER = Composite(other=Stored("WebP", b"RIFF"), kept="grey")
 DATA = {
     "lossy": picture_file.pack(LOSSY),
     "lossless": picture_file.pack(LOSSLESS),
     "archive": archive_file.pack(ARCHIVE),
     "stored": stored_file.pack_stored(STORED),
+    "composite": composite_file.pack_composite(COMPOSITE),
+    "other": composite_file.pack_composite(OTHER),
 }
 UNPACK: dict[str, Callable[[bytes], Any]] = {
     "lossy": unpack,
     "lossless": unpack,
     "archive": archive_file.unpack,
     "stored": stored_file.unpack_stored,
+    "composite": composite_file.unpack_composite,
+    "other": composite_file.unpack_composite,
 }
 KINDS = pytest.mark.parametrize("kind", DATA)
 
@@ -232,11 +244,12 @@ def test_each_reader_takes_its_kind_alone(kind: str) -> None:
     for other in UNPACK:
         if UNPACK[other] is not UNPACK[kind]:
             with pytest.raises(
-                FormatError, match=r"not a picture|not a coded one|not an archive|not a stored picture|cut short"
+                FormatError, match=r"not a .*picture|not a coded one|not an archive|not a composite|cut short"
             ):
                 UNPACK[other](DATA[kind])
     assert fields.is_archive(DATA[kind]) == (kind == "archive")
     assert stored_file.is_stored(DATA[kind]) == (kind == "stored")
+    assert composite_file.is_composite(DATA[kind]) == (kind in ("composite", "other"))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +262,7 @@ def test_each_reader_takes_its_kind_alone(kind: str) -> None:
         (DATA["lossy"][:-1] + b"\0", "checksum mismatch: the file is damaged"),
         (fields.MAGIC + b"\x20\x89" + DATA["lossy"][6:], "checksum mismatch: the file is damaged or cut short"),
         (sealed(front(b"\x04\x00")[:-1] + b"\0"), "checksum mismatch: the front of the file is damaged"),
-        (sealed(front(b"\x20\x01") + b"x"), "needs chunk type 16 (alpha plane), which this vlcodec does not read"),
+        (sealed(front(b"\x28\x01") + b"x"), "needs chunk type 20 (low bytes of 16-bit levels), which this vlcodec"),
         (sealed(front(b"\x05\x00\xf4\x03\x00") + bytes(4)), "needs chunk type 250, which this vlcodec does not read"),
         (sealed(front(b"\x18\x01") + b"x"), "needs chunk type 12 (stack), which this vlcodec does not read in such"),
         (sealed(front(b"\x00\x01") + b"x"), "chunk type 0 does not exist"),
@@ -336,6 +349,69 @@ def test_metadata_that_is_too_much_takes_no_memory() -> None:
 def test_files_that_do_not_fit_cannot_be_made(change: dict[str, Any], message: str) -> None:
     with pytest.raises(FormatError, match=re.escape(message)):
         replace(File(SMALL, b""), **change)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({}, "a composite must hold either planes or another codec's file"),
+        ({"planes": Planes(1, 1, 1, b""), "other": STORED}, "a composite must hold either planes or"),
+        ({"planes": Planes(1, 1, 3, b""), "palette": b"\0"}, "a palette that fits 1 channels must stand beside as"),
+        ({"planes": Planes(1, 1, 2, b""), "palette": b"\2abc"}, "a palette that fits 3 channels must stand beside as"),
+        ({"other": STORED, "palette": b"\0"}, "a palette that fits 1 channels must stand beside as many, not 0"),
+        ({"planes": Planes(1, 1, 1, b""), "kept": "grey"}, "another codec's picture must be kept as colour, grey, "),
+        ({"other": STORED, "kept": "pink"}, "another codec's picture must be kept as colour, grey, bilevel, not pink"),
+    ],
+)
+def test_composites_that_do_not_fit_cannot_be_made(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)):
+        Composite(**parts)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0, 1, 1), "the width is 0"),
+        ((1, 2**20, 1), "the height is 1048576"),
+        ((1, 1, 5), "the number of channels is 5"),
+        ((2**14, 2**14 + 1, 1), "the number of pixels is 268451840"),
+    ],
+)
+def test_planes_outside_the_limits_cannot_be_made(numbers: tuple[int, int, int], message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)):
+        Planes(*numbers, b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "cut off in the palette's kind"),
+        (b"\3", "a palette of kind 3, which this vlcodec does not read"),
+        (b"\0x", "a bilevel picture's palette has bytes after its end"),
+        (b"\2ab", "a transparent colour must have 1 or 3 levels, not 2"),
+        (b"\1\0\2" + deflate(b"rgbaa"), "the number of alpha values is 2: it must be from 0 to 1"),
+        (b"\1\0\0" + deflate(b"rg"), "a palette of 2 bytes: it must have 3"),
+        (b"\1\0\0" + deflate(b"rgba"), "the palette is too long: it must be at most 3 bytes"),
+        (b"\1\0\0" + deflate(b"rgb") + b"x", "the palette must be one deflated stream"),
+    ],
+)
+def test_bad_palettes(data: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)):
+        unpack_palette(data)
+
+
+@pytest.mark.parametrize("palette", [Colours(b"rgb"), Transparent(b"rgb"), Bilevel()])
+def test_palettes_that_do_not_fit_a_picture(palette: Colours | Transparent | Bilevel) -> None:
+    """A grey lossless picture takes bilevel, or one level that is transparent; none with alpha, and no lossy one."""
+    packed = pack_palette(palette)
+    if not isinstance(palette, Bilevel):
+        with pytest.raises(FormatError, match="a palette's chunk"):
+            replace(LOSSLESS, palette=packed)
+    fitting = pack_palette(Bilevel())
+    assert unpack(picture_file.pack(replace(LOSSLESS, palette=fitting))).palette == fitting
+    for change in ({"alpha": b"x"}, {"bands": (), "header": replace(LOSSLESS.header, lossless=False)}):
+        with pytest.raises(FormatError, match="a palette's chunk"):
+            replace(LOSSLESS, palette=fitting, **change)
 
 
 def test_headers_that_do_not_fit_cannot_be_made() -> None:

@@ -116,7 +116,7 @@ def test_files_keep_to_the_bound(
     assert r.lossless_bytes <= 1.001 * r.elbo / 8 + 40
     assert r.lossless_bytes >= r.elbo / 8 * 0.999
     assert r.latents_written == pytest.approx(r.latents_kl, rel=2e-3, abs=32)
-    assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, quality=quality, seed=3))
+    assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, quality=quality, seed=3, model="photo"))
     assert r.lossy_bytes == len(vlcodec.compress(image, quality=quality, seed=3))
 
 
@@ -149,7 +149,7 @@ def test_rate_encodes_once(photograph: Callable[[str, int, int], Image.Image], m
         passes.clear()
         r = vlcodec.rate(image, seed=2)
         assert [len(symbols) for symbols in passes] == [512] * (bands - 1) + [height - 512 * (bands - 1)]
-        assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, seed=2))
+        assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, seed=2, model="photo"))
         assert r.lossy_bytes == len(vlcodec.compress(image, quality=1, seed=2))
 
 

@@ -1,0 +1,58 @@
+"""What stands beside the colours that a model codes: alpha, the mode that they had, metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlcodec import placeholder
+from vlcodec.codec.errors import ImageError
+from vlcodec.codec.files.palette import Bilevel, Transparent, pack_palette, unpack_palette
+from vlcodec.models import registry, zoo
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlcodec.codec.files.picture_file import File, Header
+    from vlcodec.codec.interface import Bytes
+    from vlcodec.codec.whole import Whole
+
+
+def of_picture(whole: Whole, header: Header) -> dict[str, Any]:
+    """The fields of a picture's `File` that its model does not make.
+
+    Placeholders and files of version 1 hold colours alone. Raises ImageError where alpha would be lost.
+    """
+    from vlcodec.codec.coding.planes import pack_planes
+
+    if header.quality == placeholder.QUALITY:
+        return {}
+    alpha, entry = whole.alpha, registry.by_number(header.model_id)
+    any_size = zoo.takes(entry).side is None
+    if alpha is not None and (header.version == 1 or not any_size):
+        raise ImageError(f"model {entry.name}-{entry.number} takes opaque pictures alone: this one has alpha")
+    if header.version == 1:
+        return {}
+    kept: dict[str, Any] = {"metadata": whole.metadata}
+    palette = whole.palette
+    if header.lossless and any_size and isinstance(palette, Bilevel | Transparent):
+        return kept | {"palette": pack_palette(palette)}
+    return kept | ({"alpha": pack_planes(alpha)} if alpha is not None else {})
+
+
+def dressed(pixels: Bytes, file: File, decode: str | None) -> Image:
+    """The image of a file's pixels (H, W, 1 or 3), with all that stands beside them; no palette of what is regenerated.
+
+    Raises FormatError for alpha that cannot be read.
+    """
+    import numpy as np
+
+    from vlcodec.codec.coding.planes import unpack_planes
+    from vlcodec.codec.whole import made
+
+    levels = pixels[..., :1] if file.header.grey else pixels
+    if file.alpha:
+        alpha = unpack_planes(file.alpha, *levels.shape[:2], 1)
+        levels = np.concatenate([levels, alpha], axis=2)
+    exact = file.header.lossless and decode is None
+    palette = unpack_palette(file.palette) if file.palette and exact else None
+    return made(levels, palette, file.metadata)

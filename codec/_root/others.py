@@ -1,0 +1,112 @@
+"""Files that other codecs make smaller than a model: of icons, charts, screens, scans, and tiny pictures.
+
+A picture is tried as planes (codec/coding/planes.py), PNG and WebP, and as the file that it came in. They are tried in
+full only where a quick WebP comes near the model's file, so that photographs pay next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vlcodec._shared import check_memory, check_pixels
+from vlcodec.codec.files import composite_file, stored_file
+from vlcodec.codec.files.composite_file import Composite, Planes
+from vlcodec.codec.files.palette import Colours, Transparent, pack_palette, unpack_palette
+from vlcodec.codec.files.stored_file import Stored
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlcodec.codec.whole import Whole
+
+NEAR = 1.15  # of the model's bytes: a quick WebP above that leaves photographs alone
+FLAT = 1 / 16  # bytes a pixel of a quick WebP: no model comes below
+INDEXED = ("1", "P")
+BYTES_OF_TABLES, BYTES_PER_LEVEL = 1 << 26, 20  # of memory, at most
+_KEPT = {"L": "grey", "LA": "grey", "1": "bilevel"}  # of what a WebP, which has colour alone, stands for
+
+
+def quick(whole: Whole) -> int:
+    """Bytes of a quick WebP, or PNG where a side is too long for that."""
+    from vlcodec.codec.whole import WEBP_SIDE, encoded
+
+    if max(whole.image.size) > WEBP_SIDE:
+        return len(encoded(whole.image, "PNG", compress_level=1))
+    return len(encoded(whole.image, "WebP", method=0))
+
+
+def is_flat(whole: Whole, near: int) -> bool:
+    """Whether a picture, with a quick WebP of so many bytes, is one that models need not try, lossless."""
+    return whole.image.mode in INDEXED or near < FLAT * whole.image.width * whole.image.height
+
+
+def smallest(whole: Whole, near: int, ours: bytes | None = None) -> bytes:
+    """The smallest lossless file of a picture. near: bytes of a quick WebP. ours: the model's, which wins a draw."""
+    if ours is not None and near > NEAR * len(ours):
+        found = [ours] + ([stored_file.pack_stored(whole.stored)] if whole.stored is not None else [])
+    else:
+        found = ([ours] if ours is not None else []) + list(_all(whole))
+    return min(found, key=len)
+
+
+def _all(whole: Whole) -> Iterator[bytes]:
+    from vlcodec.codec.coding.planes import pack_planes
+    from vlcodec.codec.whole import WEBP_SIDE, encoded
+
+    if whole.stored is not None:
+        yield stored_file.pack_stored(whole.stored)
+    palette = pack_palette(whole.palette) if whole.palette is not None else b""
+    width, height = whole.image.size
+    levels = whole.levels
+    planes = Planes(width, height, levels.shape[2], pack_planes(levels, palette))
+    yield composite_file.pack_composite(Composite(whole.metadata, palette, planes))
+    yield _stored(whole, Stored("PNG", encoded(whole.image, "PNG", optimize=True)))
+    alpha = whole.alpha  # libwebp drops one that is all opaque
+    kept = not isinstance(whole.palette, Colours | Transparent) and (alpha is None or alpha.min() < 255)
+    if kept and max(width, height) <= WEBP_SIDE:
+        yield _stored(whole, Stored("WebP", encoded(whole.image, "WebP", method=6, quality=100)))
+
+
+def _stored(whole: Whole, stored: Stored) -> bytes:
+    """Another codec's file, with what it does not hold beside it."""
+    kept = _KEPT.get(whole.image.mode, "colour") if stored.format == "WebP" else "colour"
+    if kept == "colour" and not whole.metadata:
+        return stored_file.pack_stored(stored)
+    return composite_file.pack_composite(Composite(whole.metadata, other=stored, kept=kept))
+
+
+def read_stored(data: bytes, max_pixels: int) -> Image:
+    """The picture of a stored file, with its metadata. Raises FormatError or ImageError for anything else."""
+    from vlcodec.codec.tags import attach
+
+    whole = _opened(stored_file.unpack_stored(data), max_pixels)
+    attach(whole.image, whole.metadata)
+    return whole.image
+
+
+def read_composite(data: bytes, max_pixels: int) -> Image:
+    """The picture of a composite, with its metadata. Raises FormatError or ImageError for anything else."""
+    from vlcodec.codec.coding.planes import unpack_planes
+    from vlcodec.codec.tags import attach
+    from vlcodec.codec.whole import as_kept, made
+
+    composite = composite_file.unpack_composite(data)
+    if composite.other is not None:
+        image = as_kept(_opened(composite.other, max_pixels).image, composite.kept)
+        attach(image, composite.metadata)
+        return image
+    planes = composite.planes
+    assert planes is not None  # a composite has one of the two
+    check_pixels(planes.width * planes.height, max_pixels)
+    needed = BYTES_OF_TABLES + BYTES_PER_LEVEL * planes.width * planes.height * planes.channels
+    check_memory(needed, planes.width, planes.height)
+    palette = unpack_palette(composite.palette) if composite.palette else None
+    levels = unpack_planes(planes.coded, planes.height, planes.width, planes.channels, composite.palette)
+    return made(levels, palette, composite.metadata)
+
+
+def _opened(stored: Stored, max_pixels: int) -> Whole:
+    from vlcodec.codec.whole import open_whole
+
+    return open_whole(stored.data, max_pixels)

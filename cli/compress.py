@@ -2,18 +2,28 @@
 
 import json
 import os
+from typing import Any
 
 import click
 
 from vlcodec import facade
-from vlcodec.cli import archives, files, options
+from vlcodec.cli import archives, files, options, trees
 from vlcodec.cli.progress import progress
 
 
 @click.command(short_help="Pictures to .vlz files.")
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
-@click.option("-o", "out", metavar="OUT", help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]")
+@click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]",
+)
 @options.quality
+@click.option("--size", type=click.IntRange(min=1), help="The best quality that takes no more bytes than this.")
+@click.option("--bpp", type=click.FloatRange(min=0, min_open=True), help="Likewise, bits per pixel.")
+@click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.seed
 @options.model
@@ -21,6 +31,8 @@ from vlcodec.cli.progress import progress
 @options.strip
 @options.device
 @options.jobs
+@options.recursive
+@options.skip_existing
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
 @options.weights
 @options.json
@@ -30,6 +42,9 @@ def compress(
     images: tuple[str, ...],
     out: str | None,
     quality: float | None,
+    size: int | None,
+    bpp: float | None,
+    psnr: float | None,
     lossless: bool | None,
     seed: int,
     model: str | None,
@@ -37,6 +52,8 @@ def compress(
     strip: bool,
     device: str,
     jobs: int | None,
+    recursive: bool,
+    skip_existing: bool,
     verify: bool,
     as_json: bool,
     quiet: bool,
@@ -47,12 +64,18 @@ def compress(
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
     Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
+    -r takes the pictures in folders, and gives OUT a tree like theirs; a.png and a.jpg become a.png.vlz and a.jpg.vlz.
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
-    first = files.peek(images)
-    if archives.wanted(images, out, first):
-        if quality is not None:
-            raise click.UsageError("-q is for single pictures: an archive has one quality")
+    wishes = {"size": size, "bpp": bpp, "psnr": psnr}
+    wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
+    if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
+        raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
+    tree = trees.found(images, facade.PICTURES) if recursive else None
+    first = files.peek(images) if tree is None else b""
+    if tree is None and archives.wanted(images, out, first):
+        if wished:
+            raise click.UsageError(f"{wished[0]} is for single pictures: an archive has one quality")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -74,32 +97,33 @@ def compress(
 
         files.each([images[0] if len(images) == 1 else target], pack)
         return
-    targets, several = files.targets(images, out, vlz_name), len(images) > 1
+    targets = files.targets(images, out, vlz_name) if tree is None else trees.targets(tree, out, vlz_name, ".vlz")
+    several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
+        if skip_existing and os.path.lexists(target):
+            return files.SKIPPED
+        files.check(target, force, new_folder=recursive)
         image = first or files.read(source)
-        with progress(source, quiet or as_json or at_once > 1) as show:
-            data = facade.compress(
-                image,
-                model=model,
-                lossless=bool(lossless),
-                quality=quality,
-                seed=seed,
-                threshold=threshold,
-                strip=strip,
-                device=device,
-                jobs=1 if several else jobs,
-                progress=show,
-            )
+        with progress(source, quiet or as_json or several) as show:
+            about: dict[str, Any] = {"seed": seed, "threshold": threshold, "strip": strip, "device": device}
+            about |= {"jobs": 1 if several else jobs, "progress": show}
+            if set(wished) - {"-q"}:
+                data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, model=model or "photo", **about)
+            else:
+                about |= {"model": model, "lossless": bool(lossless), "quality": quality}
+                data = facade.compress(image, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)
+        if recursive:
+            files.make_folder(target)
         files.write(target, data, force)
-        return None if quiet else files.Said(report(source, target, data, as_json), target == files.STREAM)
+        line = "" if quiet else report(source, target, data, as_json)
+        return files.Said(line, target == files.STREAM, before=len(image), after=len(data))
 
-    files.each(images, work, at_once)
+    files.each(list(targets), work, at_once, total=not (quiet or as_json))
 
 
 def vlz_name(name: str) -> str:

@@ -1,27 +1,39 @@
-"""`vlcodec decompress`: .vlz files to PNG."""
+"""`vlcodec decompress`: .vlz files to PNG, WebP or TIFF."""
 
 import json
+import os
 from typing import Any, Literal
 
 import click
 
 from vlcodec import facade
-from vlcodec.cli import archives, files, options
+from vlcodec.cli import archives, files, options, trees
 from vlcodec.cli.progress import progress
+
+FORMATS = {".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
 @click.command(short_help=".vlz files to PNG pictures.")
-@click.argument("sources", nargs=-1, required=True, metavar="F.vlz...")
-@click.option("-o", "out", metavar="OUT", help="A .png, a folder for several, or - for stdout.  [default: F.vlz.png]")
+@click.argument("sources", nargs=-1, required=True, type=options.path, metavar="F.vlz...")
+@click.option(
+    "-o",
+    "out",
+    type=options.path,
+    metavar="OUT",
+    help="A .png, .webp or .tif, a folder for several, or - for stdout.  [default: F.vlz.png]",
+)
 @click.option(
     "--decode",
     type=click.Choice(["sample", "mean"]),
     help="Regenerate with noise, or the mean image.  [default: sample if lossy, every pixel if lossless]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
+@click.option("--preview", is_flag=True, help="The mean image, from the front of a file or pipe: the rest is not read.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
 @options.device
 @options.jobs
+@options.recursive
+@options.skip_existing
 @options.max_pixels
 @options.weights
 @options.json
@@ -32,9 +44,12 @@ def decompress(
     out: str | None,
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
+    preview: bool,
     front: bool,
     device: str,
     jobs: int | None,
+    recursive: bool,
+    skip_existing: bool,
     max_pixels: int,
     as_json: bool,
     quiet: bool,
@@ -46,8 +61,15 @@ def decompress(
     """
     from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
 
-    first = files.peek(sources)
-    if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
+    if preview and (decode is not None or front):
+        raise click.UsageError("--preview is the mean image of a front: without --decode and --front")
+    if preview:
+        decode, front = "mean", True
+    tree = trees.found(sources, (".vlz",)) if recursive else None
+    first = files.peek(sources) if tree is None and not preview else b""
+    if facade.is_archive(first) or (
+        tree is None and len(sources) > 1 and any(archives.is_one(source) for source in sources)
+    ):
         if len(sources) > 1 or decode is not None or front:
             raise click.UsageError("an archive is decompressed alone, and without --decode and --front")
 
@@ -58,20 +80,25 @@ def decompress(
 
         files.each(sources, unpack)
         return
-    targets = files.targets(sources, out, lambda name: name + ".png")
+    if tree is None:
+        targets = files.targets(sources, out, lambda name: name + ".png")
+    else:
+        targets = trees.targets(tree, out, lambda name: name + ".png", ".png")
     for target in targets.values():
-        if target != files.STREAM and not target.lower().endswith(".png"):
-            raise click.UsageError(f"-o {target}: the output is PNG and its name must end in .png")
+        if target != files.STREAM and not target.lower().endswith(tuple(FORMATS)):
+            raise click.UsageError(f"-o {target}: the output is PNG, WebP or TIFF by its name: {', '.join(FORMATS)}")
 
-    several = len(sources) > 1
+    several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
-        data = first or files.read(source)
+        if skip_existing and os.path.lexists(target):
+            return files.SKIPPED
+        files.check(target, force, new_folder=recursive)
+        data = first or (files.read_front(source) if preview else files.read(source))
         kind = (decode or "sample") if front else _kind(facade.info(data), decode)
-        with progress(source, quiet or as_json or at_once > 1) as show:
+        with progress(source, quiet or as_json or several) as show:
             image = facade.decompress(
                 data,
                 decode=decode,
@@ -82,18 +109,21 @@ def decompress(
                 jobs=1 if several else jobs,
                 progress=show,
             )
-        files.write(target, as_file(image, "PNG"), force)
+        made = as_file(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
+        if recursive:
+            files.make_folder(target)
+        files.write(target, made, force)
         if quiet:
-            return None
+            return files.Said("", before=len(data), after=len(made))
         if as_json:
             size = {"width": image.width, "height": image.height, "mode": image.mode}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})
         else:
             names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
             line = f"{names}  {image.width}x{image.height} {image.mode}, {kind}"
-        return files.Said(line, target == files.STREAM)
+        return files.Said(line, target == files.STREAM, before=len(data), after=len(made))
 
-    files.each(sources, work, at_once)
+    files.each(list(targets), work, at_once, total=not (quiet or as_json))
 
 
 def _kind(header: dict[str, Any], decode: str | None) -> str:

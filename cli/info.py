@@ -9,7 +9,7 @@ from vlcodec.cli import archives, files, options
 
 
 @click.command(short_help="What a .vlz file says of itself.")
-@click.argument("sources", nargs=-1, required=True, metavar="F.vlz...")
+@click.argument("sources", nargs=-1, required=True, type=options.path, metavar="F.vlz...")
 @options.weights
 @options.json
 def info(sources: tuple[str, ...], as_json: bool) -> None:

@@ -22,7 +22,7 @@ from vlcodec.cli.train import train
 from vlcodec.codec.errors import VlcodecError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(short_help="A learned image codec.", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(vlcodec.__version__, prog_name="vlcodec")
 def commands() -> None:
     """A learned image codec: lossy, lossless, and a ledger of what each bit buys.

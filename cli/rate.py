@@ -11,7 +11,7 @@ from vlcodec.cli.progress import progress
 
 
 @click.command(short_help="What each part of a picture's file costs.")
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
+@click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
 @options.quality
 @options.seed
 @options.model

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -51,16 +51,21 @@ class Picture:
     grey: bool  # the picture had one channel
 
 
-def load(source: str | Path | bytes | BinaryIO | Image.Image, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture from a path, a file's bytes, a binary stream (to its end) or a Pillow image.
+def load(
+    source: str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[Any], max_pixels: int = MAX_PIXELS
+) -> Picture:
+    """Read a picture from a path, a file's bytes, a binary stream (to its end), a Pillow image or an array.
 
     Taken are 8-bit RGB, grey (mode L), bilevel (mode 1, as grey) and opaque palette pictures; a palette becomes the RGB
-    values that it stands for, exactly. EXIF orientation is applied. A Pillow image is not changed;
-    one whose pixels are in memory already is taken at the 8 bits it shows.
+    values that it stands for, exactly. EXIF orientation is applied. A Pillow image is not changed; one whose pixels are
+    in memory already is taken at the 8 bits it shows. An array, (H, W) or (H, W, C), is taken as Pillow takes it: of
+    uint8 it is grey or RGB, of bool bilevel.
 
     Raises ImageError for anything else: unreadable, damaged, larger than the container's limits, alpha or a transparent
     colour, 16 bits, several frames, other modes.
     """
+    if isinstance(source, np.ndarray):
+        source = of_array(source)
     if isinstance(source, Image.Image):
         with pillow():
             return _picture(source)
@@ -71,6 +76,18 @@ def load(source: str | Path | bytes | BinaryIO | Image.Image, max_pixels: int = 
         if max_pixels < image.width * image.height <= MAX_PIXELS:
             raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _picture(image)
+
+
+def of_array(array: npt.NDArray[Any]) -> Image.Image:
+    """The image of an array. Raises ImageError for one that Pillow does not take for a picture."""
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"an array of a picture is (H, W) or (H, W, C), none of them 0, not {array.shape}")
+    try:
+        return Image.fromarray(np.ascontiguousarray(array))
+    except TypeError:
+        raise ImageError(
+            f"an array of a picture is (H, W) of uint8 or bool, or (H, W, 3) of uint8, not {array.shape} {array.dtype}"
+        ) from None
 
 
 def load_many(data: bytes) -> list[Picture] | npt.NDArray[np.uint8] | None:

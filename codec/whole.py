@@ -9,9 +9,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from vlcodec.codec.errors import ImageError
@@ -19,7 +20,7 @@ from vlcodec.codec.files.metadata import Metadata
 from vlcodec.codec.files.palette import Bilevel, Colours, Palette, Transparent
 from vlcodec.codec.files.stored_file import Stored
 from vlcodec.codec.files.wire import MAX_PIXELS
-from vlcodec.codec.image import FORMATS, Picture, check_size, is_deep, pillow, read_source, upright
+from vlcodec.codec.image import FORMATS, Picture, check_size, is_deep, of_array, pillow, read_source, upright
 from vlcodec.codec.interface import Bytes
 from vlcodec.codec.tags import attach, metadata_of, physical, saved_in
 
@@ -77,13 +78,17 @@ class Whole:
 
 
 def open_whole(
-    source: str | Path | bytes | BinaryIO | Image.Image, max_pixels: int = MAX_PIXELS, strip: bool = False
+    source: str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[Any],
+    max_pixels: int = MAX_PIXELS,
+    strip: bool = False,
 ) -> Whole:
     """Read a picture as `image.load` does, with all that comes back of it. strip: without metadata.
 
     Raises ImageError for what is unreadable, damaged, too large, deeper than 8 bits, of several frames, CMYK, and of
     other modes.
     """
+    if isinstance(source, np.ndarray):
+        source = of_array(source)
     if isinstance(source, Image.Image):
         with pillow():
             return _whole(source, None, strip)

@@ -35,7 +35,9 @@ HOMES = {
     "constriction": {"vlcodec.codec.coding.stack"},
     "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
-    "PIL": {f"vlcodec.codec.{name}" for name in ("image", "tags", "whole")} | {"vlcodec.models.photo.data"},
+    "PIL": {f"vlcodec.codec.{name}" for name in ("image", "tags", "whole")}
+    | {"vlcodec.models.photo.data", "vlcodec.pillow"},
+    "imageio": {"vlcodec.imageio"},
     "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
     "ray": {"vlcodec.batch.on_ray"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},

@@ -29,6 +29,7 @@ from vlcodec.jobs import Ticks, jobs_of, side_by_side
 from vlcodec.models import registry, zoo
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from vlcodec.codec.image import Picture
@@ -41,7 +42,7 @@ DEFAULT_QUALITY = {"lossy": 3, "lossless": 1}
 
 
 def compress(
-    image: str | Path | bytes | BinaryIO | Image,
+    image: str | Path | bytes | BinaryIO | Image | NDArray[Any],
     *,
     model: str | None = None,
     lossless: bool = False,
@@ -56,8 +57,8 @@ def compress(
     """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
 
     Args:
-        image: path, bytes or stream of a PNG, JPEG, WebP, ... or a PIL image; RGB or grey, with alpha or without,
-            palette or bilevel, 8 bits.
+        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, C) of uint8;
+            RGB or grey, with alpha or without, palette or bilevel, 8 bits.
         model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
             without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
@@ -154,12 +155,13 @@ def verify(
         return
     entry = registry.by_number(header.model_id)
     found, picture = back.picture, as_taken(whole.picture, entry, zoo.takes(entry), threshold)
-    alphas = back.alpha, whole.alpha if header.version > 1 else None
-    if found.pixels.shape != picture.pixels.shape or found.grey != picture.grey or not np.array_equal(*alphas):
+    alphas = [np.asarray(alpha) for alpha in (back.alpha, whole.alpha)]
+    alike = found.pixels.shape == picture.pixels.shape and found.grey == picture.grey
+    if not alike or (beside.kept(header) and not np.array_equal(alphas[0], alphas[1])):
         raise FormatError("verification failed: the file gives a picture of another size or kind")
     if header.lossless and not np.array_equal(found.pixels, picture.pixels):
         raise FormatError("verification failed: the file does not give every pixel back")
-    if header.version > 1 and back.metadata != whole.metadata:
+    if beside.kept(header) and back.metadata != whole.metadata:
         raise FormatError("verification failed: the file does not give all metadata back")
 
 

@@ -14,6 +14,7 @@ from vlcodec.codec.files.front import read_low
 from vlcodec.codec.files.wire import MAGIC, seal, unseal, version_of
 
 SMALLEST: Final = 11  # bytes
+PLACE: Final = 6  # where the other codec's bytes begin; they end before the CRC-32
 _KIND: Final = 4  # in the low nibble of byte 4
 FORMATS: Final = {1: "PNG", 2: "WebP", 3: "JPEG", 4: "JPEG XL", 5: "AVIF", 6: "GIF"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vlcodec import facade
-from vlcodec.cli import archives, files, options
+from vlcodec.cli import archives, files, options, trees
 from vlcodec.cli.progress import progress
 
 
@@ -31,6 +31,8 @@ from vlcodec.cli.progress import progress
 @options.strip
 @options.device
 @options.jobs
+@options.recursive
+@options.skip_existing
 @click.option("--max-pixels", type=click.IntRange(min=1), help="A picture that has more is refused.")
 @options.dry_run
 @click.option("--verify", is_flag=True, help="Decompress what was made and compare, before it is written.")
@@ -52,6 +54,8 @@ def compress(
     strip: bool,
     device: str,
     jobs: int | None,
+    recursive: bool,
+    skip_existing: bool,
     max_pixels: int | None,
     dry_run: bool,
     verify: bool,
@@ -64,14 +68,16 @@ def compress(
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
     Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
+    -r takes the pictures in folders, and gives OUT a tree like theirs; a.png and a.jpg become a.png.vlz and a.jpg.vlz.
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
     wishes = {"size": size, "bpp": bpp, "psnr": psnr}
     wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
     if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
         raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
-    first = files.peek(images)
-    if archives.wanted(images, out, first):
+    tree = trees.found(images, facade.PICTURES) if recursive else None
+    first = files.peek(images) if tree is None else b""
+    if tree is None and archives.wanted(images, out, first):
         if wished or max_pixels is not None or dry_run:
             raise click.UsageError("-q, --size, --bpp, --psnr, --max-pixels and --dry-run are for single pictures")
         target = files.target_of_all(images, out, vlz_name)
@@ -95,17 +101,20 @@ def compress(
 
         files.each([images[0] if len(images) == 1 else target], pack)
         return
-    targets, several = files.targets(images, out, vlz_name), len(images) > 1
+    targets = files.targets(images, out, vlz_name) if tree is None else trees.targets(tree, out, vlz_name, ".vlz")
+    several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
     planned: dict[str, Any] = {"lossless": bool(lossless), "jobs": 1 if several else jobs}
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
+        if skip_existing and os.path.lexists(target):
+            return files.SKIPPED
+        files.check(target, force, new_folder=recursive)
         image = first or files.read(source)
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
-        with progress(source, quiet or as_json or at_once > 1) as show:
+        with progress(source, quiet or as_json or several) as show:
             about: dict[str, Any] = {"model": model, "seed": seed, "threshold": threshold, "strip": strip}
             about |= {"device": device, "max_pixels": max_pixels or facade.MOST_PIXELS}
             about |= {"jobs": 1 if several else jobs, "progress": show}
@@ -115,10 +124,13 @@ def compress(
                 data = facade.compress(image, lossless=bool(lossless), quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)
+        if recursive:
+            files.make_folder(target)
         files.write(target, data, force)
-        return None if quiet else files.Said(report(source, target, data, as_json), target == files.STREAM)
+        line = "" if quiet else report(source, target, data, as_json)
+        return files.Said(line, target == files.STREAM, before=len(image), after=len(data))
 
-    files.each(images, work, at_once)
+    files.each(list(targets), work, at_once, total=not (quiet or as_json))
 
 
 def vlz_name(name: str) -> str:

@@ -1,13 +1,16 @@
-"""`vlcodec decompress`: .vlz files to PNG."""
+"""`vlcodec decompress`: .vlz files to PNG, WebP or TIFF."""
 
 import json
+import os
 from typing import Any, Literal
 
 import click
 
 from vlcodec import facade
-from vlcodec.cli import archives, files, options
+from vlcodec.cli import archives, files, options, trees
 from vlcodec.cli.progress import progress
+
+FORMATS = {".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
 @click.command(short_help=".vlz files to PNG pictures.")
@@ -17,7 +20,7 @@ from vlcodec.cli.progress import progress
     "out",
     type=options.path,
     metavar="OUT",
-    help="A .png, a folder for several, or - for stdout.  [default: F.vlz.png]",
+    help="A .png, .webp or .tif, a folder for several, or - for stdout.  [default: F.vlz.png]",
 )
 @click.option(
     "--decode",
@@ -25,10 +28,13 @@ from vlcodec.cli.progress import progress
     help="Regenerate with noise, or the mean image.  [default: sample if lossy, every pixel if lossless]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
+@click.option("--preview", is_flag=True, help="The mean image, from the front of a file or pipe: the rest is not read.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
 @click.option("--salvage", is_flag=True, help="Take what is sound of a damaged lossless file; the rest is striped.")
 @options.device
 @options.jobs
+@options.recursive
+@options.skip_existing
 @options.max_pixels
 @options.dry_run
 @options.weights
@@ -40,10 +46,13 @@ def decompress(
     out: str | None,
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
+    preview: bool,
     front: bool,
     salvage: bool,
     device: str,
     jobs: int | None,
+    recursive: bool,
+    skip_existing: bool,
     max_pixels: int,
     dry_run: bool,
     as_json: bool,
@@ -56,10 +65,17 @@ def decompress(
     """
     from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
 
+    if preview and (decode is not None or front):
+        raise click.UsageError("--preview is the mean image of a front: without --decode and --front")
+    if preview:
+        decode, front = "mean", True
     if salvage and (decode is not None or seed is not None or front):
         raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed and --front")
-    first = files.peek(sources)
-    if facade.is_archive(first) or (len(sources) > 1 and any(archives.is_one(source) for source in sources)):
+    tree = trees.found(sources, (".vlz",)) if recursive else None
+    first = files.peek(sources) if tree is None and not preview else b""
+    if facade.is_archive(first) or (
+        tree is None and len(sources) > 1 and any(archives.is_one(source) for source in sources)
+    ):
         if len(sources) > 1 or decode is not None or front or salvage or dry_run:
             raise click.UsageError("an archive is decompressed alone; options of single pictures are none of its own")
 
@@ -70,22 +86,27 @@ def decompress(
 
         files.each(sources, unpack)
         return
-    targets = files.targets(sources, out, lambda name: name + ".png")
+    if tree is None:
+        targets = files.targets(sources, out, lambda name: name + ".png")
+    else:
+        targets = trees.targets(tree, out, lambda name: name + ".png", ".png")
     for target in targets.values():
-        if target != files.STREAM and not target.lower().endswith(".png"):
-            raise click.UsageError(f"-o {target}: the output is PNG and its name must end in .png")
+        if target != files.STREAM and not target.lower().endswith(tuple(FORMATS)):
+            raise click.UsageError(f"-o {target}: the output is PNG, WebP or TIFF by its name: {', '.join(FORMATS)}")
 
-    several = len(sources) > 1
+    several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
-        data = first or files.read(source)
+        if skip_existing and os.path.lexists(target):
+            return files.SKIPPED
+        files.check(target, force, new_folder=recursive)
+        data = first or (files.read_front(source) if preview else files.read(source))
         if dry_run:
             planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)
             return files.Said(files.planned(source, planned, as_json))
-        with progress(source, quiet or as_json or at_once > 1) as show:
+        with progress(source, quiet or as_json or several) as show:
             shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "progress": show}
             shared["jobs"] = 1 if several else jobs
             if salvage:
@@ -94,20 +115,23 @@ def decompress(
             else:
                 kind = (decode or "sample") if front else _kind(facade.info(data), decode)
                 image = facade.decompress(data, decode=decode, seed=seed, front=front, **shared)
-        files.write(target, as_file(image, "PNG"), force)
+        made = as_file(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
+        if recursive:
+            files.make_folder(target)
+        files.write(target, made, force)
         if salvage and found.lost:
             return files.Said(_lost(source, found.lost, image.height), on_stderr=True, failed=True)
         if quiet:
-            return None
+            return files.Said("", before=len(data), after=len(made))
         if as_json:
             size = {"width": image.width, "height": image.height, "mode": image.mode}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})
         else:
             names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
             line = f"{names}  {image.width}x{image.height} {image.mode}, {kind}"
-        return files.Said(line, target == files.STREAM)
+        return files.Said(line, target == files.STREAM, before=len(data), after=len(made))
 
-    files.each(sources, work, at_once)
+    files.each(list(targets), work, at_once, total=not (quiet or as_json))
 
 
 def _lost(source: str, lost: tuple[range, ...], height: int) -> str:

@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import click
 
 from vlcodec import facade
+from vlcodec.cli.progress import CLEAR, progress
 from vlcodec.codec.errors import OutputError, VlcodecError
 
 STREAM = "-"  # stdin as an input, stdout as an output
@@ -52,17 +54,23 @@ def target_of_all(sources: Sequence[str], out: str | None, derive: Callable[[str
 
 
 class Said(NamedTuple):
-    """A line about one source. failed: what could not be done."""
+    """A line about one source, or none. failed: what could not be done. before, after: bytes read and written."""
 
     line: str
     on_stderr: bool = False
     failed: bool = False
+    before: int = 0
+    after: int = 0
 
 
-def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int = 1) -> None:
+SKIPPED = Said("")
+
+
+def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int = 1, total: bool = False) -> None:
     """Works on every source, so many at a time, and says in order what became of each.
 
-    Those that fail are named on stderr, the others are still done, and the exit code is 1.
+    Those that fail are named on stderr, the others are still done, and the exit code is 1. total: of several sources,
+    show how many are done, and say in the end what became of all.
     """
 
     def tried(source: str) -> Said | None:
@@ -76,11 +84,23 @@ def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int =
             rule = reason(error)
         return Said(f"vlcodec: {click.format_filename(source)}: {rule}", on_stderr=True, failed=True)
 
-    failed = False
-    for said in facade.side_by_side(tried, sources, jobs):
-        if said is not None:
-            click.echo(said.line, err=said.on_stderr)
-            failed = failed or said.failed
+    failed = skipped = before = after = 0
+    total = total and len(sources) > 1
+    with progress(f"{len(sources):,} files", hidden=not total) as show:
+        for number, said in enumerate(facade.side_by_side(tried, sources, jobs), start=1):
+            if said is not None:
+                failed, skipped = failed + said.failed, skipped + (said is SKIPPED)
+                before, after = before + said.before, after + said.after
+                if said.line:
+                    if show is not None:
+                        click.echo(CLEAR, err=True, nl=False)
+                    click.echo(said.line, err=said.on_stderr)
+            if show is not None:
+                show("done", number, len(sources))
+    if total:
+        left = "".join(f", {count:,} {what}" for count, what in ((skipped, "skipped"), (failed, "failed")) if count)
+        share = f" ({100 * after / before:.1f} %)" if before else ""
+        click.echo(f"{len(sources):,} files: {before:,} -> {after:,} bytes{share}{left}")
     if failed:
         sys.exit(1)
 
@@ -116,7 +136,7 @@ def peek(sources: Sequence[str]) -> bytes:
 def check(target: str, force: bool, new_folder: bool = False) -> None:
     """Refuses a target that may not be written, before minutes are spent on what goes there.
 
-    new_folder: its folder need not be there yet.
+    new_folder: its folder need not be there yet, nor that one's.
     """
     if target == STREAM:
         return
@@ -126,12 +146,45 @@ def check(target: str, force: bool, new_folder: bool = False) -> None:
         if not force:
             raise OutputError(f"{target} exists; --force overwrites it")
     folder = os.path.dirname(target) or "."
-    if new_folder and not os.path.lexists(folder):
+    while new_folder and not os.path.lexists(folder):
         folder = os.path.dirname(folder) or "."
     if not os.path.isdir(folder):
         raise OutputError(f"{target} cannot be written: no such folder")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{target} cannot be written: the folder is read-only")
+
+
+def make_folder(target: str) -> None:
+    """The folder that a target goes into, and those above. Raises OutputError where it cannot be made."""
+    try:
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {reason(error)}") from error
+
+
+def read_front(source: str) -> bytes:
+    """So many of a file's first bytes as its preview needs; all of a file without a front that tells."""
+    if source == STREAM:
+        return _front(sys.stdin.buffer)
+    with open(source, "rb", buffering=0) as stream:
+        return _front(stream)
+
+
+def _front(stream: BinaryIO | FileIO) -> bytes:
+    data = _read(stream, facade.FRONT_BYTES)
+    size = facade.preview_size(data)
+    if size is None:
+        return data + _read(stream, facade.MAX_BYTES + 1 - len(data))
+    return data + _read(stream, size - len(data))
+
+
+def _read(stream: BinaryIO | FileIO, count: int) -> bytes:
+    """So many bytes, or all that come."""
+    parts, left = [], count
+    while left > 0 and (part := stream.read(min(left, 1 << 24))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def write(target: str, data: bytes, force: bool) -> None:

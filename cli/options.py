@@ -46,5 +46,7 @@ weights = click.option(
 jobs = click.option(
     "-j", "--jobs", type=click.IntRange(min=1), help="Pictures, or bands of one, at a time.  [default: all cores]"
 )
+recursive = click.option("-r", "--recursive", is_flag=True, help="Look into folders; OUT gets a tree like theirs.")
+skip_existing = click.option("--skip-existing", is_flag=True, help="Leave out what is there already.")
 strip = click.option("--strip", is_flag=True, help="Leave out EXIF, ICC profile, XMP, texts and resolution.")
 force = click.option("--force", is_flag=True, help="Overwrite what exists.")

@@ -103,7 +103,11 @@ def saved_in(format: str, metadata: Metadata) -> dict[str, Any]:
                 resolution = unpack_resolution(data)
                 scale = METRES_PER_INCH if resolution.unit == "metre" else 1
                 options["dpi"] = (resolution.horizontal * scale / 1000, resolution.vertical * scale / 1000)
-    return options | {"PNG": {"pnginfo": texts}, "TIFF": {"exif": tags} if tags else {}}.get(format, {})
+    if format == "PNG":
+        options["pnginfo"] = texts
+    elif format == "TIFF" and tags:
+        options["exif"] = tags
+    return options
 
 
 def physical(metadata: Metadata) -> bytes:

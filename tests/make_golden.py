@@ -1,4 +1,4 @@
-"""Add golden files: python tests/make_golden.py NUMBER...
+"""Add golden files: python tests/make_golden.py NUMBER... or composites
 
 tests/golden/NUMBER/ holds .vlz files of every kind that a model writes, and manifest.json: what each file tests, its
 SHA-256, and what it decodes to; weights.sha256 is that of the weights. All are frozen: nothing is ever written over.
@@ -30,10 +30,25 @@ Case = tuple[str, dict[str, Any], str]  # picture, options, what the file tests
 Row = dict[str, Any]
 
 
+WITH_ALPHA: dict[str, Case] = {
+    "cut-q3": ("cut", {"quality": 3}, "alpha and metadata beside a lossy code"),
+    "cut-lossless": ("cut", {"lossless": True}, "alpha and metadata, lossless"),
+    "clear-lossless": ("clear", {"lossless": True}, "a transparent colour"),
+    "scan-lossless": ("scan", {"lossless": True}, "bilevel, by the model"),
+}
+COMPOSITES: dict[str, Case] = {  # which no number makes
+    "icon": ("icon", {"lossless": True}, "planes of four channels, and metadata"),
+    "indices": ("indices", {"lossless": True}, "a palette with alpha values, and colours that are there twice"),
+    "scan": ("scan", {"lossless": True}, "planes of one bit"),
+}
+
+
 def cases(entry: Entry) -> dict[str, Case]:
     """Name of the file -> picture, options and what it tests. What has an option "archive" is a column of pictures."""
     takes = zoo.takes(entry)
-    return _of_any_size(zoo.qualities(entry)) if takes.side is None else _of_one_size(entry.name, takes)
+    if takes.side is not None:
+        return _of_one_size(entry.name, takes)
+    return _of_any_size(zoo.qualities(entry)) | (WITH_ALPHA if entry.version > 1 else {})
 
 
 def _of_any_size(qualities: int) -> dict[str, Case]:
@@ -89,7 +104,7 @@ def digests(data: bytes, device: str = "cpu") -> Row:
     kinds: dict[str, Literal["mean"] | None] = {"pixels": None, "mean": "mean"}
     found = {name: digest(vlcodec.decompress(data, decode=kind, device=device)) for name, kind in kinds.items()}
     about = vlcodec.info(data)
-    if not about["lossless"] and about["quality"]:
+    if not about["lossless"] and about.get("quality"):
         seeds = {str(seed): digest(vlcodec.decompress(data, seed=seed, device=device)) for seed in SEEDS}
     return found | {"seeds": seeds}
 
@@ -105,8 +120,8 @@ def digest(image: Image.Image) -> str:
     return hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode() + image.tobytes()).hexdigest()
 
 
-def manifest(number: int) -> dict[str, Row]:
-    """The rows of a number's golden files, by file name; none where there is no folder."""
+def manifest(number: int | str) -> dict[str, Row]:
+    """The rows of a number's golden files, or of composites, by file name; none where there is no folder."""
     path = FOLDER / str(number) / "manifest.json"
     found: dict[str, Row] = json.loads(path.read_text()) if path.exists() else {}
     return found
@@ -133,20 +148,30 @@ def add(folder: Path, rows: dict[str, Row], case: str, row: Row, data: bytes) ->
 def main() -> None:
     """Add what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("numbers", type=int, nargs="+", metavar="NUMBER")
-    for number in parser.parse_args().numbers:
-        entry, rows = registry.by_number(number), manifest(number)
+    parser.add_argument("numbers", nargs="+", metavar="NUMBER")
+    for name in parser.parse_args().numbers:
+        if name == "composites":
+            _add_all(name, COMPOSITES, {})
+            continue
+        number = int(name)
+        entry = registry.by_number(number)
         weights = FOLDER / str(number) / "weights.sha256"
         if not weights.exists():
             weights.parent.mkdir(parents=True, exist_ok=True)
             weights.write_text(entry.sha256 + "\n")
-        for case, (picture, options, tests) in cases(entry).items():
-            with Image.open(PICTURES / f"{picture}.png") as image:
-                data = made(image, options | {"model": f"{entry.name}-{number}"})
-            last = newest(rows, case)
-            if last is None or rows[last]["sha256"] != hashlib.sha256(data).hexdigest():
-                row = {"tests": tests, "picture": f"{picture}.png", "options": options, **digests(data)}
-                print(number, add(FOLDER / str(number), rows, case, row, data), len(data), "bytes")
+        _add_all(name, cases(entry), {"model": f"{entry.name}-{number}"})
+
+
+def _add_all(folder: str, wanted: dict[str, Case], model: Row) -> None:
+    """Add the files that a folder lacks."""
+    rows = manifest(folder)
+    for case, (picture, options, tests) in wanted.items():
+        with Image.open(PICTURES / f"{picture}.png") as image:
+            data = made(image, options | model)
+        last = newest(rows, case)
+        if last is None or rows[last]["sha256"] != hashlib.sha256(data).hexdigest():
+            row = {"tests": tests, "picture": f"{picture}.png", "options": options, **digests(data)}
+            print(folder, add(FOLDER / folder, rows, case, row, data), len(data), "bytes")
 
 
 if __name__ == "__main__":

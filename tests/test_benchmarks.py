@@ -26,6 +26,7 @@ agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "s
 vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
 batches, batch_memory, opening = map(importlib.import_module, ("batches", "batch_memory", "opening"))
+everyday = importlib.import_module("everyday")
 
 JPEG = peers.lossy()["JPEG"]
 
@@ -431,3 +432,26 @@ def test_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = json.loads((tmp_path / "out.json").read_text())["files"]
     assert 0 < row["median"] <= row["slowest"]
     assert row["median"] < 0.005  # a fifth of a millisecond is usual
+
+
+def test_everyday(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of each kind, one that is refused, and a second run that does nothing again."""
+    ramp = Image.linear_gradient("L").resize((20, 16))
+    for name, image in {
+        "emoji_noto/a.png": ramp.convert("RGB").quantize(8),
+        "icons_tango_32/b.png": Image.merge("RGBA", (ramp, ramp.rotate(180), ramp, ramp)),
+        "documents_tesseract/c.tif": ramp.convert("1"),
+        "photos_lomiri/d.tif": Image.new("CMYK", (3, 2)),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image.save(tmp_path / name, dpi=(72, 72))
+    out = tmp_path / "everyday.json"
+    everyday.main([str(tmp_path), "--out", str(out)])
+    rows = json.loads(out.read_text())["pictures"]
+    assert [row.get("identical") for row in rows.values()] == [True, True, True, None]
+    assert all(row["over"] <= 16 for row in rows.values() if "over" in row)
+    assert "CMYK" in rows["photos_lomiri/d.tif"]["error"]
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 4
+    monkeypatch.setattr(everyday, "measured", lambda data: 1 / 0)
+    everyday.main([str(tmp_path), "--out", str(out)])
+    assert json.loads(out.read_text())["pictures"] == rows

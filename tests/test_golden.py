@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from compiled_loops import carrier
-from make_golden import FOLDER, PICTURES, cases, digest, digests, made, manifest, newest
+from make_golden import COMPOSITES, FOLDER, PICTURES, cases, digest, digests, made, manifest, newest
 from PIL import Image
 
 import vlcodec
@@ -21,7 +21,12 @@ from vlcodec.models import registry
 
 RELEASED = [entry for entry in registry.ENTRIES if entry.number in registry.RELEASED]
 GOLDEN = {(entry.number, name): row for entry in RELEASED for name, row in manifest(entry.number).items()}
+ALL: dict[tuple[int | str, str], dict[str, Any]] = {
+    **GOLDEN,
+    **{("composites", name): row for name, row in manifest("composites").items()},
+}
 every_file = pytest.mark.parametrize(("number", "name"), GOLDEN, ids=lambda value: str(value))
+every_file_of_all = pytest.mark.parametrize(("number", "name"), ALL, ids=lambda value: str(value))
 every_number = pytest.mark.parametrize("entry", RELEASED, ids=lambda entry: str(entry.number))
 DEVICES = [
     "cpu",
@@ -51,9 +56,16 @@ def test_a_released_number_is_one_set_of_weights(entry: registry.Entry) -> None:
     assert entry.sha256 == written == hashlib.sha256(entry.path.read_bytes()).hexdigest()
 
 
-@every_file
-def test_files_are_frozen(number: int, name: str) -> None:
-    data, row = (FOLDER / str(number) / name).read_bytes(), GOLDEN[number, name]
+def test_composites_are_what_the_encoder_writes() -> None:
+    assert {name for number, name in ALL if number == "composites"} == {f"{case}.vlz" for case in COMPOSITES}
+    for case, (picture, options, _) in COMPOSITES.items():
+        with Image.open(PICTURES / f"{picture}.png") as image:
+            assert made(image, options) == (FOLDER / "composites" / f"{case}.vlz").read_bytes()
+
+
+@every_file_of_all
+def test_files_are_frozen(number: int | str, name: str) -> None:
+    data, row = (FOLDER / str(number) / name).read_bytes(), ALL[number, name]
     assert (hashlib.sha256(data).hexdigest(), len(data)) == (row["sha256"], row["bytes"])
 
 
@@ -69,9 +81,9 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@every_file
-def test_decodes_as_recorded(number: int, name: str, device: str) -> None:
-    row, data = GOLDEN[number, name], (FOLDER / str(number) / name).read_bytes()
+@every_file_of_all
+def test_decodes_as_recorded(number: int | str, name: str, device: str) -> None:
+    row, data = ALL[number, name], (FOLDER / str(number) / name).read_bytes()
     found = digests(data, device)
     assert found == {kind: row[kind] for kind in found}
     if row["options"].get("lossless"):

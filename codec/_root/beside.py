@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from vlcodec.codec.whole import Whole
 
 
+def kept(header: Header) -> bool:
+    """Whether a file holds more than colours: placeholders, and files of version 1, do not."""
+    return header.quality != placeholder.QUALITY and header.version > 1
+
+
 def of_picture(whole: Whole, header: Header) -> dict[str, Any]:
     """The fields of a picture's `File` that its model does not make.
 
@@ -28,15 +33,15 @@ def of_picture(whole: Whole, header: Header) -> dict[str, Any]:
         return {}
     alpha, entry = whole.alpha, registry.by_number(header.model_id)
     any_size = zoo.takes(entry).side is None
-    if alpha is not None and (header.version == 1 or not any_size):
+    if alpha is not None and not (kept(header) and any_size):
         raise ImageError(f"model {entry.name}-{entry.number} takes opaque pictures alone: this one has alpha")
-    if header.version == 1:
+    if not kept(header):
         return {}
-    kept: dict[str, Any] = {"metadata": whole.metadata}
+    fields: dict[str, Any] = {"metadata": whole.metadata}
     palette = whole.palette
     if header.lossless and any_size and isinstance(palette, Bilevel | Transparent):
-        return kept | {"palette": pack_palette(palette)}
-    return kept | ({"alpha": pack_planes(alpha)} if alpha is not None else {})
+        return fields | {"palette": pack_palette(palette)}
+    return fields | ({"alpha": pack_planes(alpha)} if alpha is not None else {})
 
 
 def dressed(pixels: Bytes, file: File, decode: str | None) -> Image:
@@ -51,7 +56,7 @@ def dressed(pixels: Bytes, file: File, decode: str | None) -> Image:
 
     levels = pixels[..., :1] if file.header.grey else pixels
     if file.alpha:
-        alpha = unpack_planes(file.alpha, *levels.shape[:2], 1)
+        alpha = unpack_planes(file.alpha, file.header.height, file.header.width, 1)
         levels = np.concatenate([levels, alpha], axis=2)
     exact = file.header.lossless and decode is None
     palette = unpack_palette(file.palette) if file.palette and exact else None

@@ -15,7 +15,7 @@ from vlcodec.codec.files import composite_file, picture_file, wire
 from vlcodec.codec.files.chunks import TITLES
 from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.files.metadata import Metadata
-from vlcodec.codec.files.palette import Bilevel, Colours, unpack_palette
+from vlcodec.codec.files.palette import Bilevel, unpack_palette
 from vlcodec.codec.files.stored_file import describe, is_stored, unpack_stored
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.estimates import Estimate, expected_to_compress, expected_to_decompress, of_header, takes
@@ -30,9 +30,11 @@ from vlcodec.targets import compress_to
 from vlcodec.training import train
 
 __all__ = [
+    "FRONT_BYTES",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MOST_PIXELS",
+    "PICTURES",
     "Archive",
     "Comparison",
     "Estimate",
@@ -53,6 +55,7 @@ __all__ = [
     "is_archive",
     "jobs_of",
     "models",
+    "preview_size",
     "rate",
     "rate_archive",
     "rate_page",
@@ -67,6 +70,8 @@ __all__ = [
     "verify_archive",
 ]  # fmt: skip
 MAX_BYTES = wire.MAX_FILE  # of any file that is read
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm")  # in folders
+FRONT_BYTES = 2**15  # of a file: more than any header and table have
 
 
 def info(data: bytes) -> dict[str, Any]:
@@ -101,6 +106,7 @@ def info(data: bytes) -> dict[str, Any]:
         "bands": len(file.bands),
         **_metadata(file.metadata),
         "expected": {"seconds": round(expected.seconds, 1), "memory": expected.memory},
+        **({"preview": size} if (size := preview_size(data)) is not None else {}),
         "bytes": {**picture_file.sizes(file), "file": len(data)},
     }
 
@@ -108,16 +114,7 @@ def info(data: bytes) -> dict[str, Any]:
 def _composite(data: bytes) -> dict[str, Any]:
     """What a composite says of itself."""
     composite = composite_file.unpack_composite(data)
-    about: dict[str, Any] = {"version": 2, "lossless": True}
-    if composite.planes is not None:
-        planes = composite.planes
-        palette = unpack_palette(composite.palette) if composite.palette else None
-        mode = {Colours: "P", Bilevel: "1"}.get(type(palette), ("L", "LA", "RGB", "RGBA")[planes.channels - 1])
-        about |= {"stored": "planes", "width": planes.width, "height": planes.height, "mode": mode}
-    elif composite.other is not None:
-        about |= {"stored": composite.other.format, **describe(composite.other)}
-        if composite.kept != "colour":
-            about["mode"] = "1" if composite.kept == "bilevel" else str(about.get("mode")).replace("RGB", "L")
+    about: dict[str, Any] = {"version": 2, "lossless": True} | composite_file.describe(data)
     return about | _metadata(composite.metadata) | {"bytes": {**composite_file.sizes(composite), "file": len(data)}}
 
 
@@ -125,6 +122,16 @@ def _metadata(metadata: Metadata) -> dict[str, list[str]]:
     """The kinds of metadata that a file has."""
     kinds = dict.fromkeys(TITLES[kind] for kind, _ in metadata)
     return {"metadata": list(kinds)} if kinds else {}
+
+
+def preview_size(front: bytes) -> int | None:
+    """Bytes of a file that its preview (`decompress` with front) needs, from its first FRONT_BYTES; None is all of it.
+
+    Raises FormatError for anything else than the front of a .vlz file.
+    """
+    if is_archive(front) or is_stored(front) or composite_file.is_composite(front):
+        return None
+    return picture_file.preview_size(front)
 
 
 def models() -> list[dict[str, Any]]:

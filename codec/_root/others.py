@@ -1,7 +1,8 @@
 """Files that other codecs make smaller than a model: of icons, charts, screens, scans, and tiny pictures.
 
 A picture is tried as planes (codec/coding/planes.py), PNG and WebP, and as the file that it came in. They are tried in
-full only where a quick WebP comes near the model's file, so that photographs pay next to nothing.
+full only where the picture is small, or a quick WebP comes near the model's file, so that photographs pay next to
+nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from vlcodec.codec.whole import Whole
 
 NEAR = 1.15  # of the model's bytes: a quick WebP above that leaves photographs alone
+PLANES_NEAR = 1.5  # of them: a PNG or WebP above that leaves planes alone
+SMALL = 1 << 14  # pixels up to which all are tried
 FLAT = 1 / 16  # bytes a pixel of a quick WebP: no model comes below
 INDEXED = ("1", "P")
 BYTES_OF_TABLES, BYTES_PER_LEVEL = 1 << 26, 20  # of memory, at most
@@ -43,28 +46,34 @@ def is_flat(whole: Whole, near: int) -> bool:
 
 def smallest(whole: Whole, near: int, ours: bytes | None = None) -> bytes:
     """The smallest lossless file of a picture. near: bytes of a quick WebP. ours: the model's, which wins a draw."""
-    if ours is not None and near > NEAR * len(ours):
-        found = [ours] + ([stored_file.pack_stored(whole.stored)] if whole.stored is not None else [])
-    else:
-        found = ([ours] if ours is not None else []) + list(_all(whole))
+    found = [] if ours is None else [ours]
+    if whole.stored is not None:
+        found.append(stored_file.pack_stored(whole.stored))
+    all_are_tried = ours is None or whole.image.width * whole.image.height <= SMALL
+    if all_are_tried or near <= NEAR * len(ours or b""):
+        found += _others(whole)
+        if all_are_tried or min(map(len, found[1:])) <= PLANES_NEAR * len(ours or b""):
+            found.append(_planes(whole))
     return min(found, key=len)
 
 
-def _all(whole: Whole) -> Iterator[bytes]:
+def _planes(whole: Whole) -> bytes:
     from vlcodec.codec.coding.planes import pack_planes
+
+    palette, levels = pack_palette(whole.palette) if whole.palette is not None else b"", whole.levels
+    height, width, channels = levels.shape
+    planes = Planes(width, height, channels, pack_planes(levels, palette))
+    return composite_file.pack_composite(Composite(whole.metadata, palette, planes))
+
+
+def _others(whole: Whole) -> Iterator[bytes]:
+    """As PNG, and as WebP where it gives the mode back."""
     from vlcodec.codec.whole import WEBP_SIDE, encoded
 
-    if whole.stored is not None:
-        yield stored_file.pack_stored(whole.stored)
-    palette = pack_palette(whole.palette) if whole.palette is not None else b""
-    width, height = whole.image.size
-    levels = whole.levels
-    planes = Planes(width, height, levels.shape[2], pack_planes(levels, palette))
-    yield composite_file.pack_composite(Composite(whole.metadata, palette, planes))
     yield _stored(whole, Stored("PNG", encoded(whole.image, "PNG", optimize=True)))
     alpha = whole.alpha  # libwebp drops one that is all opaque
     kept = not isinstance(whole.palette, Colours | Transparent) and (alpha is None or alpha.min() < 255)
-    if kept and max(width, height) <= WEBP_SIDE:
+    if kept and max(whole.image.size) <= WEBP_SIDE:
         yield _stored(whole, Stored("WebP", encoded(whole.image, "WebP", method=6, quality=100)))
 
 

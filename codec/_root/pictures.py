@@ -59,7 +59,7 @@ def compress(
     """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
 
     Args:
-        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, 3) of uint8;
+        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, C) of uint8;
             RGB or grey, with alpha or without, palette or bilevel, 8 bits.
         model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
             without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in.
@@ -158,12 +158,13 @@ def verify(
         return
     entry = registry.by_number(header.model_id)
     found, picture = back.picture, as_taken(whole.picture, entry, zoo.takes(entry), threshold)
-    alphas = back.alpha, whole.alpha if header.version > 1 else None
-    if found.pixels.shape != picture.pixels.shape or found.grey != picture.grey or not np.array_equal(*alphas):
+    alphas = [np.asarray(alpha) for alpha in (back.alpha, whole.alpha)]
+    alike = found.pixels.shape == picture.pixels.shape and found.grey == picture.grey
+    if not alike or (beside.kept(header) and not np.array_equal(alphas[0], alphas[1])):
         raise FormatError("verification failed: the file gives a picture of another size or kind")
     if header.lossless and not np.array_equal(found.pixels, picture.pixels):
         raise FormatError("verification failed: the file does not give every pixel back")
-    if header.version > 1 and back.metadata != whole.metadata:
+    if beside.kept(header) and back.metadata != whole.metadata:
         raise FormatError("verification failed: the file does not give all metadata back")
 
 

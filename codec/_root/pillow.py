@@ -8,18 +8,20 @@
     image.save("again.vlz", lossless=True)  # or quality=1 to 4
 
 `draft` of no size, or of one that is at most half as wide or half as high as the picture, chooses the mean image, which
-the latents alone give; `thumbnail` asks for it by itself. Saving takes `lossless` and `quality`, as `compress` does.
+the latents alone give; `thumbnail` asks for it by itself. Saving takes `lossless` and `quality`, as `compress`, and
+`exif`, `icc_profile`, `xmp` and `dpi`, in place of what the image has.
 """
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from PIL import ContainerIO, Image, ImageFile
 
 from vlcodec import facade
 from vlcodec.codec.errors import FormatError, VlcodecError
 from vlcodec.codec.files import picture_file
+from vlcodec.codec.files.composite_file import describe, is_composite
 from vlcodec.codec.files.stored_file import FORMATS, PLACE, is_stored
 from vlcodec.codec.files.wire import CRC_BYTES, MAGIC, MAX_PIXELS, is_archive
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "VLZ"
 MEDIA_TYPE: Final = "image/vnd.vlcodec"
+METADATA: Final = ("exif", "icc_profile", "xmp", "dpi")
 FRONT: Final = 2**15  # bytes; more than any header with its table has
 
 
@@ -46,16 +49,25 @@ class VlzImageFile(ImageFile.ImageFile):
             if is_stored(front):
                 with Image.open(_inner(self.fp), formats=[FORMATS.get(front[PLACE - 1], "")]) as inner:
                     self._size, self._mode = inner.size, inner.mode
+            elif is_composite(front):
+                about = self._described(front)
+                self._size, self._mode = (about["width"], about["height"]), about["mode"]
             else:
                 header = picture_file.read_header(front)
                 self._size, self._mode = (header.width, header.height), "L" if header.grey else "RGB"
-        except (FormatError, OSError) as error:
+        except (FormatError, KeyError, OSError) as error:
             raise SyntaxError(str(error)) from error
         self.tile = [ImageFile._Tile("vlz", (0, 0, *self._size))]  # what is still to decode
 
-    def draft(
-        self, mode: str | None, size: tuple[int, int] | None
-    ) -> tuple[str, tuple[int, int, float, float]] | None:
+    def _described(self, front: bytes) -> dict[str, Any]:
+        """Of a composite; all of it is read where a long profile stands first."""
+        try:
+            return describe(front)
+        except FormatError:
+            assert self.fp is not None
+            return describe(front + self.fp.read())
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Choose the mean image where nothing is decoded yet, and no size or a small one is asked for."""
         if not self.tile or (size is not None and 2 * size[0] > self.width and 2 * size[1] > self.height):
             return None
@@ -96,6 +108,12 @@ def _inner(stream: IO[bytes]) -> ContainerIO.ContainerIO[bytes]:
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     """Raises OSError for what `vlcodec.compress` refuses."""
     options = {name: image.encoderinfo[name] for name in ("lossless", "quality") if name in image.encoderinfo}
+    given: dict[str | tuple[int, int], Any] = {
+        name: image.encoderinfo[name] for name in METADATA if name in image.encoderinfo
+    }
+    if given:
+        image = image.copy()
+        image.info |= given
     try:
         stream.write(facade.compress(image, **options))
     except VlcodecError as error:

@@ -116,6 +116,11 @@ def _tables() -> tuple[Any, Any, Any]:
     return stretch.astype(np.int64), squash, (1 << 17) // (2 * np.arange(256, dtype=np.int64) + 3)
 
 
+def _all(levels: Any, numbers: tuple[int, ...], spaces: list[Any], data: Any, encode: bool) -> list[Any]:
+    """The arguments of `code_planes`."""
+    return [levels, *numbers, *spaces, data, encode]
+
+
 def _run(symbols: Bytes, listed: Bytes, data: bytearray, encode: bool) -> bytes | None:
     """The coded bytes of symbols; or none, once symbols are filled. None where data are too short, or not all read."""
     height, width, channels = symbols.shape
@@ -132,16 +137,16 @@ def _run(symbols: Bytes, listed: Bytes, data: bytearray, encode: bool) -> bytes 
         data += bytes(3)
     numbers = (width, height, channels, bits, table_bits, RATES[bits == 1])
     slots, weights = channels * CONTEXTS << table_bits, (channels + 1) * SETS * (CONTEXTS + 1)
-    arrays: list[Any]
+    spaces: list[Any]
     if compiled.runs():
-        spaces = (np.zeros(CONTEXTS + 1, np.int64) for _ in range(3))
-        made = np.full(slots, EVEN << 8, np.int32), np.full(weights, 1 << 14, np.int64)
-        shown = np.frombuffer(data, np.uint8)
-        at = compiled_planes(levels.reshape(-1), *numbers, *made, *spaces, *_tables(), shown, encode)
+        spaces = [np.full(slots, EVEN << 8, np.int32), np.full(weights, 1 << 14, np.int64)]
+        spaces += [np.zeros(CONTEXTS + 1, np.int64) for _ in range(3)] + list(_tables())
+        at = compiled_planes(*_all(levels.reshape(-1), numbers, spaces, np.frombuffer(data, np.uint8), encode))
     else:
-        arrays = [array("i", [EVEN << 8]) * slots, [1 << 14] * weights, *([0] * (CONTEXTS + 1) for _ in range(3))]
+        spaces = [array("i", [EVEN << 8]) * slots, [1 << 14] * weights, *([0] * (CONTEXTS + 1) for _ in range(3))]
+        spaces += [table.tolist() for table in _tables()]
         flat = levels.reshape(-1).tolist()
-        at = code_planes(flat, *numbers, *arrays, *(table.tolist() for table in _tables()), data, encode)
+        at = code_planes(*_all(flat, numbers, spaces, data, encode))
         levels[:] = np.array(flat, np.int16).reshape(levels.shape)
     if encode:
         return bytes(data[:at]) if at >= 0 else None

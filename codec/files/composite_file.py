@@ -12,6 +12,7 @@ from typing import Final
 
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import chunks as chunks_file
+from vlcodec.codec.files import stored_file
 from vlcodec.codec.files.chunks import (
     EXIF,
     ICC,
@@ -127,6 +128,26 @@ def unpack_composite(data: bytes) -> Composite:
     )
 
 
+def describe(data: bytes) -> dict[str, int | str]:
+    """ "stored", "width", "height" and "mode" (as Pillow has it), from a file's first bytes, where they reach so far.
+
+    Raises FormatError for another front than a composite's, and where they do not.
+    """
+    places = {place.type: place for place in _read_start(version_of(data, SMALLEST), data).places}
+    if PLANES in places:
+        planes = _planes(data[places[PLANES].start : places[PLANES].end])
+        palette = places[PALETTE].end - places[PALETTE].start if PALETTE in places else 0
+        mode = {0: "", 1: "1", 2: "", 4: ""}.get(palette, "P") or ("L", "LA", "RGB", "RGBA")[planes.channels - 1]
+        return {"stored": "planes", "width": planes.width, "height": planes.height, "mode": mode}
+    if OTHER not in places:
+        raise FormatError("a composite must hold either planes or another codec's file")
+    other, kept = _other(data[places[OTHER].start : places[OTHER].end])
+    about = {"stored": other.format} | stored_file.describe(other)
+    if kept != "colour":
+        about["mode"] = "1" if kept == "bilevel" else str(about.get("mode", "")).replace("RGB", "L")
+    return about
+
+
 def sizes(composite: Composite) -> dict[str, int]:
     """Bytes by purpose, those that there are, summing to the file's size: "header" (table and checksums too)."""
     found = {
@@ -153,6 +174,8 @@ def _planes(data: bytes) -> Planes:
 
 
 def _other(data: bytes) -> tuple[Stored, str]:
+    if not data:
+        raise FormatError("cut off in the picture of another codec")
     kept, number = divmod(data[0], 1 << _KEPT_SHIFT)
     if number not in FORMATS or kept >= len(KEPT):
         raise FormatError(f"a picture of another codec of type {data[0]}, which this vlcodec does not read")

@@ -24,6 +24,7 @@ __all__ = [
     "pack",
     "pieces",
     "preview",
+    "preview_size",
     "read_header",
     "sizes",
     "split_quality",
@@ -67,6 +68,14 @@ def expected_size(data: bytes) -> int | None:
     Raises FormatError as read_header does.
     """
     return None if version_of(data, SMALLEST) == 1 else picture_v2.expected_size(data)
+
+
+def preview_size(data: bytes) -> int | None:
+    """Bytes of a file that its preview needs, from its front; None of a version 1 file, which must be whole.
+
+    Raises FormatError as read_header does.
+    """
+    return None if version_of(data, SMALLEST) == 1 else picture_v2.preview_size(data)
 
 
 def preview(data: bytes) -> File:

@@ -76,6 +76,12 @@ def expected_size(data: bytes) -> int:
     return table.total
 
 
+def preview_size(data: bytes) -> int:
+    """Bytes that hold all groups of latents, with their checksums. Raises FormatError as `read_header` does."""
+    _, table = _read_start(data)
+    return max(place.end for place in table.places if place.type == LATENTS) + CRC_BYTES
+
+
 def preview(data: bytes) -> File:
     """The lossy file of the groups that have arrived. Raises FormatError for damage, or where none has."""
     header, table = _read_start(data)

@@ -32,7 +32,7 @@ class Counted(io.BytesIO):
 
 @pytest.fixture(scope="module")
 def lossless() -> bytes:
-    return vlcodec.compress(PICTURES["RGB"], lossless=True)
+    return vlcodec.compress(PICTURES["RGB"], lossless=True, model="photo")
 
 
 def saved(image: Image.Image, **options: Any) -> bytes:
@@ -185,7 +185,7 @@ def test_an_array_is_a_picture(mode: str) -> None:
 def test_an_array_of_bools_is_black_and_white() -> None:
     pixels = np.asarray(RAMP) > 99
     back = vlcodec.decompress(vlcodec.compress(pixels, lossless=True))
-    assert np.array_equal(np.asarray(back), 255 * pixels.astype(np.uint8))
+    assert np.array_equal(np.asarray(back), pixels)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +196,26 @@ def test_an_array_of_bools_is_black_and_white() -> None:
 def test_other_arrays_are_refused(array: Any) -> None:
     with pytest.raises(vlcodec.ImageError, match=r"an array of a picture is \(H, W\)"):
         vlcodec.compress(array)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGBA", "LA"])
+def test_drawings_of_every_mode_open_by_their_fronts(mode: str) -> None:
+    """Planes and palettes: size and mode stand in the front."""
+    image = Image.new("RGBA", (400, 300), (1, 2, 3, 99))
+    image.paste((200, 100, 50, 255), (90, 80, 300, 200))
+    image = image.convert("RGB").quantize(3) if mode == "P" else image.convert(mode)
+    data = vlcodec.compress(image, lossless=True)
+    stream = Counted(data)
+    with Image.open(stream) as opened:
+        assert (opened.size, opened.mode, opened.info) == ((400, 300), mode, {})
+        assert opened.tobytes() == image.tobytes()
+
+
+def test_metadata_that_are_given_are_saved() -> None:
+    image, out = PICTURES["RGB"].copy(), io.BytesIO()
+    image.info["icc_profile"] = b"old"
+    image.save(out, "VLZ", lossless=True, icc_profile=b"new", xmp=b"packet", dpi=(72, 72))
+    with Image.open(out) as back:
+        back.load()
+        assert (back.info["icc_profile"], back.info["xmp"], back.info["dpi"]) == (b"new", b"packet", (72, 72))
+    assert image.info == {"icc_profile": b"old"}

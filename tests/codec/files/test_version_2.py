@@ -140,6 +140,8 @@ def test_the_digests_of_released_numbers_are_those_in_files() -> None:
     found = {}
     for path in (Path(__file__).parents[2] / "golden").rglob("*.vlz"):
         data = path.read_bytes()
+        if composite_file.is_composite(data):
+            continue
         header = archive_file.unpack(data).header if fields.is_archive(data) else read_header(data)
         found[header.model_id] = header.digest
     assert found == table

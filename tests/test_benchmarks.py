@@ -227,6 +227,7 @@ def test_speed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert all(value > 0 for value in seconds.values())
 
 
+@pytest.mark.slow
 def test_archives(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "SINGLES", 3)
     threads = torch.get_num_threads()
@@ -313,6 +314,7 @@ def test_vapnev_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     vapnev_study.main(arguments)
 
 
+@pytest.mark.slow
 def test_singles(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(singles, "TIMED", 2)
     singles.main([str(cifar_folder), "--pictures", "2", "--out", str(tmp_path / "a.json")])
@@ -373,6 +375,7 @@ def test_pictures_that_grow_are_made_of_the_picture_and_its_mirror_images(
     assert np.array_equal(pixels[20:40, :30], np.asarray(image)[::-1][: max(0, size[1] - 20), : size[0]])
 
 
+@pytest.mark.slow
 def test_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture(30, 20).save(tmp_path / "a.png")
     monkeypatch.setattr(growth, "SIZES", (0.0002, 0.0006, 1))

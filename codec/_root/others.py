@@ -44,13 +44,18 @@ def is_flat(whole: Whole, near: int) -> bool:
     return whole.image.mode in INDEXED or near < FLAT * whole.image.width * whole.image.height
 
 
+def may_reach(whole: Whole, near: int, size: int) -> bool:
+    """Whether a lossless file of so many bytes, or a few more, is worth looking for."""
+    return whole.image.width * whole.image.height <= SMALL or near <= NEAR * size
+
+
 def smallest(whole: Whole, near: int, ours: bytes | None = None) -> bytes:
     """The smallest lossless file of a picture. near: bytes of a quick WebP. ours: the model's, which wins a draw."""
     found = [] if ours is None else [ours]
     if whole.stored is not None:
         found.append(stored_file.pack_stored(whole.stored))
     all_are_tried = ours is None or whole.image.width * whole.image.height <= SMALL
-    if all_are_tried or near <= NEAR * len(ours or b""):
+    if ours is None or may_reach(whole, near, len(ours)):
         found += _others(whole)
         if all_are_tried or min(map(len, found[1:])) <= PLANES_NEAR * len(ours or b""):
             found.append(_planes(whole))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vlcodec import beside
+from vlcodec import beside, others
 from vlcodec._shared import Progress, encoder, memory
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files import picture_file
@@ -42,7 +42,7 @@ def compress_to(
 
     Args:
         size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
-            One of the three.
+            One of the three. Without a model, what another codec makes without a loss will do as well.
         model, seed, threshold, strip, device, max_pixels, jobs: see `vlcodec.compress`.
 
     Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
@@ -76,8 +76,13 @@ def compress_to(
         else:
             found = _last(levels[::-1], made, lambda file: measured(file) >= psnr, progress)
             said = f"of at least {psnr:g} dB"
-        if found is not None:
-            return picture_file.pack(found)
+        ours = picture_file.pack(found) if found is not None else None
+        if model is None and psnr is None and others.may_reach(whole, near := others.quick(whole), most):
+            lossless = others.smallest(whole, near)
+            if len(lossless) <= most:
+                return lossless
+        if ours is not None:
+            return ours if model is not None or psnr is None else others.smallest(whole, others.quick(whole), ours)
         nearest = measured(made(levels[0] if psnr is None else levels[-1]))
     reached = f"the smallest has {nearest:,.0f}" if psnr is None else f"the best has {nearest:.2f}"
     raise ModelError(f"model {entry.name} makes no file {said} of this picture: {reached}")

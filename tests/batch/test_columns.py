@@ -66,7 +66,7 @@ def check_as_alone(model: str, lossless: bool, count: int) -> None:
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-@pytest.mark.parametrize("model", [SMALL, "vlae-mnist"])
+@pytest.mark.parametrize("model", [pytest.param(SMALL, marks=pytest.mark.slow), "vlae-mnist"])
 def test_lanes_make_what_each_makes_alone(model: str, lossless: bool) -> None:
     together = mock.Mock(side_effect=lanes.write)
     with mock.patch.object(lanes, "write", together):

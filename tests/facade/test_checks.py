@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,9 +13,11 @@ import torch
 
 from vlcodec import facade
 from vlcodec.codec.errors import ModelError
-from vlcodec.codec.interface import Model
+from vlcodec.codec.interface import Ints, Model, Source
 from vlcodec.models import checks, registry, zoo
 from vlcodec.models.photo import codec as photo_codec
+from vlcodec.models.walks.pixel_block import PixelBlock
+from vlcodec.models.walks.together import pop_together
 
 ENTRY = registry.by_name("vlae-mnist")
 
@@ -148,8 +150,12 @@ PHOTOS = [entry for entry in registry.ENTRIES if entry.front is not None]
 @pytest.mark.parametrize("entry", PHOTOS, ids=lambda entry: str(entry.number))
 def test_the_front_ends_before_any_walk(entry: registry.Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     model, walks = zoo.frozen(entry.path, torch.device("cpu")), list[int]()
-    together = photo_codec.pop_together
-    monkeypatch.setattr(photo_codec, "pop_together", lambda *of: walks.append(1) or together(*of))
+
+    def walked(blocks: Sequence[PixelBlock], sources: Sequence[Source]) -> list[Ints]:
+        walks.append(len(blocks))
+        return pop_together(blocks, sources)
+
+    monkeypatch.setattr(photo_codec, "pop_together", walked)
     zoo.check_front(model, entry, "cpu")
     assert not walks
     arrays, _ = entry.front or (0, "")

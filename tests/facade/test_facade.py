@@ -401,13 +401,13 @@ def test_a_black_picture_comes_back(grey: bool) -> None:
 @pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
 def test_an_empty_band_is_black_and_takes_no_steps(grey: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As large as a picture may be, it must not keep the decoder busy: no step of the net is walked for it."""
-    walked, steps = list[int](), PixelBlock._step
+    walked, steps = list[int](), PixelBlock.step
 
     def counted(block: PixelBlock, c: int, *rest: Any) -> Any:
         walked.append(c)
         return steps(block, c, *rest)
 
-    monkeypatch.setattr(PixelBlock, "_step", counted)
+    monkeypatch.setattr(PixelBlock, "step", counted)
     image = Image.new("L" if grey else "RGB", (40, 600))
     file = container.unpack(vlcodec.compress(image, lossless=True, model="photo"))
     assert walked

@@ -108,6 +108,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_command_line(folder: Path) -> None:
     """Models, compress, decompress, rate, train: with the family in the registry, no command knows of it."""
 

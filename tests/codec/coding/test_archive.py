@@ -143,6 +143,7 @@ def test_the_same_bits(expected: bytes, setting: str) -> None:
     assert np.array_equal(arrays(vlcodec.decompress_archive(expected)), strokes(8))
 
 
+@pytest.mark.slow
 def test_every_layer_is_in_the_golden_vector(model: VlaeModel) -> None:
     """A tenth more in any one layer's outputs, and the golden integers are others."""
 
@@ -244,6 +245,7 @@ def sound() -> tuple[Bytes, bytes]:
     return pictures, vlcodec.compress_archive(pictures, names=[f"{i}.png" for i in range(24)])
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_never_silent(sound: tuple[Bytes, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures before the damage come back with the error, and what comes back is right."""
     pictures = sound[0][:12]

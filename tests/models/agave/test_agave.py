@@ -165,7 +165,8 @@ def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) ->
     assert [name for name in names if same(name)] == []
 
 
-@pytest.mark.parametrize("guided", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("guided", [False, True])
 def test_a_picture_alone_is_the_same_in_compiled_steps(guided: bool) -> None:
     """Of 8-bit nets, a picture alone is a band, and pictures side by side are lanes: the same pixels are drawn."""
     net = frozen(random_ladder(2, **TILED | {"widths": (4, 8, 8)})).single(1)

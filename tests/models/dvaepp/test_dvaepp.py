@@ -152,6 +152,7 @@ def test_the_ledger_says_what_training_says(model: DvaeppModel) -> None:
     assert found * math.log(2) / 20 == pytest.approx(float(wanted), rel=0.02)
 
 
+@pytest.mark.slow
 def test_every_layer_is_in_the_golden_vector() -> None:
     """More in any one layer's outputs, and the golden integers are others."""
     for kind in ("binary", "colour"):

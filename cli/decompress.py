@@ -30,6 +30,7 @@ FORMATS = {".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
 @click.option("--preview", is_flag=True, help="The mean image, from the front of a file or pipe: the rest is not read.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
+@click.option("--frame", type=click.IntRange(min=1), help="One frame of an animation.  [default: all, as APNG]")
 @options.device
 @options.jobs
 @options.recursive
@@ -46,6 +47,7 @@ def decompress(
     seed: int | None,
     preview: bool,
     front: bool,
+    frame: int | None,
     device: str,
     jobs: int | None,
     recursive: bool,
@@ -59,7 +61,7 @@ def decompress(
 
     An archive's pictures go into a folder, F.vlz.pictures, or into one array with -o NAME.npy.
     """
-    from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
+    from vlcodec.codec.animation import written  # late: loads Pillow and numpy
 
     if preview and (decode is not None or front):
         raise click.UsageError("--preview is the mean image of a front: without --decode and --front")
@@ -104,12 +106,13 @@ def decompress(
                 decode=decode,
                 seed=seed,
                 front=front,
+                frame=frame,
                 device=device,
                 max_pixels=max_pixels,
                 jobs=1 if several else jobs,
                 progress=show,
             )
-        made = as_file(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
+        made = written(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
         if recursive:
             files.make_folder(target)
         files.write(target, made, force)

@@ -22,7 +22,7 @@ import vlcodec
 def measure(path: Path, quality: int | None, device: str) -> Row:
     """One picture: sizes in bytes, rates in bits/dim."""
     picture = load(path)
-    data = vlcodec.compress(picture, lossless=True, quality=quality, device=device)
+    data = vlcodec.compress(picture, model="photo", lossless=True, quality=quality, device=device)
     report = vlcodec.rate(picture, quality=quality, device=device)
     elbo_bytes, dims = report.elbo / 8, picture.width * picture.height * len(picture.getbands())
     sizes = {"vlcodec": len(data), "-ELBO": elbo_bytes}

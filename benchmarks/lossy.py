@@ -34,7 +34,7 @@ def measure(path: Path, quality: int, device: str, lpips: Lpips | None) -> Row:
     """One picture at one quality, and what others make of it with as many bytes."""
     picture = load(path)
     pixels = picture.width * picture.height
-    data = vlcodec.compress(picture, quality=quality, device=device)
+    data = vlcodec.compress(picture, model="photo", quality=quality, device=device)
     row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
     for decode in ("mean", "sample"):
         row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device), lpips)

@@ -34,7 +34,7 @@ def ours(picture: Image.Image, device: str) -> Curve:
     """A file for each quality."""
     curve = []
     for quality in QUALITIES:
-        data = vlcodec.compress(picture, quality=quality, device=device)
+        data = vlcodec.compress(picture, model="photo", quality=quality, device=device)
         decoded = vlcodec.decompress(data, decode="mean", device=device)
         curve.append((8 * len(data) / (picture.width * picture.height), psnr(picture, decoded)))
     return curve

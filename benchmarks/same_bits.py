@@ -55,8 +55,8 @@ def made(picture: Image.Image, way: Way, model: Model) -> list[str]:
     torch.set_num_threads(way.threads)
     torch.backends.mkldnn.set_flags(way.onednn)
     with patch.object(zoo, "load", lambda entry, device: model), patch.object(compiled, "runs", lambda: way.numba):
-        lossless = vlcodec.compress(picture, lossless=True, device=way.device)
-        lossy = vlcodec.compress(picture, device=way.device)
+        lossless = vlcodec.compress(picture, model="photo", lossless=True, device=way.device)
+        lossy = vlcodec.compress(picture, model="photo", device=way.device)
         back = vlcodec.decompress(lossless, device=way.device)
         mean = vlcodec.decompress(lossy, decode="mean", device=way.device)
         sample = vlcodec.decompress(lossy, decode="sample", device=way.device)

@@ -31,6 +31,7 @@ FORMATS = {".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 @click.option("--preview", is_flag=True, help="The mean image, from the front of a file or pipe: the rest is not read.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
 @click.option("--salvage", is_flag=True, help="Take what is sound of a damaged lossless file; the rest is striped.")
+@click.option("--frame", type=click.IntRange(min=1), help="One frame of an animation.  [default: all, as APNG]")
 @options.device
 @options.jobs
 @options.recursive
@@ -49,6 +50,7 @@ def decompress(
     preview: bool,
     front: bool,
     salvage: bool,
+    frame: int | None,
     device: str,
     jobs: int | None,
     recursive: bool,
@@ -63,14 +65,14 @@ def decompress(
 
     An archive's pictures go into a folder, F.vlz.pictures, or into one array with -o NAME.npy.
     """
-    from vlcodec.codec.whole import as_file  # late: loads Pillow and numpy
+    from vlcodec.codec.animation import written  # late: loads Pillow and numpy
 
     if preview and (decode is not None or front):
         raise click.UsageError("--preview is the mean image of a front: without --decode and --front")
     if preview:
         decode, front = "mean", True
-    if salvage and (decode is not None or seed is not None or front):
-        raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed and --front")
+    if salvage and (decode is not None or seed is not None or front or frame is not None):
+        raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed, --front and --frame")
     tree = trees.found(sources, (".vlz",)) if recursive else None
     first = files.peek(sources) if tree is None and not preview else b""
     if facade.is_archive(first) or (
@@ -114,8 +116,8 @@ def decompress(
                 image, kind = found.image, "salvaged"
             else:
                 kind = (decode or "sample") if front else _kind(facade.info(data), decode)
-                image = facade.decompress(data, decode=decode, seed=seed, front=front, **shared)
-        made = as_file(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
+                image = facade.decompress(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
+        made = written(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
         if recursive:
             files.make_folder(target)
         files.write(target, made, force)

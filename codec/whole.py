@@ -156,7 +156,7 @@ def encoded(image: Image.Image, format: str, metadata: Metadata = (), **options:
 
 
 def as_file(image: Image.Image, format: str) -> bytes:
-    """The bytes of a file of a decoded image: PNG, WebP (lossless) or TIFF, with its metadata."""
+    """The bytes of a file of a decoded picture: PNG, WebP (lossless) or TIFF, with its metadata."""
     return encoded(image, format, metadata_of(image))
 
 

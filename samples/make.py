@@ -54,8 +54,8 @@ def compress(name: str) -> None:
 
     source = FOLDER / f"{name}.png"
     for quality in QUALITIES:
-        tell(vlz(name, f"q{quality}"), vlcodec.compress(source, quality=quality))
-    tell(vlz(name, "lossless"), vlcodec.compress(source, lossless=True))
+        tell(vlz(name, f"q{quality}"), vlcodec.compress(source, model="photo", quality=quality))
+    tell(vlz(name, "lossless"), vlcodec.compress(source, model="photo", lossless=True))
 
 
 def contact_sheet() -> Image.Image:

@@ -21,10 +21,8 @@ from vlcodec.models import registry
 
 RELEASED = [entry for entry in registry.ENTRIES if entry.number in registry.RELEASED]
 GOLDEN = {(entry.number, name): row for entry in RELEASED for name, row in manifest(entry.number).items()}
-ALL: dict[tuple[int | str, str], dict[str, Any]] = {
-    **GOLDEN,
-    **{("composites", name): row for name, row in manifest("composites").items()},
-}
+FOLDERS: tuple[int | str, ...] = (*(entry.number for entry in RELEASED), "composites")
+ALL = {(folder, name): row for folder in FOLDERS for name, row in manifest(folder).items()}
 every_file = pytest.mark.parametrize(("number", "name"), GOLDEN, ids=lambda value: str(value))
 LARGE = {"archive", "tall"}  # what takes seconds; of number 2 it is always read
 every_file_of_all = pytest.mark.parametrize(("number", "name"), ALL, ids=lambda value: str(value))

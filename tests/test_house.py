@@ -35,7 +35,7 @@ HOMES = {
     "constriction": {"vlcodec.codec.coding.stack"},
     "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
-    "PIL": {f"vlcodec.codec.{name}" for name in ("image", "peers", "tags", "whole")}
+    "PIL": {f"vlcodec.codec.{name}" for name in ("animation", "image", "peers", "tags", "whole")}
     | {"vlcodec.models.photo.data", "vlcodec.pillow"},
     "imageio": {"vlcodec.imageio"},
     "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
@@ -123,7 +123,7 @@ def test_names_are_imported_as_they_are_installed(module: str) -> None:
 
 def test_the_command_is_a_thin_skin() -> None:
     allowed = {"vlcodec", "vlcodec.batch", "vlcodec.facade"}
-    allowed |= {f"vlcodec.codec.{name}" for name in ("errors", "image", "whole")}
+    allowed |= {f"vlcodec.codec.{name}" for name in ("animation", "errors", "image")}
     for module, path in FILES.items():
         if module.startswith("vlcodec.cli"):
             ours = {name for name in imports(path) if name.split(".")[0] == "vlcodec"}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vlcodec._shared import check_memory, check_pixels
+from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files import composite_file, stored_file
 from vlcodec.codec.files.composite_file import Composite, Planes
 from vlcodec.codec.files.palette import Colours, Transparent, pack_palette, unpack_palette
@@ -90,10 +91,19 @@ def _stored(whole: Whole, stored: Stored) -> bytes:
     return composite_file.pack_composite(Composite(whole.metadata, other=stored, kept=kept))
 
 
-def read_stored(data: bytes, max_pixels: int) -> Image:
-    """The picture of a stored file, with its metadata. Raises FormatError or ImageError for anything else."""
+def read_stored(data: bytes, max_pixels: int, frame: int | None = None) -> Image:
+    """The picture of a stored file, with its metadata; of an animation all frames, or one, counted from 1.
+
+    Raises FormatError or ImageError for anything else.
+    """
+    from vlcodec.codec.animation import open_animation, shown
     from vlcodec.codec.tags import attach
 
+    animation = open_animation(stored_file.unpack_stored(data).data, max_pixels)
+    if animation is not None:
+        return shown(animation) if frame is None else animation.frame(frame)
+    if frame is not None:
+        raise ImageError("one picture, no animation: it has no frames to choose from")
     whole = _opened(stored_file.unpack_stored(data), max_pixels)
     attach(whole.image, whole.metadata)
     return whole.image

@@ -22,7 +22,7 @@ from vlcodec._shared import (
     present_memory,
     tick,
 )
-from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
+from vlcodec.codec.errors import FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.files import composite_file, picture_file, stored_file, wire
 from vlcodec.codec.files.picture_file import File, Header
 from vlcodec.estimates import needed
@@ -62,7 +62,8 @@ def compress(
         image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, C) of uint8;
             RGB or grey, with alpha or without, palette or bilevel, 8 bits.
         model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
-            without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in.
+            without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in. An animation is kept
+            without a loss in any case, as a file of all its frames.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
@@ -77,9 +78,18 @@ def compress(
     Raises ImageError for a picture that cannot be taken, ModelError for an unknown model, quality or device,
     FormatError for a seed outside [0, 2^64). Calls from several threads give the bytes that one gives.
     """
+    from vlcodec.codec import animation
+    from vlcodec.codec.image import read_source
     from vlcodec.codec.whole import open_whole
 
-    whole, name = open_whole(image, max_pixels, strip), model or DEFAULT_MODEL
+    source: Any = image
+    if isinstance(image, str | Path) or hasattr(source, "read"):
+        source = read_source(source)
+    if (frames := animation.open_animation(source, strip=strip)) is not None:
+        if model is not None:
+            raise ImageError(f"model {model} codes single pictures: an animation is kept as a file of frames")
+        return stored_file.pack_stored(animation.smallest(frames))
+    whole, name = open_whole(source, max_pixels, strip), model or DEFAULT_MODEL
     check_alone(encoder(name), lossless)
     picture, header = fitted(whole.picture, name, lossless, quality, seed, threshold)
     with memory():
@@ -100,6 +110,7 @@ def decompress(
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
     front: bool = False,
+    frame: int | None = None,
     device: str = "auto",
     max_pixels: int = MAX_PIXELS,
     jobs: int | None = None,
@@ -113,6 +124,7 @@ def decompress(
         seed: draws other pixels than the file's own seed would; the latents stay.
         front: take what has arrived of a file that may be cut: its latents, of a progressive model the groups that are
             there, as of a lossy file; each is held against its checksum.
+        frame: of an animation, counted from 1; None is an image of all of them, as Pillow opens such files.
         max_pixels: of the picture; a file that asks for more is refused.
         jobs: bands that are worked on at the same time; None is as many as there are cores.
 
@@ -121,7 +133,9 @@ def decompress(
     """
     check_decode(decode)
     if stored_file.is_stored(data):
-        return others.read_stored(data, max_pixels)
+        return others.read_stored(data, max_pixels, frame)
+    if frame is not None:
+        raise ImageError("one picture, no animation: it has no frames to choose from")
     if composite_file.is_composite(data):
         return others.read_composite(data, max_pixels)
     file, drawn, model = opened(data, seed, device, max_pixels, front)
@@ -145,11 +159,17 @@ def verify(
     """
     import numpy as np
 
+    from vlcodec.codec import animation
     from vlcodec.codec.whole import open_whole, same
 
     coded = not (stored_file.is_stored(data) or composite_file.is_composite(data))
     header = picture_file.read_header(data) if coded else None
     how: Literal["mean"] | None = "mean" if header is not None and not header.lossless else None
+    if (frames := animation.open_animation(image)) is not None:
+        kept = animation.open_animation(stored_file.unpack_stored(data).data)
+        if kept is None or not animation.same_frames(kept, frames):
+            raise FormatError("verification failed: the file does not give all frames back")
+        return
     back = open_whole(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
     whole = open_whole(image, strip=strip)
     if header is None:

@@ -45,7 +45,7 @@ def pack_stored(stored: Stored) -> bytes:
 
 
 def describe(stored: Stored) -> dict[str, int | str]:
-    """ "width", "height" and "mode" (as Pillow has it) of a PNG or a WebP, as far as its first bytes tell them."""
+    """ "width", "height" and "mode" (as Pillow has it) of a PNG, WebP or GIF, as far as its first bytes tell them."""
     data = stored.data
     if stored.format == "PNG" and len(data) >= 26:
         found = {"width": int.from_bytes(data[16:20], "big"), "height": int.from_bytes(data[20:24], "big")}
@@ -61,6 +61,9 @@ def describe(stored: Stored) -> dict[str, int | str]:
             return {"width": 1 + (bits & 0x3FFF), "height": 1 + (bits >> 14 & 0x3FFF), "mode": mode}
         sides = [int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28)]
         return {"width": sides[0], "height": sides[1], "mode": "RGB"}
+    if stored.format == "GIF" and len(data) >= 10:
+        width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+        return {"width": width, "height": height, "mode": "RGBA"}
     return {}
 
 

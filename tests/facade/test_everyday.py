@@ -139,8 +139,8 @@ def test_photographs_are_the_model_s_and_their_files_what_they_were(
     """Without anything new, a file has nothing new."""
     image = photograph("astronaut", 60, 80)
     for options in ({"lossless": True}, {"quality": 3}):
-        made = vlcodec.compress(image, **options)  # type: ignore[arg-type]
-        assert made == vlcodec.compress(image, model="photo", **options)  # type: ignore[arg-type]
+        made = vlcodec.compress(image, **options)
+        assert made == vlcodec.compress(image, model="photo", **options)
         file = picture_file.unpack(made)
         assert (file.metadata, file.alpha, file.palette) == ((), b"", b"")
 
@@ -165,7 +165,7 @@ def test_models_that_hold_no_alpha_say_so(model: str) -> None:
 def test_version_1_and_placeholders_go_without_metadata() -> None:
     data = png(PICTURES["photograph"], icc_profile=b"profile")
     for options in ({"model": "photo-8"}, {"quality": 0}):
-        made = vlcodec.compress(data, **options)  # type: ignore[arg-type]
+        made = vlcodec.compress(data, **options)
         assert "icc_profile" not in vlcodec.decompress(made).info
         facade.verify(made, data)
 

@@ -136,7 +136,7 @@ def test_options_out_of_bounds(options: dict[str, Any], error: type[Exception], 
 
 
 def test_pictures_that_are_refused() -> None:
-    for source in (b"no picture", PICTURE.convert("RGBA"), Path("missing.png")):
+    for source in (b"no picture", PICTURE.convert("CMYK"), Path("missing.png")):
         with pytest.raises(ImageError):
             vlcodec.compress(source)
 
@@ -196,6 +196,7 @@ def test_info() -> None:
     parts, expected = about.pop("bytes"), about.pop("expected")
     assert 1 < expected["seconds"] < 10
     assert 2**29 < expected["memory"] < 2**30
+    assert parts["latents"] < about.pop("preview") < len(data) - parts["pixels"]
     assert about == {
         "model": "photo",
         "number": 9,

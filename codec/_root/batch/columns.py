@@ -342,9 +342,9 @@ class DecompressBatch(_Batch):
 
 
 def _shown(image: Image, size: int) -> Row:
-    from vlcodec.codec.whole import as_file
+    from vlcodec.codec.animation import written
 
-    data = as_file(image, "PNG")
+    data = written(image, "PNG")
     return {
         "png": data,
         "width": image.width,

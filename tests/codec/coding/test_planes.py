@@ -3,6 +3,7 @@
 import time
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def drawing(height: int, width: int, channels: int) -> Bytes:
 @given(SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=FEW | st.integers(0, 255))))
 def test_planes_come_back(levels: Bytes) -> None:
     data = pack_planes(levels, b"beside")
-    assert np.array_equal(unpack_planes(data, *levels.shape, b"beside"), levels)
+    height, width, channels = levels.shape
+    assert np.array_equal(unpack_planes(data, height, width, channels, b"beside"), levels)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (9, 13, 1), (20, 16, 2), (16, 12, 3), (12, 20, 4)])
@@ -38,11 +40,10 @@ def test_compiled_and_not_are_the_same(shape: tuple[int, int, int]) -> None:
     """Drawings have rows and places that flags tell; noise has none, and takes a little more than its levels."""
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     for levels in (drawing(*shape), drawing(*shape) // 128 * 255, noise):
-        one, two = both(lambda levels=levels: pack_planes(levels))  # type: ignore[misc]
-        assert one == two
-        one, two = both(lambda data=one, shape=shape: unpack_planes(data, *shape))  # type: ignore[misc]
-        assert np.array_equal(one, levels)
-        assert np.array_equal(two, levels)
+        files = both(partial(pack_planes, levels))
+        assert files[0] == files[1]
+        for back in both(partial(unpack_planes, files[0], *shape)):
+            assert np.array_equal(back, levels)
 
 
 def test_bytes_are_those_of_the_specification() -> None:

@@ -88,7 +88,8 @@ def compress(
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
+        if not dry_run:
+            files.check(target, force)
         image = first or files.read(source)
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))

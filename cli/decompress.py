@@ -80,7 +80,8 @@ def decompress(
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
-        files.check(target, force)
+        if not dry_run:
+            files.check(target, force)
         data = first or files.read(source)
         if dry_run:
             planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)

@@ -110,7 +110,8 @@ def compress(
         target = targets[source]
         if skip_existing and os.path.lexists(target):
             return files.SKIPPED
-        files.check(target, force, new_folder=recursive)
+        if not dry_run:
+            files.check(target, force, new_folder=recursive)
         image = first or files.read(source)
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))

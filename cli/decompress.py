@@ -72,7 +72,7 @@ def decompress(
     if preview:
         decode, front = "mean", True
     if salvage and (decode is not None or seed is not None or front or frame is not None):
-        raise click.UsageError("--salvage is for every pixel that is sound: without --decode, --seed, --front and --frame")
+        raise click.UsageError("--salvage is for every sound pixel: without --decode, --seed, --front and --frame")
     tree = trees.found(sources, (".vlz",)) if recursive else None
     first = files.peek(sources) if tree is None and not preview else b""
     if facade.is_archive(first) or (
@@ -103,7 +103,8 @@ def decompress(
         target = targets[source]
         if skip_existing and os.path.lexists(target):
             return files.SKIPPED
-        files.check(target, force, new_folder=recursive)
+        if not dry_run:
+            files.check(target, force, new_folder=recursive)
         data = first or (files.read_front(source) if preview else files.read(source))
         if dry_run:
             planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)

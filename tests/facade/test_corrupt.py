@@ -1,15 +1,14 @@
 """Damaged, foreign and hostile files: refused by a rule, quickly, and never a picture without a word."""
 
-import resource
 import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from limits import quickly
 from PIL import Image
 
 import vlcodec
@@ -26,7 +25,6 @@ PIXELS = golden_pictures()[0, 4:7, 8:13]  # 5 x 3 pixels
 PICTURE = Image.fromarray(PIXELS)
 KINDS = pytest.mark.parametrize("lossless", [False, True], ids=["lossy", "lossless"])
 MOST_PIXELS = 2**16
-LONGEST, MOST_MEMORY = 2.0, 2**30  # seconds of this process's own, and bytes, that any file may take
 ALL = tuple(range(1, 256))
 FEW = ALL[::51]
 BITS = (*(1 << bit for bit in range(8)), 0xFF)
@@ -116,15 +114,6 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
 @pytest.fixture(scope="module", params=SAMPLES)
 def sample(request: pytest.FixtureRequest) -> Sample:
     return SAMPLES[request.param]()
-
-
-@contextmanager
-def quickly() -> Iterator[None]:
-    """Within the limits of time and memory."""
-    started, before = time.thread_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield
-    assert time.thread_time() - started < LONGEST
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 2**10 < MOST_MEMORY
 
 
 def damaged(sample: Sample, places: range, masks: tuple[int, ...]) -> Iterator[bytes]:

@@ -82,6 +82,7 @@ def test_a_dry_run_writes_nothing(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.tif"]
 
     (folder / "a.vlz").write_bytes(vlcodec.compress(folder / "a.png", lossless=True))
+    assert ok("compress", "a.png", "--lossless", "--dry-run", cwd=folder) == f"a.png  60x40, {line}\n"
     text = ok("decompress", "a.vlz", "--dry-run", "--decode", "mean", cwd=folder)
     assert text == f"a.vlz  60x40, {expected('mean', 60, 40)}\n"
     assert not (folder / "a.vlz.png").exists()

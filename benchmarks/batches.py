@@ -29,6 +29,7 @@ from PIL import Image
 import vlcodec
 from vlcodec.batch import CompressOptions, run
 from vlcodec.models.agave.data import load_cifar10
+from vlcodec.models.layers.settings import use_threads
 
 MODELS = {"small": "agave-cifar10", "photos": "photo"}
 SIDE, WORKERS = 512, 2
@@ -37,6 +38,7 @@ SIDE, WORKERS = 512, 2
 def alone(folder: Path, options: CompressOptions) -> Row:
     """Single calls, on one core. cpu: seconds of the processor."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    use_threads(1)  # torch counted the cores before
     start, digests = time.perf_counter(), {}
     for path in sorted(folder.iterdir()):
         made = vlcodec.compress(path, model=options.model, lossless=options.lossless, device="cpu", jobs=1)

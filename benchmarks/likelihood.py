@@ -2,13 +2,15 @@
 
     python benchmarks/likelihood.py vlae-mnist DATA --samples 4096 --pictures 500
     python benchmarks/likelihood.py agave-cifar10 DATA --samples 150 --pictures 1000
+    python benchmarks/likelihood.py vapnev-cifar10 DATA --samples 16 --pictures 100
 
 DATA is the folder of the binary sets, or of CIFAR-10. Pictures are taken with a stride, as sets are sorted. In nats a
 picture, of CIFAR-10 in bits/dim. The net is the exported one, its integer weights in float32; of a VLAE and a VAPNEV
 activations are unrounded, of an AGAVE those of the PixelCNN are rounded as in the integer model. What
 `benchmarks/archives.py` holds against the files is the integer model's own -ELBO. With --posterior uniform a VLAE is in
-integers throughout, as a DVAE++ always is, with z of 0 and 1. While it runs, what is done is kept in the JSON file
-picture by picture, and a run that was stopped goes on from there.
+integers throughout, as a DVAE++ always is, with z of 0 and 1. A VAPNEV's integers can price a picture alone: beside
+the same weights in floating point stand the -ELBO of `vlcodec.rate` and the bits that a stack grows by. While it runs,
+what is done is kept in the JSON file picture by picture, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import RESULTS, Row, keep, parser, say, show, strided, test_set
+from PIL import Image
 from torch import Tensor, nn
 
+import vlcodec
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave.net import LadderAgave
@@ -89,6 +93,12 @@ def nats_of(draw: Sampler, picture: Bytes, samples: int, seed: int) -> tuple[flo
     return float(nats.mean()), float(math.log(samples) - torch.logsumexp(-nats, 0))
 
 
+def in_integers(model: str, picture: Bytes) -> tuple[float, float]:
+    """-ELBO of the integer model at one draw, and what the picture adds to a stack of noise, in nats."""
+    ledger = vlcodec.rate(Image.fromarray(picture), model=model)
+    return ledger.elbo * math.log(2), ledger.pixels_written * math.log(2)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
     options = parser(__doc__, "likelihood_MODEL_POSTERIOR_SAMPLES")
@@ -103,6 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     all_of_it = test_set(chosen.model, chosen.data)
     test = strided(all_of_it, chosen.pictures)
     draw = sampler_of(chosen.model, chosen.posterior)
+    names = ["-ELBO", "-ln p, importance-sampled"]
+    with_integers = registry.by_name(chosen.model).family.endswith(".vapnev") and chosen.posterior == "gaussian"
+    if with_integers:
+        names += ["-ELBO in integers", "on a stack"]
     unit, scale = ("bits/dim", test[0].size * math.log(2)) if test.ndim == 4 else ("nats", 1.0)
     about: Row = {
         "set": chosen.model,
@@ -111,27 +125,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "samples": chosen.samples,
         "pictures": len(test),
         "stride": len(all_of_it) // len(test),
+        "columns": names,
     }
     name = f"likelihood_{chosen.model}_{chosen.posterior}_{chosen.samples}.json"
     out: Path = chosen.out or RESULTS / name
     done: list[list[float]] = []
     if out.exists():
-        found = json.loads(out.read_text())
-        if all(found.get(k) == v for k, v in about.items()):
-            done = found.get("nats", done)
+        before = json.loads(out.read_text())
+        if all(before.get(k) == v for k, v in about.items()):
+            done = before.get("nats", done)
     for number in range(len(done), len(test)):
-        done.append(list(nats_of(draw, test[number], chosen.samples, number)))
+        found = nats_of(draw, test[number], chosen.samples, number)
+        done.append([*found, *(in_integers(chosen.model, test[number]) if with_integers else ())])
         if (number + 1) % KEPT_EVERY == 0:
             means = np.mean(done, 0) / scale
             say(f"{number + 1} of {len(test)}: -ELBO {means[0]:.4f}, -ln p {means[1]:.4f} {unit}")
             keep(out, about | {"nats": done}, chosen.model)
     means, errors = np.mean(done, 0), np.std(done, 0) / math.sqrt(len(done))
     summary = {"elbo": means[0], "elbo_error": errors[0], "likelihood": means[1], "likelihood_error": errors[1]}
+    if with_integers:
+        summary |= {"integer_elbo": means[2], "on_a_stack": means[3]}
     keep(out, about | {"nats_a_picture": summary}, chosen.model)
-    columns = [unit, "posterior", "pictures", "samples", "-ELBO", "-ln p, importance-sampled"]
+    columns = [unit, "posterior", "pictures", "samples", *names]
     digits = 2 if unit == "nats" else 4
     cells = [f"{m / scale:.{digits}f} ± {e / scale:.{digits}f}" for m, e in zip(means, errors, strict=True)]
     show(columns, [[chosen.model, chosen.posterior, str(len(test)), str(chosen.samples), *cells]])
+    if with_integers:
+        print(f"\nIn integers over floating point {means[2] / means[0]:.5f}; on a stack over floating point ", end="")
+        print(f"{means[3] / means[0]:.5f}, over integers {means[3] / means[2]:.5f}.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Do files and pictures depend on threads, on oneDNN, on what carries the integers, or on the device?
+"""Do files and pictures depend on threads, oneDNN, compiled loops, what carries the integers, or the device?
 
     python benchmarks/same_bits.py PICTURE...
 
-Each picture is compressed and decompressed under every combination of one and two threads, oneDNN on and off, the
-layers' own floats (float32 wherever it is exact), float64, and int8 where it fits, and on CUDA where it is at hand. The
-first combination is what the others are held against.
+Each picture is compressed and decompressed under every combination of one and two threads, oneDNN on and off, numba's
+loops and numpy's functions, the layers' own floats (float32 wherever it is exact), float64, and int8 where it fits, and
+on CUDA where it is at hand. The first combination is what the others are held against.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from common import Row, keep, load, parser, say, show
 from PIL import Image
 
 import vlcodec
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.interface import Model
 from vlcodec.models import registry, zoo
 
@@ -33,25 +34,27 @@ class Way(NamedTuple):
 
     threads: int
     onednn: bool
+    numba: bool
     carrier: str  # of zoo.CARRIERS
     device: str = "cpu"
 
     def __str__(self) -> str:
-        carrier, onednn = "own carriers" if self.carrier == "float32" else self.carrier, "on" if self.onednn else "off"
-        return f"{self.device}, {carrier}, threads {self.threads}, oneDNN {onednn}"
+        carrier = "own carriers" if self.carrier == "float32" else self.carrier
+        onednn, numba = ("on" if on else "off" for on in (self.onednn, self.numba))
+        return f"{self.device}, {carrier}, threads {self.threads}, oneDNN {onednn}, numba {numba}"
 
 
 def ways() -> list[Way]:
     """All of them, the plainest first."""
-    on_cuda = [Way(2, True, carrier, "cuda") for carrier in zoo.CARRIERS] if torch.cuda.is_available() else []
-    return [Way(*way) for way in product((1, 2), (True, False), zoo.CARRIERS)] + on_cuda
+    on_cuda = [Way(2, True, True, carrier, "cuda") for carrier in zoo.CARRIERS] if torch.cuda.is_available() else []
+    return [Way(*way) for way in product((1, 2), (True, False), (False, True), zoo.CARRIERS)] + on_cuda
 
 
 def made(picture: Image.Image, way: Way, model: Model) -> list[str]:
     """SHA-256 of everything in WHAT, computed in this way."""
     torch.set_num_threads(way.threads)
     torch.backends.mkldnn.set_flags(way.onednn)
-    with patch.object(zoo, "load", lambda entry, device: model):
+    with patch.object(zoo, "load", lambda entry, device: model), patch.object(compiled, "runs", lambda: way.numba):
         lossless = vlcodec.compress(picture, lossless=True, device=way.device)
         lossy = vlcodec.compress(picture, device=way.device)
         back = vlcodec.decompress(lossless, device=way.device)

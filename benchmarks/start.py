@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def answer(command: Sequence[str], folder: Path, cache: str) -> float:
     """Seconds of a Python process in a folder, whose cache is a folder there."""
     environment = dict(os.environ) | {"XDG_CACHE_HOME": str(folder / cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode is kept, as where the package is installed
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start

@@ -21,6 +21,9 @@ from vlcodec.cli.progress import progress
     help="A file, a folder for several, or - for stdout.  [default: IMG.vlz]",
 )
 @options.quality
+@click.option("--size", type=click.IntRange(min=1), help="The best quality that takes no more bytes than this.")
+@click.option("--bpp", type=click.FloatRange(min=0, min_open=True), help="Likewise, bits per pixel.")
+@click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.seed
 @options.model
@@ -38,6 +41,9 @@ def compress(
     images: tuple[str, ...],
     out: str | None,
     quality: float | None,
+    size: int | None,
+    bpp: float | None,
+    psnr: float | None,
     lossless: bool | None,
     seed: int,
     model: str | None,
@@ -57,10 +63,15 @@ def compress(
 
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
+    wishes = {"size": size, "bpp": bpp, "psnr": psnr}
+    wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
+    if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
+        raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
     first = files.peek(images)
     if archives.wanted(images, out, first):
-        if quality is not None or max_pixels is not None or dry_run:
-            raise click.UsageError("-q, --max-pixels and --dry-run are for single pictures")
+        if wished or max_pixels is not None or dry_run:
+            named = [*wished, *["--max-pixels"] * (max_pixels is not None), "--dry-run"][0]
+            raise click.UsageError(f"{named} is for single pictures: an archive has one quality")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -94,18 +105,13 @@ def compress(
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
         with progress(source, quiet or as_json or at_once > 1) as show:
-            data = facade.compress(
-                image,
-                model=model or "photo",
-                lossless=bool(lossless),
-                quality=quality,
-                seed=seed,
-                threshold=threshold,
-                device=device,
-                max_pixels=max_pixels or facade.MOST_PIXELS,
-                jobs=1 if several else jobs,
-                progress=show,
-            )
+            about: dict[str, Any] = {"model": model or "photo", "seed": seed, "threshold": threshold}
+            about |= {"max_pixels": max_pixels or facade.MOST_PIXELS, "device": device}
+            about |= {"jobs": 1 if several else jobs, "progress": show}
+            if set(wished) - {"-q"}:
+                data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
+            else:
+                data = facade.compress(image, lossless=bool(lossless), quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, device=device, progress=show)
         files.write(target, data, force)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlcodec._shared import Progress, memory
 from vlcodec.codec.files import picture_file
 from vlcodec.codec.files.picture_file import Header
-from vlcodec.pictures import write
+from vlcodec.pictures import as_kept, write
 
 if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, LatentNet, Model
@@ -20,8 +20,6 @@ def rate_chained(
 ) -> RateReport:
     """See `measure.rate`: the picture (1, H, W, C) on a stack of noise, and what it adds to it; samples are of other
     noise."""
-    import numpy as np
-
     from vlcodec.codec.coding.latents import POSTERIOR, PRIOR
     from vlcodec.codec.ledger import report
 
@@ -36,8 +34,7 @@ def rate_chained(
             if progress is not None:
                 progress("samples", sample + 1, samples)
         made = write(net, pixels, replace(header, lossless=False), None, progress)
-        mean = net.mean_images(net.features(made.symbols, made.u), header.height, header.width)[0].astype(np.float64)
-    error = (mean[..., 1:2] if header.grey else mean) - pixels[0]
+        mean = net.mean_images(net.features(made.symbols, made.u), header.height, header.width)[0]
     prior, kl = promised[PRIOR], promised[PRIOR] + promised[POSTERIOR]
     parts = {name: bits for name, bits in promised.items() if name not in (PRIOR, POSTERIOR)}
     elbo = kl + sum(parts.values())
@@ -62,7 +59,7 @@ def rate_chained(
         lossy_bytes=len(picture_file.pack(made.file)),
         lossless_bytes=-(-added // 8),
         overhead=added - elbo,
-        psnr_mean_db=float(10 * np.log10(255**2 / max(1e-9, np.square(error).mean()))),
+        psnr_mean_db=report.psnr_db(as_kept(mean, header), pixels[0]),
     )
 
 

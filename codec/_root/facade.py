@@ -23,6 +23,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.page import rate_page
 from vlcodec.pictures import MOST_PIXELS, compress, decompress, verify
 from vlcodec.salvaging import Salvaged, salvage
+from vlcodec.targets import compress_to
 from vlcodec.training import train
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "compare",
     "compress",
     "compress_archive",
+    "compress_to",
     "decompress",
     "decompress_archive",
     "expected_to_compress",

@@ -12,7 +12,7 @@ from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import compress, decompress, lossy_part, net_of, prepare, write
+from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,8 +91,6 @@ def report_of(
     from vlcodec.codec.ledger import report
 
     header, kl, given = file.header, sum(groups), sum(promised.values())
-    shown = mean[..., 1:2] if header.grey and mean.shape[-1] == 3 else mean
-    error = shown.astype(np.float64) - pixels
     sizes, lossless_bytes = picture_file.sizes(file), len(picture_file.pack(file))
     place_bits = np.log2(DITHER_VALUES) if posterior == "dithered" else 0.0  # in its cell, without dither
     return report.RateReport(
@@ -116,7 +114,7 @@ def report_of(
         lossy_bytes=len(picture_file.pack(lossy_part(file))),
         lossless_bytes=lossless_bytes,
         overhead=8 * lossless_bytes - (kl + given),
-        psnr_mean_db=float(10 * np.log10(255**2 / max(1e-9, np.square(error).mean()))),
+        psnr_mean_db=report.psnr_db(as_kept(mean, header), pixels),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vlcodec.codec.coding.latents import PIXELS
+from vlcodec.codec.interface import Bytes
 
 
 def log_mean(bits_of_samples: list[float]) -> float:
@@ -19,6 +20,11 @@ def log_mean(bits_of_samples: list[float]) -> float:
     negative = -np.log(2.0) * np.array(bits_of_samples)
     return float(-(np.logaddexp.reduce(negative) - np.log(len(negative))) / np.log(2.0))
 
+
+def psnr_db(image: Bytes, original: Bytes) -> float:
+    """Of pixels (..., C) uint8, in dB; 138 for equal ones."""
+    error = float(np.square(image.astype(np.float64) - original).mean())
+    return float(10 * np.log10(255**2 / max(1e-9, error)))
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,14 @@ class LanePixelBlock(PixelBlock):
                 for c in range(self.colours):
                     params = everywhere("head", repeat(c), index, [values[:, :c, part] for part in parts])
                     known = values.transpose(0, 2, 1).reshape(-1, COLOURS).astype(np.int64)
-                    symbols = yield self._step(c, params, base, mean, known, at.index, mover)
+                    symbols = yield self.step(c, params, base, mean, known, at.index, mover)
                     values[:, c] = (symbols - CENTRE).reshape(-1, lanes)
                 if self.colours == 1:
                     values[:, 1:] = values[:, :1]
                 parted = [values[:, :, part] for part in parts]
                 list(pool.map(lambda walk, *given: walk.leave(*given), walks, index, parted))
 
-    def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
+    def _outputs(self, known: Shorts) -> tuple[Shorts, Shorts]:
         """See `PixelBlock`."""
         rows, width, _, lanes = self.shape
         values = np.ascontiguousarray(known.reshape(lanes, -1, COLOURS).transpose(1, 2, 0), np.int32)
@@ -77,5 +77,5 @@ class LanePixelBlock(PixelBlock):
         return params, base
 
     def _walk(self, part: slice) -> PixelWalk:
-        fz = self._fz[part]
+        fz = self.fz[part]
         return self._net.walk(to_lanes(fz), fz.shape[-1] - COLOURS, *self.shape[:2])

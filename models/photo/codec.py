@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -24,13 +24,15 @@ from vlcodec.models.photo.told import told
 from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, Edges, count
 from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far
-from vlcodec.models.walks.golden import both_walks
+from vlcodec.models.walks.golden import Known, both_walks, parallel_integers
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
+from vlcodec.models.walks.together import pop_together
 from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
+HUNDREDTHS = 37  # beyond a trained quality, of the golden vector
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
 
@@ -86,16 +88,19 @@ class PhotoLatents:
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """(1, H, W, C) uint8 -> symbols that are worth their bits."""
+        return Settled(self.rounded(self.centres(pictures), u))
+
+    def rounded(self, mu: Ints, u: Ints) -> Ints:
+        """The symbols of centres (h, w, latents) that are worth their bits."""
         block = self.prior(u)
-        return Settled(rate_distortion_rounded(block, self.centres(pictures), block.far))
+        return rate_distortion_rounded(block, mu, block.far)
 
     def centres(self, pictures: Bytes) -> Ints:
-        """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 of the quality's step; sides are padded by edge replication."""
-        height, width = pictures.shape[1:3]
-        padded = np.pad(pictures, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
-        with exact_inference():
-            x = centred(in_colour(padded)).to(self.device)
-            mu = to_numpy(self.net.encoder(x, [(self.quality, 1)]))[0]
+        """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 of the quality's step."""
+        return self.in_steps(encoded(self.net, pictures, [self.quality], self.device)[0])
+
+    def in_steps(self, mu: Ints) -> Ints:
+        """What the encoder puts out for the trained quality, in 1/32 of this one's step."""
         return (mu * STEP_UNIT + self._step // 2) // self._step if self._beyond else mu
 
     def prior(self, u: Ints) -> LatentBlock:
@@ -105,11 +110,13 @@ class PhotoLatents:
     def features(self, symbols: Ints, u: Ints) -> Features:
         """f(z)."""
         with exact_inference():
-            z = self.prior(u).values(symbols)
-            if self._beyond:
-                z = (z * self._step + STEP_UNIT // 2) // STEP_UNIT
-            grid = torch.from_numpy(z[None]).to(self.device, torch.float32)
+            grid = torch.from_numpy(self.values(symbols, u)[None]).to(self.device, torch.float32)
             return Features(self.net.decoder.body(grid, [(self.quality, 1)]))
+
+    def values(self, symbols: Ints, u: Ints) -> Ints:
+        """(h, w, latents) in 1/32 of the trained quality's step."""
+        z = self.prior(u).values(symbols)
+        return (z * self._step + STEP_UNIT // 2) // STEP_UNIT if self._beyond else z
 
     def render(self, fz: Features, rows: range, width: int) -> Tensor:
         """(len(rows), width, 3 + features) of f(z); the first row is a multiple of 4."""
@@ -147,6 +154,18 @@ class PhotoLatents:
         return to_pictures(symbols)
 
 
+def encoded(net: GridAgave, picture: Bytes, qualities: Sequence[int], device: torch.device) -> Ints:
+    """mu of a picture (1, H, W, C) uint8 at qualities, (len(qualities), h, w, latents) in 1/32 of each one's step.
+
+    Sides are padded by edge replication.
+    """
+    height, width = picture.shape[1:3]
+    padded = np.pad(picture, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
+    with exact_inference():
+        x = centred(in_colour(padded)).to(device).expand(len(qualities), -1, -1, -1)
+        return to_numpy(net.encoder(x, [(quality, 1) for quality in qualities]))
+
+
 class PhotoModel:
     """See codec.interface.Model. It has no net for archives."""
 
@@ -168,33 +187,51 @@ class PhotoModel:
         """See codec.interface.Model."""
 
     def golden(self) -> Iterator[Ints]:
-        """All integers that tables and pixels are made of: every quality's own layers, then what all share."""
-        picture = golden_pictures()
-        height, width = picture.shape[1:3]
-        between_two = [(q, 37) for q in range(1, self.qualities)] if self.net.shape.prior_large else []
-        for quality in [*((q + 1, 0) for q in range(self.qualities)), *between_two]:
-            net = self.single(*quality)
-            mu = net.centres(picture)
-            u = np.zeros(net.shape(1, height, width), np.int64)
-            symbols = quantise_far(mu) if self.net.shape.prior_large else quantise(mu, u)
-            fz = net.render(net.features(symbols, u), range(height), width)
-            yield from (mu, net.posterior(picture, u).symbols, np.array([net.guide]), to_numpy(fz))
-        yield from self._shared(self.single(1), fz, to_symbols(picture))
+        """See codec.interface.Model."""
+        return _golden(self)
 
-    def _shared(self, net: PhotoLatents, fz: Tensor, pixels: Ints) -> Iterator[Ints]:
-        """The prior, and pixels corrected and guided, in both walks."""
-        grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
-        symbols = CENTRE + (grid * 2654435761 >> 9) % 5 - 2
-        if self.net.shape.prior_large:
-            symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
-        yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
-        band = PixelBlock(self.pixels.coded, fz[None], False)
-        numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
-        yield from both_walks(band.corrected(Correction(numbers, COLOURS, net.edges)), pixels)
-        guided = net.guided(fz[None], False)
-        yield from both_walks(guided, pixels)
-        if self.net.pixels.narrow:
-            yield guided.pop(Noise(0, PIXEL_PURPOSE, 0, pixels.size))
+
+def _golden(model: PhotoModel) -> Iterator[Ints]:
+    """Every quality's own layers, then what all share; side by side, as each new machine computes it once."""
+    picture, far = golden_pictures(), bool(model.net.shape.prior_large)
+    height, width = picture.shape[1:3]
+    qualities = [(q + 1, 0) for q in range(model.qualities)]
+    if far:
+        qualities += [(q, HUNDREDTHS) for q in range(1, model.qualities)]
+    nets = [model.single(*quality) for quality in qualities]
+    u = np.zeros(nets[0].shape(1, height, width), np.int64)
+    trained = [net.quality for net in nets]
+    centres = [
+        net.in_steps(mu) for net, mu in zip(nets, encoded(model.net, picture, trained, model.device), strict=True)
+    ]
+    symbols = [quantise_far(mu) if far else quantise(mu, u) for mu in centres]
+    z = np.stack([net.values(part, u) for net, part in zip(nets, symbols, strict=True)])
+    with exact_inference():
+        body = model.net.decoder.body(torch.from_numpy(z).to(model.device, torch.float32), [(q, 1) for q in trained])
+        fz = model.net.decoder.render(body)[:, :height, :width].contiguous()
+    for net, mu, own in zip(nets, centres, fz, strict=True):
+        yield from (mu, net.rounded(mu, u), np.array([net.guide]), to_numpy(own))
+    yield from _shared(model, nets[0], fz[-1], to_symbols(picture))
+
+
+def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> Iterator[Ints]:
+    """The prior, and pixels corrected and guided, in both walks."""
+    grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
+    symbols = CENTRE + (grid * 2654435761 >> 9) % 5 - 2
+    if net.net.shape.prior_large:
+        symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
+    yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
+    numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
+    plain = PixelBlock(model.pixels.coded, fz[None], False)
+    corrected, guided = plain.corrected(Correction(numbers, COLOURS, net.edges)), net.guided(fz[None], False)
+    sources: list[Known | Noise] = [Known(pixels), Known(pixels)]
+    if model.net.pixels.narrow:
+        sources.append(Noise(0, PIXEL_PURPOSE, 0, pixels.size))
+    drawn = pop_together([corrected, guided, guided][: len(sources)], sources)
+    for block, source in zip((corrected, guided), sources, strict=False):
+        yield from parallel_integers(block, pixels)
+        yield from source.seen if isinstance(source, Known) else ()
+    yield from drawn[2:]
 
 
 def golden_pictures() -> Bytes:

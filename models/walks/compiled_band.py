@@ -71,7 +71,7 @@ def _right(decoder: PixelDecoder) -> bool:
         with exact_inference():
             raw, base = decoder(Strips().look, x, F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], fz, [])
         band = CompiledBand(packed(decoder), fz, COLOURS, decoder.mixtures)
-        told, found, *_ = band.see(x.reshape(-1, COLOURS).numpy().astype(np.int64))
+        told, found, *_ = band.see(x.reshape(-1, COLOURS).numpy().astype(np.int16))
     except (ImportError, RuntimeError, ValueError):  # an instruction set, or a numba, of another kind
         return False
     made = [*(told[:, c, : raw[c].shape[-1]] for c in range(COLOURS)), found]
@@ -135,12 +135,12 @@ class CompiledBand:
         found: Ints = values.symbols
         return found
 
-    def see(self, known: Ints) -> Seen:
+    def see(self, known: NDArray[np.int16]) -> Seen:
         """All that a walk over (rows W, 3) known values finds, without a correction."""
         height, width = self.state.height, self.state.width
         told = np.zeros((len(known), self.colours, int(self.net.counts.max())), np.int16)
         base, scales = np.empty(known.shape, np.int16), np.empty((len(known), self.colours), np.int16)
-        arrays = {"known": known.astype(np.int16), "told": told, "base": base, "scales": scales}
+        arrays = {"known": known, "told": told, "base": base, "scales": scales}
         errors = self.state.errors
 
         def see(rows: range) -> None:
@@ -165,12 +165,12 @@ class CompiledBand:
         return -int(self.net.near_taps[..., 0].min(1).sum()) + 2 * first
 
     def backwards(
-        self, told: NDArray[np.int16], base: NDArray[np.int16], known: Ints, errors: Errors | None
+        self, told: NDArray[np.int16], base: NDArray[np.int16], known: NDArray[np.int16], errors: Errors | None
     ) -> Iterator[MixtureStep]:
         """The encoder's walk; errors: of all pixels, if the band has a correction."""
         counts = np.empty((self.colours, 2, *self.state.counts.shape), np.float32)
         mixtures = np.empty((self.colours, 3, *self.state.logit.shape), np.int64)
-        values = self._values(known=known.astype(np.int16), told=told, base=base, counts=counts, mixtures=mixtures)
+        values = self._values(known=known, told=told, base=base, counts=counts, mixtures=mixtures)
         self.state = self.state if errors is None else self.state._replace(errors=errors.plane)
         for at in fronts(self.state.height, self.state.width, reverse=True):
             self._walk(values, -1, at.step, at.step + 1, 0, self._kernels.TELL)

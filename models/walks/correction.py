@@ -171,6 +171,7 @@ class Mover:
         self._correction, self._errors = correction, errors
         self._around = self._own = np.zeros((0, 0), np.int64)
         self._move: Ints | int = 0
+        self._mixture: LogisticMixture | None = None
 
     def enter(self, index: Ints) -> None:
         """Go to the positions of a step."""
@@ -183,12 +184,13 @@ class Mover:
         if self._correction is not None:
             self._move = self._correction.move(channel, self._around, self._own, logit, scale)
             centre = centre + self._move[:, None]
-        return LogisticMixture(logit, centre, scale)
+        self._mixture = LogisticMixture(logit, centre, scale)
+        return self._mixture
 
-    def observe(self, channel: int, value: Ints, mixture: LogisticMixture) -> None:
-        """The values (n,) that a channel's mixture, from `mixture`, turned out to have."""
-        if self._correction is not None:
-            self._own[:, channel] = error(value, mixture.mean() - self._move)
+    def observe(self, channel: int, value: Ints) -> None:
+        """The values (n,) that a channel's mixture, the latest, turned out to have."""
+        if self._correction is not None and self._mixture is not None:
+            self._own[:, channel] = error(value, self._mixture.mean() - self._move)
 
     def leave(self, index: Ints) -> None:
         """The step's errors are known from now on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,11 +13,16 @@ from vlcodec.codec.interface import Distribution, Ints
 
 def both_walks(block: Walk, symbols: Ints) -> Iterator[Ints]:
     """All integers of a block's tables: all at once, then step by step."""
-    for step in block.parallel(symbols):
-        yield from _integers(step.distribution)
-    known = _Known(symbols.reshape(-1), [])
+    yield from parallel_integers(block, symbols)
+    known = Known(symbols)
     block.pop(known)
     yield from known.seen
+
+
+def parallel_integers(block: Walk, symbols: Ints) -> Iterator[Ints]:
+    """All integers of a block's tables, all at once."""
+    for step in block.parallel(symbols):
+        yield from _integers(step.distribution)
 
 
 def _integers(d: Distribution) -> list[Ints]:
@@ -34,13 +38,13 @@ def _integers(d: Distribution) -> list[Ints]:
     raise TypeError(f"no integers are known of {type(d).__name__}")
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A source of known symbols, which keeps the integers of the tables that it was asked with."""
+class Known:
+    """A source of known symbols (block's shape), which keeps the integers of the tables that it was asked with."""
 
-    symbols: Ints
-    seen: list[Ints]
-    exhausted: bool = False
+    exhausted = False
+
+    def __init__(self, symbols: Ints) -> None:
+        self.symbols, self.seen = symbols.reshape(-1), list[Ints]()
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """See codec.interface.Source."""

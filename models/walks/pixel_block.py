@@ -46,7 +46,7 @@ class Pass(NamedTuple):
 
     params: Shorts
     base: Shorts
-    known: Ints
+    known: Shorts
     missed: tuple[Errors, Shorts] | None = None
 
 
@@ -57,7 +57,7 @@ class PixelBlock(NetWalk):
 
     Args:
         fz: (N, rows, W, 3 + features) of the band, on the device.
-        guide: variance (levels^2) of the auxiliary decoder, for sampling: see `_step`.
+        guide: variance (levels^2) of the auxiliary decoder, for sampling: see `step`.
         correction: of the band's own, which moves the mixtures; of one picture, without lanes.
     """
 
@@ -74,13 +74,17 @@ class PixelBlock(NetWalk):
         self.colours = 1 if grey else COLOURS
         self.shape = (rows, width, self.colours, self.lanes)
         self.count = self.colours * steps_of(rows, width)
-        self._fz, self._correction = fz, correction
-        self._mean = to_numpy(self._by_position(fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
+        self.fz, self._correction = fz, correction
+
+    @cached_property
+    def _mean(self) -> Ints:
+        """(rows W, N, 3) in 1/32 level; compiled steps do without."""
+        return to_numpy(self._by_position(self.fz)[..., :COLOURS]) * (FINE // MEAN_UNIT)
 
     @cached_property
     def _streams(self) -> list[Tensor]:
         with exact_inference():
-            return self.decoder.streams(self._fz)
+            return self.decoder.streams(self.fz)
 
     def _by_position(self, x: Tensor) -> Tensor:
         """(N, rows, W, C) -> (rows W, N, C)."""
@@ -89,12 +93,12 @@ class PixelBlock(NetWalk):
     def sequential(self) -> Generator[MixtureStep, Ints, None]:
         """See codec.interface.Steps."""
         if self._compiles():
-            yield from band_of(self.decoder, self._fz, self.colours, correction=self._correction).sequential()
+            yield from band_of(self.decoder, self.fz, self.colours, correction=self._correction).sequential()
             return
         rows, width, _, lanes = self.shape
         decoder, skewed = self.decoder, Skewed(rows, self.device, lanes)
-        mover = Mover(self._correction, None if self._correction is None else Errors(rows, width, self.colours))
-        flat, streams = self._by_position(self._fz), [self._by_position(s) for s in self._streams]
+        mover = self.mover()
+        flat, streams = self._by_position(self.fz), [self._by_position(s) for s in self._streams]
         for at in fronts(rows, width):
             mean = self._mean[at.index].reshape(-1, COLOURS)
             known = np.zeros_like(mean)
@@ -107,10 +111,10 @@ class PixelBlock(NetWalk):
             base_here, errors = to_numpy(base), list[Tensor]()
             for c in range(self.colours):
                 params = to_numpy(decoder.net.head(c, h, decoder.seen(errors)))
-                step = self._step(c, params, base_here, mean, known, at.index, mover)
+                step = self.step(c, params, base_here, mean, known, at.index, mover)
                 symbols = yield step
                 known[:, c] = symbols - CENTRE
-                mover.observe(c, known[:, c], step.distribution)
+                mover.observe(c, known[:, c])
                 value = torch.from_numpy(known[:, c : c + 1]).to(self.device, torch.float32)
                 errors.append(FINE * value - base[:, c : c + 1])
             if self.colours == 1:
@@ -122,6 +126,11 @@ class PixelBlock(NetWalk):
             skewed.put("x", x)
             skewed.put("past", past)
 
+    def mover(self) -> Mover:
+        """What moves the mixtures of a walk that meets its errors on the way."""
+        rows, width, _, _ = self.shape
+        return Mover(self._correction, None if self._correction is None else Errors(rows, width, self.colours))
+
     def _compiles(self) -> bool:
         """Whether compiled steps walk the band, symbol by symbol."""
         return self.guide is None and serves(self.decoder, self.lanes)
@@ -130,13 +139,13 @@ class PixelBlock(NetWalk):
         """See codec.interface.Block; in one go on a GPU, and where noise is inverted by compiled steps."""
         if self.guide is not None and not self.decoder.narrow:
             return super().pop(source, tick)
-        on_gpu = GpuBand(self.decoder, self._fz, self.colours, self.guide, self._correction)
+        on_gpu = GpuBand(self.decoder, self.fz, self.colours, self.guide, self._correction)
         if on_gpu.serves(source):
             return on_gpu.pop(source, tick)
         compiled.expect(prod(self.shape))
         if self.guide is None or not isinstance(source, Noise) or not serves(self.decoder, self.lanes):
             return super().pop(source, tick)
-        band = band_of(self.decoder, self._fz, self.colours, self.guide)
+        band = band_of(self.decoder, self.fz, self.colours, self.guide)
         return band.draw(source.words(), tick).reshape(self.shape)
 
     def parallel(self, symbols: Ints) -> Iterator[MixtureStep]:
@@ -147,7 +156,7 @@ class PixelBlock(NetWalk):
     def backwards(self, outputs: Pass, errors: Errors | None) -> Iterator[MixtureStep]:
         """The encoder's walk over what a pass gave; errors: of all pixels, if the band has a correction."""
         if self._compiles():
-            band = band_of(self.decoder, self._fz, self.colours, correction=self._correction)
+            band = band_of(self.decoder, self.fz, self.colours, correction=self._correction)
             yield from band.backwards(*self._single(outputs), errors)
             return
         rows, width, _, _ = self.shape
@@ -155,7 +164,7 @@ class PixelBlock(NetWalk):
         for at in fronts(rows, width, reverse=True):
             mover.enter(at.index)
             for c in reversed(range(self.colours)):
-                yield self._step(c, *self._at(outputs, c, at.index), at.index, mover)
+                yield self.step(c, *self._at(outputs, c, at.index), at.index, mover)
 
     def corrected(self, correction: Correction) -> PixelBlock:
         """The same band with a correction."""
@@ -183,26 +192,26 @@ class PixelBlock(NetWalk):
     def see(self, symbols: Ints) -> Pass:
         """One network pass over known symbols (block's shape)."""
         compiled.expect(symbols.size)
-        values = np.repeat(symbols - CENTRE, COLOURS // self.colours, 2)  # (rows, W, 3, N)
+        values = np.repeat((symbols - CENTRE).astype(np.int16), COLOURS // self.colours, 2)  # (rows, W, 3, N)
         if serves(self.decoder, self.lanes):
             known = values.reshape(-1, COLOURS)
-            told, base, errors, scales = band_of(self.decoder, self._fz, self.colours).see(known)
+            told, base, errors, scales = band_of(self.decoder, self.fz, self.colours).see(known)
             return Pass(told[:, None], base[:, None], known[:, None], (errors, scales))
         params, base = self._outputs(np.moveaxis(values, 3, 0))
         return Pass(params, base, np.moveaxis(values, 3, 2).reshape(-1, self.lanes, COLOURS))
 
-    def _single(self, found: Pass) -> tuple[Shorts, Shorts, Ints]:
+    def _single(self, found: Pass) -> tuple[Shorts, Shorts, Shorts]:
         """A pass over a single picture, without its lane."""
         return found.params[:, 0], found.base[:, 0], found.known[:, 0]
 
     def _at(self, found: Pass, c: int, index: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """What `_mixture` takes for channel c of all lanes at the positions index."""
         base = found.base[index].astype(np.int64).reshape(-1, COLOURS)
-        mean, known = (part[index].reshape(-1, COLOURS) for part in (self._mean, found.known))
+        mean, known = self._mean[index].reshape(-1, COLOURS), found.known[index].astype(np.int64).reshape(-1, COLOURS)
         params = found.params[index, :, c, : 3 * self.decoder.mixtures + c + 1].astype(np.int64)
         return params.reshape(-1, params.shape[-1]), base, mean, known
 
-    def _outputs(self, known: Ints) -> tuple[Shorts, Shorts]:
+    def _outputs(self, known: Shorts) -> tuple[Shorts, Shorts]:
         """Every network output of the band, as small integers: see `Pass`.
 
         known: (N, rows, W, 3).
@@ -218,7 +227,7 @@ class PixelBlock(NetWalk):
                 x = torch.from_numpy(known[:, r : r + height]).to(self.device, torch.float32)
                 whole = torch.cat((above, x), 1)
                 up, above = whole[:, : -decoder.spacing], whole[:, -decoder.spacing :]
-                fz, *streams = (t[:, r : r + height] for t in (self._fz, *self._streams))
+                fz, *streams = (t[:, r : r + height] for t in (self.fz, *self._streams))
                 raw, base = decoder(strips.look, x, up, fz, streams, self.colours)
                 here = slice(r * width, (r + x.shape[1]) * width)
                 bases[here] = self._by_position(base).cpu().numpy()
@@ -241,9 +250,7 @@ class PixelBlock(NetWalk):
         centre = base[:, c] + (((share * references).sum(1) + (1 << SHARE_SHIFT - 1)) >> SHARE_SHIFT)
         return logit, centre[:, None] + offset, scale
 
-    def _step(
-        self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints, mover: Mover
-    ) -> MixtureStep:
+    def step(self, c: int, params: Ints, base: Ints, mean: Ints, known: Ints, index: Ints, mover: Mover) -> MixtureStep:
         """Channel c's symbols of all lanes at the positions index; the rest as for `_mixture`.
 
         Guided, the mixture is multiplied by the auxiliary decoder's gaussian: both decoders describe the same pixel.

@@ -1,0 +1,97 @@
+"""A lossy file of a size, or of a PSNR, that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from vlcodec._shared import Progress, encoder, memory
+from vlcodec.codec.errors import ModelError
+from vlcodec.codec.files import picture_file
+from vlcodec.models import zoo
+from vlcodec.pictures import MOST_PIXELS, file_of, prepare, regenerated
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vlcodec.codec.files.picture_file import File
+
+
+def compress_to(
+    image: str | Path | bytes | BinaryIO | Image,
+    *,
+    size: int | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    model: str = "photo",
+    seed: int = 0,
+    threshold: int | None = None,
+    device: str = "auto",
+    max_pixels: int = MOST_PIXELS,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """A lossy file of the best quality that `size` or `bpp` allows, or of the least that `psnr` asks for.
+
+    Qualities are tried by halves: some three encodings of a model of four, nine where qualities have decimals.
+
+    Args:
+        size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
+            One of the three.
+        model, seed, threshold, device, max_pixels, jobs: see `vlcodec.compress`.
+
+    Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
+    is given, and what `vlcodec.compress` raises.
+    """
+    from vlcodec.codec import image as images
+    from vlcodec.codec.ledger.report import psnr_db
+
+    if sum(wish is not None for wish in (size, bpp, psnr)) != 1:
+        raise ModelError("a file is made to one of three: a size, bits per pixel or a PSNR")
+    pixels, net, header = prepare(images.load(image, max_pixels), model, False, None, seed, threshold, device)
+    entry = encoder(model)
+    step = 1 if zoo.takes(entry).between else 100
+    levels = range(100, 100 * zoo.qualities(entry) + 1, step)
+
+    def made(level: int) -> File:
+        return file_of(net, pixels, replace(header, quality=level // 100, hundredths=level % 100), jobs)
+
+    def measured(file: File) -> float:
+        if psnr is None:
+            return len(picture_file.pack(file))
+        return psnr_db(regenerated(net, file, "mean", seed, jobs), pixels[0])
+
+    with memory():
+        if psnr is None:
+            most = size if size is not None else int((bpp or 0) * header.width * header.height / 8)
+            found = _last(levels, made, lambda file: measured(file) <= most, progress)
+            said = f"of at most {most:,} bytes"
+        else:
+            found = _last(levels[::-1], made, lambda file: measured(file) >= psnr, progress)
+            said = f"of at least {psnr:g} dB"
+        if found is not None:
+            return picture_file.pack(found)
+        nearest = measured(made(levels[0] if psnr is None else levels[-1]))
+    reached = f"the smallest has {nearest:,.0f}" if psnr is None else f"the best has {nearest:.2f}"
+    raise ModelError(f"model {entry.name} makes no file {said} of this picture: {reached}")
+
+
+def _last(
+    levels: range, made: Callable[[int], File], good: Callable[[File], bool], progress: Progress | None
+) -> File | None:
+    """The file of the last level that is good, where all before it are; None if the first one is not."""
+    low, high, found = 0, len(levels), None
+    tried, most = 0, len(levels).bit_length()
+    while low < high:
+        middle = (low + high) // 2
+        file = made(levels[middle])
+        if good(file):
+            low, found = middle + 1, file
+        else:
+            high = middle
+        tried += 1
+        if progress is not None:
+            progress("qualities", tried, max(most, tried))
+    return found

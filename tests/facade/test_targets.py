@@ -1,0 +1,83 @@
+"""Files of a size, or of a PSNR, that was asked for: the best quality that is allowed, the least that is enough."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import failure, ok, run
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import vlcodec
+from vlcodec import targets
+from vlcodec.codec.errors import ModelError
+
+
+@given(st.integers(1, 600), st.data())
+def test_by_halves_the_last_good_level_is_found(count: int, data: st.DataObject) -> None:
+    good, seen = data.draw(st.integers(0, count)), list[int]()
+
+    def made(level: int) -> Any:
+        seen.append(level)
+        return level
+
+    levels, allowed = range(100, 100 + count), 100 + good
+    found: Any = targets._last(levels, made, lambda level: level < allowed, None)  # type: ignore[operator]
+    assert found == (99 + good if good else None)
+    assert len(seen) <= count.bit_length()
+
+
+@pytest.fixture(scope="module")
+def qualities() -> dict[int, bytes]:
+    return {q: vlcodec.compress(picture(), quality=q, device="cpu") for q in (1, 2, 3, 4)}
+
+
+def picture() -> Image.Image:
+    r, c, k = np.indices((40, 56, 3))
+    return Image.fromarray(((5 * r + 3 * c + 40 * k + 90 * ((r // 9 + c // 7) % 2)) % 256).astype(np.uint8))
+
+
+def test_the_best_that_fits(qualities: dict[int, bytes]) -> None:
+    for q, data in qualities.items():
+        assert vlcodec.compress_to(picture(), size=len(data), device="cpu") == data
+        more = qualities[q + 1] if q < 4 else data
+        assert vlcodec.compress_to(picture(), size=len(more) - (q < 4), device="cpu") == data
+    bpp = 8 * len(qualities[2]) / (40 * 56)
+    assert vlcodec.compress_to(picture(), bpp=bpp + 1e-9, device="cpu") == qualities[2]
+
+
+def test_the_least_that_is_enough(qualities: dict[int, bytes]) -> None:
+    original, reached = np.asarray(picture(), np.float64), dict[int, float]()
+    for q, data in qualities.items():
+        mean = np.asarray(vlcodec.decompress(data, decode="mean", device="cpu"), np.float64)
+        reached[q] = 10 * np.log10(255**2 / np.square(mean - original).mean())
+    assert sorted(reached.values()) == list(reached.values())
+    for q in (1, 2, 3):
+        assert vlcodec.compress_to(picture(), psnr=reached[q] - 1e-6, device="cpu") == qualities[q]
+        assert vlcodec.compress_to(picture(), psnr=reached[q] + 1e-6, device="cpu") == qualities[q + 1]
+
+
+def test_what_cannot_be(qualities: dict[int, bytes]) -> None:
+    least = f"of at most 20 bytes of this picture: the smallest has {len(qualities[1]):,}"
+    with pytest.raises(ModelError, match=f"^model photo makes no file {least}$"):
+        vlcodec.compress_to(picture(), size=20, device="cpu")
+    with pytest.raises(ModelError, match=r"^model photo makes no file of at least 90 dB of this picture"):
+        vlcodec.compress_to(picture(), psnr=90, device="cpu")
+    for wishes in ({}, {"size": 100, "psnr": 30.0}):
+        with pytest.raises(ModelError, match=r"^a file is made to one of three: a size, bits per pixel or a PSNR$"):
+            vlcodec.compress_to(picture(), **wishes)  # type: ignore[arg-type]
+
+
+def test_by_the_command(tmp_path: Path, qualities: dict[int, bytes]) -> None:
+    picture().save(tmp_path / "a.png")
+    ok("compress", "a.png", "--size", str(len(qualities[3]) + 1), "--quiet", cwd=tmp_path)
+    assert (tmp_path / "a.vlz").read_bytes() == qualities[3]
+    said = failure("compress", "a.png", "--size", "9", "--force", cwd=tmp_path)
+    assert "a.png: model photo makes no file of at most 9 bytes of this picture: the smallest has " in said
+    assert (tmp_path / "a.vlz").read_bytes() == qualities[3]
+    for wrong in (["--size", "900", "-q", "2"], ["--psnr", "30", "--lossless"], ["--bpp", "1", "--psnr", "30"]):
+        done = run("compress", "a.png", *wrong, cwd=tmp_path)
+        assert done.returncode == 2
+        assert b"exclude each other" in done.stderr

@@ -13,19 +13,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from vlcodec.codec.files import picture_file
+from vlcodec.codec.files import composite_file, picture_file, stored_file
 from vlcodec.codec.files.picture_file import BAND_ROWS, Header
 from vlcodec.jobs import jobs_of
 
-Work = Literal["compress", "compress --lossless", "decompress", "sample", "mean"]  # "decompress": of every pixel
+Work = Literal["compress", "compress --lossless", "decompress", "sample", "mean", "kept"]
 
 START = 1.7  # seconds that a process takes to begin with, most of it for torch
 PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole picture, of bands, which go side by side
     "compress": (0.8, 0.0),
     "compress --lossless": (2.7, 2.3),
-    "decompress": (2.2, 3.2),
+    "decompress": (2.2, 3.2),  # every pixel
     "sample": (1.35, 2.9),
     "mean": (1.3, 0.0),
+    "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba
 PROCESS_BYTES = 640 << 20  # of memory, whatever the picture
@@ -82,9 +83,24 @@ def expected_to_compress(image: bytes, *, lossless: bool = False, jobs: int | No
 def expected_to_decompress(data: bytes, *, decode: str | None = None, jobs: int | None = None) -> Estimate:
     """What `vlcodec.decompress` is expected to take for a file of one picture, of which the front alone is read.
 
-    Raises FormatError for anything else, and for another codec's file that is stored; VlcodecError for jobs below 1.
+    Of a file without a model the whole is read. Raises FormatError for anything else, VlcodecError for jobs below 1.
     """
+    if stored_file.is_stored(data) or composite_file.is_composite(data):
+        return expected("kept", *_kept_size(data), jobs)
     return of_header(picture_file.read_header(data), decode, jobs)
+
+
+def _kept_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of a file without a model."""
+    from vlcodec.codec import image as images
+
+    if stored_file.is_stored(data):
+        return images.size_of(stored_file.unpack_stored(data).data)
+    composite = composite_file.unpack_composite(data)
+    if composite.other is not None:
+        return images.size_of(composite.other.data)
+    planes = composite.planes
+    return (planes.width, planes.height) if planes is not None else (0, 0)
 
 
 def needed(width: int, height: int, bands: int = 1) -> tuple[int, int]:

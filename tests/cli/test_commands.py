@@ -40,8 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a picture and what the command makes of it: a.vlz is lossy, b.vlz lossless."""
     path = tmp_path_factory.mktemp("made")
     Image.linear_gradient("L").resize((32, 24)).convert("RGB").save(path / "a.png")
-    ok("compress", "a.png", "--quiet", cwd=path)
-    ok("compress", "a.png", "--quiet", "--lossless", "--verify", "-o", "b.vlz", cwd=path)
+    ok("compress", "a.png", "--quiet", "--model", "photo", cwd=path)
+    ok("compress", "a.png", "--quiet", "--model", "photo", "--lossless", "--verify", "-o", "b.vlz", cwd=path)
     return path
 
 

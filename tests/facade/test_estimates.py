@@ -60,7 +60,7 @@ def test_a_file_says_which_work_it_takes() -> None:
     sizes = (HEADER.width, HEADER.height)
     assert of_header(HEADER, jobs=2) == expected("decompress", *sizes, 2)
     assert of_header(HEADER, "mean", 2) == expected("mean", *sizes, 2)
-    data = vlcodec.compress(Image.new("L", (20, 30)))
+    data = vlcodec.compress(Image.new("L", (20, 30)), model="photo")
     assert vlcodec.expected_to_decompress(data[:40], jobs=1) == expected("sample", 20, 30, 1)
     placeholder = vlcodec.compress(Image.new("L", (20, 30)), quality=0)
     assert vlcodec.expected_to_decompress(placeholder) == expected("mean", 20, 30)
@@ -73,6 +73,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_a_file_without_a_model_is_expected_too(mode: str) -> None:
+    data = vlcodec.compress(Image.new(mode, (20, 30)), lossless=True)
+    assert vlcodec.expected_to_decompress(data) == expected("kept", 20, 30)
+
+
 def test_a_dry_run_writes_nothing(folder: Path) -> None:
     line = expected("compress --lossless", 60, 40)
     assert ok("compress", "a.png", "--lossless", "--dry-run", cwd=folder) == f"a.png  60x40, {line}\n"
@@ -81,7 +87,7 @@ def test_a_dry_run_writes_nothing(folder: Path) -> None:
     assert found["memory"] == expected("compress", 60, 40).memory
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.tif"]
 
-    (folder / "a.vlz").write_bytes(vlcodec.compress(folder / "a.png", lossless=True))
+    (folder / "a.vlz").write_bytes(vlcodec.compress(folder / "a.png", lossless=True, model="photo"))
     assert ok("compress", "a.png", "--lossless", "--dry-run", cwd=folder) == f"a.png  60x40, {line}\n"
     text = ok("decompress", "a.vlz", "--dry-run", "--decode", "mean", cwd=folder)
     assert text == f"a.vlz  60x40, {expected('mean', 60, 40)}\n"

@@ -113,7 +113,7 @@ def test_fronts_of_other_models() -> None:
     """A photograph's front is its preview."""
     image = Image.fromarray(np.arange(3 * 20 * 30, dtype=np.uint8).reshape(20, 30, 3))
     data = vlcodec.compress(image, lossless=True, model="photo")
-    lossy = vlcodec.compress(image, quality=1)
+    lossy = vlcodec.compress(image, quality=1, model="photo")
     assert vlcodec.decompress(data[:-5], front=True).tobytes() == vlcodec.decompress(lossy).tobytes()
 
 

@@ -93,7 +93,7 @@ def test_between_stripes_is_the_mean_image(made: tuple[Image.Image, bytes]) -> N
 
 
 def test_damaged_latents_are_the_end() -> None:
-    data = bytearray(vlcodec.compress(Image.new("L", (20, 20), 99), lossless=True))
+    data = bytearray(vlcodec.compress(Image.new("L", (20, 20), 99), lossless=True, model="photo"))
     data[20] ^= 0x40
     with pytest.raises(vlcodec.FormatError, match="checksum mismatch"):
         vlcodec.salvage(bytes(data))
@@ -109,7 +109,7 @@ def test_a_lossy_file_has_nothing_to_salvage() -> None:
 def small() -> tuple[Image.Image, bytes]:
     """Two bands that are soon decoded, and their file."""
     image = Image.linear_gradient("L").resize((3, 60))
-    return image, vlcodec.compress(image, lossless=True)
+    return image, vlcodec.compress(image, lossless=True, model="photo")
 
 
 @settings(max_examples=30, deadline=None)

@@ -117,7 +117,7 @@ def test_files_keep_to_the_bound(
     assert r.lossless_bytes >= r.elbo / 8 * 0.999
     assert r.latents_written == pytest.approx(r.latents_kl, rel=2e-3, abs=32)
     assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, quality=quality, seed=3, model="photo"))
-    assert r.lossy_bytes == len(vlcodec.compress(image, quality=quality, seed=3))
+    assert r.lossy_bytes == len(vlcodec.compress(image, quality=quality, seed=3, model="photo"))
 
 
 def test_the_ledger_adds_up() -> None:
@@ -130,7 +130,7 @@ def test_the_ledger_adds_up() -> None:
     assert r.overhead == 8 * r.lossless_bytes - r.elbo
     assert r.latents_naive == r.latents_kl  # rounded latents have no place in their cells
 
-    mean = vlcodec.decompress(vlcodec.compress(Image.fromarray(picture), quality=1), decode="mean")
+    mean = vlcodec.decompress(vlcodec.compress(Image.fromarray(picture), quality=1, model="photo"), decode="mean")
     error = np.square(np.asarray(mean).astype(float) - picture).mean()
     assert r.psnr_mean_db == pytest.approx(10 * math.log10(255**2 / error))
 
@@ -148,9 +148,9 @@ def test_rate_encodes_once(photograph: Callable[[str, int, int], Image.Image], m
         image = photograph("rocket", 427, 3).resize((3, height))
         passes.clear()
         r = vlcodec.rate(image, seed=2)
-        assert [len(symbols) for symbols in passes] == [512] * (bands - 1) + [height - 512 * (bands - 1)]
+        assert sorted(len(symbols) for symbols in passes) == [height - 512 * (bands - 1)] + [512] * (bands - 1)
         assert r.lossless_bytes == len(vlcodec.compress(image, lossless=True, seed=2, model="photo"))
-        assert r.lossy_bytes == len(vlcodec.compress(image, quality=1, seed=2))
+        assert r.lossy_bytes == len(vlcodec.compress(image, quality=1, seed=2, model="photo"))
 
 
 def test_side_information_is_a_part_of_the_pixels(photograph: Callable[[str, int, int], Image.Image]) -> None:

@@ -53,6 +53,7 @@ def test_every_block_runs(folder: Path, name: str) -> None:
             assert done.returncode == int(words == ["compare", "photo.png", "again.png"]), (line, done.stderr)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its ten cells, in order, and what they print is what it shows."""
     monkeypatch.chdir(DOCS)

@@ -132,6 +132,6 @@ def test_the_script_finds_what_is_not_an_error_of_ours(tmp_path: Path) -> None:
 def test_atheris_reaches_the_readers(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     command = [sys.executable, "fuzz.py", str(tmp_path / "corpus"), "-runs=300"]
-    done = subprocess.run(command, cwd=Path(mutations.__file__).parent, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=Path(mutations.__file__ or "").parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Done 300 runs" in done.stderr

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tutorial.md", "conformance.md"])
 def test_every_block_runs(folder: Path, name: str) -> None:
     space: dict[str, Any] = {}

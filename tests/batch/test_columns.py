@@ -65,7 +65,7 @@ def check_as_alone(model: str, lossless: bool, count: int) -> None:
             assert pixels(png) == (wanted[file].mode, wanted[file].tobytes())
 
 
-@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("lossless", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("model", [pytest.param(SMALL, marks=pytest.mark.slow), "vlae-mnist"])
 def test_lanes_make_what_each_makes_alone(model: str, lossless: bool) -> None:
     together = mock.Mock(side_effect=lanes.write)
@@ -100,6 +100,7 @@ def test_sixty_four_lanes_do_too(lossless: bool, numba: bool) -> None:
         check_as_alone(SMALL, lossless, 64)
 
 
+@pytest.mark.slow
 def test_no_more_lanes_than_a_device_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(columns.MOST_LANES, "cpu", 3)
     check_as_alone("vlae-mnist", True, 8)

@@ -59,6 +59,7 @@ def _reduced() -> Iterator[None]:
         torch.set_float32_matmul_precision("highest")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_reduced")
 def test_four_threads_give_the_bytes_of_one() -> None:
     """Each thread does all the work, and begins with another part of it; the settings are the caller's again after."""

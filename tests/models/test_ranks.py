@@ -41,7 +41,8 @@ def distance(one: Weights, other: Weights) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-@pytest.mark.parametrize("batch", [7, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [7, 12])
 def test_two_train_what_one_does_with_their_whole_batch(batch: int, tmp_path: Path) -> None:
     (alone,) = train(tmp_path / "one", 1, batch)
     both = train(tmp_path / "two", 2, batch)
@@ -78,6 +79,7 @@ def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
     assert distance(alone, both[0]) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_clock_stops_all_at_one_step(tmp_path: Path) -> None:
     both = train(tmp_path, 2, steps=10**9, minutes=0.02)
     assert distance(both[0], both[1]) == 0

@@ -256,6 +256,7 @@ class Clock:
         return next(self._looks) / 20
 
 
+@pytest.mark.slow
 def test_training_learns_and_its_schedule_ends_with_the_minutes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

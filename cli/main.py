@@ -4,6 +4,7 @@ Exit codes: 0 all done, 1 a file failed (the others are done), 2 wrong usage, 13
 Nothing imported here may load torch, numpy, Pillow or constriction: `--help` and `info` answer at once.
 """
 
+import gc
 import os
 import sys
 import warnings
@@ -46,6 +47,7 @@ def main() -> None:
     """Runs the command line and exits."""
     code = 1
     warnings.showwarning = _warn
+    gc.set_threshold(100_000)  # what torch's import makes stays: to look at it again and again takes a fifth of a second
     try:
         # Not standalone: click would answer Ctrl-C with exit code 1.
         code = commands.main(prog_name="vlcodec", standalone_mode=False) or 0

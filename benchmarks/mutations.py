@@ -23,10 +23,19 @@ from unittest import mock
 from common import keep, parser, say, show
 
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files import archive_file, chunks, picture_file, stored_file, wire
+from vlcodec.codec.files import archive_file, chunks, composite_file, picture_file, stored_file, wire
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, Starter
 from vlcodec.codec.files.chunks import EXIF, ICC, LATENTS, RESOLUTION, TEXT, XMP
-from vlcodec.codec.files.metadata import Resolution, pack_resolution, pack_text, unpack_resolution, unpack_text
+from vlcodec.codec.files.composite_file import Composite, Planes
+from vlcodec.codec.files.metadata import (
+    Metadata,
+    Resolution,
+    pack_resolution,
+    pack_text,
+    unpack_resolution,
+    unpack_text,
+)
+from vlcodec.codec.files.palette import Bilevel, Colours, Transparent, pack_palette, unpack_palette
 from vlcodec.codec.files.picture_file import Band, File, Header
 from vlcodec.codec.files.stored_file import Stored
 from vlcodec.codec.files.wire import CRC_BYTES
@@ -66,12 +75,22 @@ def seeds() -> list[bytes]:
             found.append(picture_file.pack(File(header, rng.randbytes(20), bands)))
             if version == 2:
                 more = (rng.randbytes(9), b"", rng.randbytes(3))
-                found.append(picture_file.pack(File(header, rng.randbytes(20), bands, more, b"changes", metadata)))
+                beside = (b"", pack_palette(Transparent(b"abc"))) if lossless else (rng.randbytes(30), b"")
+                rest = (bands, more, b"changes" * lossless, metadata, *beside)
+                found.append(picture_file.pack(File(header, rng.randbytes(20), *rest)))
         for starter in (None, Starter(3, digest)) if version == 2 else (None,):
             counts = (600, True, 9, 4, 80, 7, version, starter)
             archive = ArchiveHeader(2, digest, 28, 28, *counts)
             names = tuple(f"picture {number}.png" for number in range(600))
             found.append(archive_file.pack(ArchiveFile(archive, names, tuple(range(archive.runs)), rng.randbytes(90))))
+    colours = pack_palette(Colours(rng.randbytes(90), rng.randbytes(7)))
+    composites = [
+        Composite(metadata, b"", Planes(640, 1100, 4, rng.randbytes(50))),
+        Composite((), colours, Planes(30, 20, 1, rng.randbytes(50))),
+        Composite((), pack_palette(Bilevel()), Planes(9, 8, 1, rng.randbytes(50))),
+        Composite(metadata[:2], other=Stored("WebP", rng.randbytes(50)), kept="bilevel"),
+    ]
+    found += map(composite_file.pack_composite, composites)
     return [*found, *(stored_file.pack_stored(Stored(name, rng.randbytes(50))) for name in ("PNG", "JPEG XL"))]
 
 
@@ -119,11 +138,13 @@ def repaired(data: bytes) -> bytes:
 
 
 def _table(data: bytes) -> chunks.Table | None:
-    """Where a version 2 picture's chunks lie. Raises FormatError where its front does not tell."""
+    """Where chunks of a version 2 picture or a composite lie. Raises FormatError where its front does not tell."""
     from vlcodec.codec.files import picture_v2
 
     if len(data) <= len(wire.MAGIC) or data[len(wire.MAGIC)] >> 4 != 2:
         return None
+    if composite_file.is_composite(data):
+        return composite_file._read_start(2, data)
     return picture_v2._read_start(data)[1]
 
 
@@ -142,9 +163,22 @@ def trusting() -> Iterator[None]:
 
 def _picture(data: bytes) -> None:
     file = picture_file.unpack(data)
-    for kind, content in file.metadata:
+    _metadata(file.metadata)
+    if file.palette:
+        unpack_palette(file.palette)
+
+
+def _metadata(metadata: Metadata) -> None:
+    for kind, content in metadata:
         if kind in (TEXT, RESOLUTION):
             (unpack_text if kind == TEXT else unpack_resolution)(content)
+
+
+def _composite(data: bytes) -> None:
+    composite = composite_file.unpack_composite(data)
+    _metadata(composite.metadata)
+    if composite.palette:
+        unpack_palette(composite.palette)
 
 
 READERS: dict[str, Callable[[bytes], Any]] = {
@@ -155,6 +189,8 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "archive": archive_file.unpack,
     "damaged archive": lambda data: archive_file.unpack(data, damaged=True),
     "stored": stored_file.unpack_stored,
+    "composite": _composite,
+    "front of a composite": composite_file.describe,
 }
 
 

@@ -20,7 +20,10 @@ from PIL import Image, UnidentifiedImageError
 
 import vlcodec
 import vlcodec.pillow
+from vlcodec.codec.coding.planes import pack_planes
 from vlcodec.codec.errors import VlcodecError
+from vlcodec.codec.files import composite_file
+from vlcodec.codec.files.composite_file import Composite, Planes
 from vlcodec.codec.interface import Bytes
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -29,7 +32,7 @@ mutations = importlib.import_module("mutations")
 
 @dataclass(frozen=True)
 class Known:
-    """A small file, and the pixels (H, W) or (H, W, 3) of the picture that it was made of."""
+    """A small file, and the pixels (H, W) or (H, W, C) of the picture that it was made of."""
 
     data: bytes
     pixels: Bytes
@@ -41,12 +44,25 @@ def known() -> list[Known]:
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     smooth = np.add.outer(np.arange(4) * 40, np.arange(5) * 9).astype(np.uint8)
     pictures = [noise[:2, :3], noise[:3, :2, 0], smooth, noise[:1, :1], noise]
-    return [
+    files = [
         Known(vlcodec.compress(pixels, model=model, lossless=lossless), pixels)
         for pixels in pictures
         for model in ("photo", "photo-8")
         for lossless in (True, False)
     ]
+    clear = np.concatenate([noise[:3, :4], smooth[:3, :4, None]], axis=2)
+    indexed = Image.fromarray(smooth // 9 * 9).convert("P", palette=Image.Palette.ADAPTIVE, colors=4)
+    images = [indexed, Image.new("1", (9, 7))]
+    others = [Known(vlcodec.compress(image, lossless=True), np.asarray(image)) for image in images]
+    beside = Known(vlcodec.compress(clear, model="photo", lossless=True), clear)  # alpha, beside the model's colours
+    return [*others, beside, Known(packed_planes(smooth), smooth), *files]
+
+
+def packed_planes(levels: Bytes) -> bytes:
+    """A composite of planes, whatever is smaller."""
+    height, width = levels.shape
+    planes = Planes(width, height, 1, pack_planes(levels[..., None]))
+    return composite_file.pack_composite(Composite(planes=planes))
 
 
 def check(seed: int) -> bool:

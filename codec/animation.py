@@ -119,11 +119,17 @@ def as_file(animation: Animation, format: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def written(image: Image.Image, format: str) -> bytes:
-    """The bytes of a file of a decoded image: of all its frames by `as_file`, of one picture by `whole.as_file`.
+def written(found: whole.Whole | Image.Image, format: str) -> bytes:
+    """The bytes of a file of a decoded picture: of frames by `as_file`, of one by `whole.as_file`, of 16 bits by
+    `sixteen_files.as_file`.
 
-    Raises ImageError for a TIFF of several frames.
+    Raises ImageError for a TIFF of several frames, and a WebP of 16 bits.
     """
+    if isinstance(found, whole.Whole) and found.low is not None:
+        from vlcodec.codec import sixteen_files
+
+        return sixteen_files.as_file(found, format)
+    image = found.image if isinstance(found, whole.Whole) else found
     frames = open_animation(image)
     return whole.as_file(image, format) if frames is None else as_file(frames, format)
 

@@ -6,6 +6,7 @@ spaces.
 
 import io
 import math
+import struct
 import threading
 import warnings
 import zipfile
@@ -18,7 +19,7 @@ from typing import IO, Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, SAMPLESPERPIXEL, TiffImageFile
 
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.wire import MAX_PIXELS, MAX_SIDE
@@ -39,6 +40,10 @@ _UPRIGHT: Final = {  # EXIF orientation -> what undoes it
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+MOVED_EXTRASAMPLES: Final = 50338  # TIFF's tag 338 in what `opened` makes of grey and alpha
+_SHORT: Final = 3  # TIFF's type of numbers of 2 bytes
+_TWO_OF_16: Final = (b"\x10\0\x10\0", b"\0\x10\0\x10")
 
 _PILLOW_STATE: Final = threading.Lock()
 
@@ -80,9 +85,22 @@ def load(
 
 def size_of(data: bytes) -> tuple[int, int]:
     """(width, height) of a picture file, from its header. Raises ImageError where that is one that `load` refuses."""
-    with pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with pillow(), opened(data) as image:
         check_size(image)
         return image.size
+
+
+def opened(data: bytes) -> Image.Image:
+    """Pillow's image of a picture file, not yet decoded. Raises whatever Pillow raises.
+
+    A TIFF of grey and alpha of 16 bits, which Pillow does not know, is one of grey by its tags, and never to be loaded.
+    """
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        if (grey := _as_grey(data)) is None:
+            raise
+        return Image.open(io.BytesIO(grey), formats=("TIFF",))
 
 
 def of_array(array: npt.NDArray[Any]) -> Image.Image:
@@ -289,9 +307,39 @@ def is_deep(image: Image.Image) -> bool:
 def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants it seen. Raises whatever Pillow raises on damaged pixels."""
     image.load()
+    method = _UPRIGHT.get(orientation_of(image))
+    return image if method is None else image.transpose(method)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's, 1 where it tells none; of a TIFF only until its pixels are loaded, as Pillow turns them then."""
     try:
         orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata is no reason to refuse sound pixels
-        return image
-    method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+        return 1
+    return orientation
+
+
+def _as_grey(data: bytes) -> bytes | None:
+    """A TIFF of grey and alpha, of 16 bits, with the tags of one of grey alone; None of anything else."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return None
+    out, found = bytearray(data), set[int]()
+    try:
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, at)
+        for place in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, number, value = struct.unpack_from(order + "HHIH", data, place)
+            if (tag, kind, number) == (BITSPERSAMPLE, _SHORT, 2) and data[place + 8 : place + 12] in _TWO_OF_16:
+                struct.pack_into(order + "HHIHH", out, place, tag, kind, 1, 16, 0)
+            elif (tag, kind, number, value) == (SAMPLESPERPIXEL, _SHORT, 1, 2):
+                struct.pack_into(order + "H", out, place + 8, 1)
+            elif (tag, kind, number) == (EXTRASAMPLES, _SHORT, 1):
+                struct.pack_into(order + "H", out, place, MOVED_EXTRASAMPLES)
+            else:
+                continue
+            found.add(tag)
+    except struct.error:
+        return None
+    return bytes(out) if len(found) == 3 else None

@@ -40,7 +40,7 @@ def salvage(
 ) -> Salvaged:
     """The bands of a damaged lossless file whose pixels match their checksums; the others are marked.
 
-    The arguments are those of `decompress`. Raises FormatError where the front of the file or its latents are damaged,
+    Of a picture of 16 bits it has the high 8. The arguments are those of `decompress`. Raises FormatError where the front of the file or its latents are damaged,
     as no pixel is known without them, and for a file that is not lossless; ModelError where it needs other weights.
     """
     from vlcodec.codec import image as images

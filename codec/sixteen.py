@@ -4,6 +4,7 @@ Pillow has grey of 16 bits alone, mode I;16, and cuts colours to 8 bits without 
 imagecodecs, an extra, which is imported once there is such a picture. Metadata are Pillow's in any case.
 """
 
+import logging
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,7 @@ MODES: Final = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's, of grey
 MAX_CHANNELS: Final = 4
 EXTRA: Final = "pictures of 16 bits with colours or alpha are read by imagecodecs: pip install 'vlcodec[deep]'"
 _RULE: Final = "16 bits are taken from PNG and TIFF files, as grey or RGB, with alpha or without"
+_SILENT: Final = logging.NullHandler()
 _UNSIGNED, _SEPARATE, _STRAIGHT = 1, 2, 2  # values of TIFF's SampleFormat, PlanarConfiguration, ExtraSamples
 
 
@@ -93,7 +95,7 @@ def rounded(levels: Levels) -> Bytes:
 def _tags(image: TiffImageFile) -> dict[int, Any]:
     """A TIFF's tags. Raises ImageError for levels that are not 16 unsigned bits, and colours that are not taken."""
     tags = dict(image.tag_v2)
-    extra = tuple(tags.get(EXTRASAMPLES, ())) + tuple(tags.get(MOVED_EXTRASAMPLES, ()))
+    extra = (tags[MOVED_EXTRASAMPLES],) if MOVED_EXTRASAMPLES in tags else tuple(tags.get(EXTRASAMPLES, ()))
     colours = 1 if image.mode in MODES else 2
     if (
         set(tags.get(BITSPERSAMPLE, ())) != {16}
@@ -111,4 +113,5 @@ def _imagecodecs() -> Any:
         import imagecodecs
     except ImportError:
         raise ImageError(EXTRA) from None
+    logging.getLogger("imagecodecs").addHandler(_SILENT)  # what it warns of, metadata, is Pillow's to read
     return imagecodecs

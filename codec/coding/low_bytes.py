@@ -1,10 +1,11 @@
 """The low bytes of 16-bit levels, beside high bytes that are coded by themselves.
 
-    kind | CRC-32 of the low bytes, and they themselves     kind 0
+    kind | CRC-32, the low bytes as they are                kind 0
     kind | planes of the low bytes                          kind 1
     kind | planes of low less high bytes, modulo 256        kind 2
 
-Where a picture has 8 bits times 257, both bytes of a level are the same, and the low ones cost nothing.
+The kind is covered by each one's checksum. Where a picture has 8 bits times 257, both bytes of a level are the same, and
+the low ones cost nothing.
 """
 
 from __future__ import annotations
@@ -29,16 +30,17 @@ HOPEFUL: Final = 1.02  # of a tile's bytes: planes have still to learn there
 def pack_low(high: Bytes, low: Bytes) -> bytes:
     """(H, W, C) uint8 each, C from 1 to 4 -> bytes of the low ones. Noise is kept as it is."""
     differences = low - high
-    raw = bytes([AS_THEY_ARE]) + zlib.crc32(low.tobytes()).to_bytes(CRC_BYTES, "little") + low.tobytes()
     if not differences.any():
-        return bytes([DIFFERENCES]) + pack_planes(differences)
-    tiles = {PLANES: _tiles(low), DIFFERENCES: _tiles(differences)}
-    tried = {kind: len(pack_planes(part)) for kind, part in tiles.items()}
-    kind = min(tried, key=lambda one: tried[one])
-    if tried[kind] > HOPEFUL * tiles[kind].size:
+        return bytes([DIFFERENCES]) + pack_planes(differences, bytes([DIFFERENCES]))
+    raw = bytes([AS_THEY_ARE]) + _checksum(low.tobytes()) + low.tobytes()
+    kinds = {PLANES: low, DIFFERENCES: differences}
+    tried = {kind: pack_planes(_tiles(levels), bytes([kind])) for kind, levels in kinds.items()}
+    kind = min(tried, key=lambda one: len(tried[one]))
+    tile = _tiles(kinds[kind])
+    if len(tried[kind]) > HOPEFUL * tile.size:
         return raw
-    coded = bytes([kind]) + pack_planes(low if kind == PLANES else differences)
-    return min(coded, raw, key=len)
+    coded = tried[kind] if tile.shape == low.shape else pack_planes(kinds[kind], bytes([kind]))
+    return min(bytes([kind]) + coded, raw, key=len)
 
 
 def unpack_low(data: bytes, high: Bytes) -> Bytes:
@@ -47,13 +49,19 @@ def unpack_low(data: bytes, high: Bytes) -> Bytes:
         raise FormatError("low bytes of 16-bit levels of a kind that this vlcodec does not read")
     kind, rest = data[0], data[1:]
     if kind != AS_THEY_ARE:
-        found = unpack_planes(rest, *high.shape)
+        height, width, channels = high.shape
+        found = unpack_planes(rest, height, width, channels, bytes([kind]))
         return found + high if kind == DIFFERENCES else found
     if len(rest) != CRC_BYTES + high.size:
         raise FormatError(f"low bytes of 16-bit levels: {CRC_BYTES + high.size} bytes needed, found {len(rest)}")
-    if zlib.crc32(rest[CRC_BYTES:]) != int.from_bytes(rest[:CRC_BYTES], "little"):
+    if _checksum(rest[CRC_BYTES:]) != rest[:CRC_BYTES]:
         raise FormatError("the low bytes of 16-bit levels do not match their checksum")
     return np.frombuffer(rest, np.uint8, high.size, CRC_BYTES).reshape(high.shape)
+
+
+def _checksum(low: bytes) -> bytes:
+    """The CRC-32 of low bytes as they are, behind their kind."""
+    return zlib.crc32(low, zlib.crc32(bytes([AS_THEY_ARE]))).to_bytes(CRC_BYTES, "little")
 
 
 def _tiles(levels: Bytes) -> Bytes:

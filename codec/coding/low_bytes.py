@@ -4,8 +4,8 @@
     kind | planes of the low bytes                          kind 1
     kind | planes of low less high bytes, modulo 256        kind 2
 
-The kind is covered by each one's checksum. Where a picture has 8 bits times 257, both bytes of a level are the same, and
-the low ones cost nothing.
+Each one's checksum covers the kind. Where a picture has 8 bits times 257, both bytes of a level are the same, and the
+low ones cost nothing.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def test_models_of_8_bits_say_so(model: str) -> None:
 def test_what_takes_8_bits_alone_refuses_16() -> None:
     data = png(PICTURES["colour"])
     for call in (vlcodec.rate, vlcodec.bit_map, lambda image: vlcodec.compress_archive([image, image])):
-        with pytest.raises(ImageError, match="more than 8 bits per channel|mode I;16 is not supported"):
+        with pytest.raises(ImageError, match="more than 8 bits per channel"):
             call(data)
 
 

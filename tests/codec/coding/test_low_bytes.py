@@ -1,4 +1,4 @@
-"""The low bytes of 16-bit levels come back, cost nothing where they say nothing, and are refused where they are damaged."""
+"""The low bytes of 16-bit levels come back, cost nothing where they say nothing, and are refused where damaged."""
 
 import zlib
 

@@ -1,7 +1,7 @@
 """Pictures <-> the colours that models take. What stands around them is read by `whole.py` and `tags.py`.
 
-What cannot come back whole is refused, never quietly reduced: alpha, more than 8 bits, further pages, other colour
-spaces.
+What cannot come back whole is refused, never quietly reduced. For archives, batches and rates that is alpha, more than
+8 bits, further pages, other colour spaces.
 """
 
 import io
@@ -31,7 +31,7 @@ FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _RULE: Final = "a picture must be 8-bit RGB, grey (L), bilevel (1) or palette (P) without transparency"
 _TOO_LARGE: Final = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
 
-_UPRIGHT: Final = {  # EXIF orientation -> what undoes it
+UPRIGHT: Final = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -45,7 +45,7 @@ MOVED_EXTRASAMPLES: Final = 50338  # TIFF's tag 338 in what `opened` makes of gr
 _SHORT: Final = 3  # TIFF's type of numbers of 2 bytes
 _TWO_OF_16: Final = (b"\x10\0\x10\0", b"\0\x10\0\x10")
 
-_PILLOW_STATE: Final = threading.Lock()
+_PILLOW_STATE: Final = threading.RLock()  # a .vlz that Pillow's plugin reads inside is decoded by our readers
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,15 @@ def size_of(data: bytes) -> tuple[int, int]:
         return image.size
 
 
-def opened(data: bytes) -> Image.Image:
+def opened(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Pillow's image of a picture file, not yet decoded. Raises whatever Pillow raises.
 
     A TIFF of grey and alpha of 16 bits, which Pillow does not know, is one of grey by its tags, and never to be loaded.
     """
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        if (grey := _as_grey(data)) is None:
+        if "TIFF" not in formats or (grey := _as_grey(data)) is None:
             raise
         return Image.open(io.BytesIO(grey), formats=("TIFF",))
 
@@ -111,7 +111,7 @@ def of_array(array: npt.NDArray[Any]) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(array))
     except TypeError:
         raise ImageError(
-            f"an array of a picture is (H, W) of uint8 or bool, or (H, W, 3) of uint8, not {array.shape} {array.dtype}"
+            f"an array of a picture is (H, W) of uint8, uint16 or bool, or (H, W, C), not {array.shape} {array.dtype}"
         ) from None
 
 
@@ -223,8 +223,10 @@ def png_bytes(image: Image.Image) -> bytes:
 
 def read_source(source: str | Path | bytes | BinaryIO) -> bytes:
     """All bytes of a source. Raises ImageError when it cannot be read."""
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, str | Path) and not hasattr(source, "read"):
+        raise ImageError(f"a picture is a path, bytes, a stream, an image or an array, not {type(source).__name__}")
     try:
         return Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
     except OSError as error:
@@ -307,7 +309,7 @@ def is_deep(image: Image.Image) -> bool:
 def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants it seen. Raises whatever Pillow raises on damaged pixels."""
     image.load()
-    method = _UPRIGHT.get(orientation_of(image))
+    method = UPRIGHT.get(orientation_of(image))
     return image if method is None else image.transpose(method)
 
 

@@ -52,8 +52,7 @@ def tiff(levels: Levels, metadata: Metadata = ()) -> bytes:
     height, width, channels = levels.shape
     tags, options = ImageFileDirectory_v2(), saved_in("TIFF", metadata)
     if (exif := options.get("exif")) is not None:
-        for tag, value in exif.items():
-            tags[tag] = dict(exif.get_ifd(tag)) if tag in (Base.ExifOffset, Base.GPSInfo) else value
+        tags.update(exif)
     if "icc_profile" in options:
         tags[Base.InterColorProfile] = options["icc_profile"]
     if "dpi" in options:

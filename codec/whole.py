@@ -16,12 +16,23 @@ import numpy.typing as npt
 from PIL import Image
 
 from vlcodec.codec import sixteen
-from vlcodec.codec.errors import ImageError
+from vlcodec.codec.errors import FormatError, ImageError
 from vlcodec.codec.files.metadata import Metadata
 from vlcodec.codec.files.palette import Bilevel, Colours, Palette, Transparent
 from vlcodec.codec.files.stored_file import Stored
 from vlcodec.codec.files.wire import MAX_PIXELS
-from vlcodec.codec.image import Picture, check_size, is_deep, of_array, opened, pillow, read_source, upright
+from vlcodec.codec.image import (
+    FORMATS,
+    Picture,
+    check_size,
+    is_deep,
+    of_array,
+    opened,
+    orientation_of,
+    pillow,
+    read_source,
+    upright,
+)
 from vlcodec.codec.interface import Bytes
 from vlcodec.codec.tags import attach, metadata_of, physical, saved_in
 
@@ -105,8 +116,11 @@ def open_whole(
     source: str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[Any],
     max_pixels: int = MAX_PIXELS,
     strip: bool = False,
+    formats: tuple[str, ...] = FORMATS,
 ) -> Whole:
-    """Read a picture as `image.load` does, with all that comes back of it. strip: without metadata.
+    """Read a picture as `image.load` does, with all that comes back of it.
+
+    strip: without metadata. formats: of a file, by Pillow's names.
 
     Raises ImageError for what is unreadable, damaged, too large, of several frames, CMYK, and of other modes; of 16
     bits, for what `sixteen.py` does not take.
@@ -121,22 +135,29 @@ def open_whole(
     data = read_source(source)
     if not data:
         raise ImageError("no bytes: an empty file is not a picture")
-    with pillow(), opened(data) as image:
+    with pillow(), opened(data, formats) as image:
         if max_pixels < image.width * image.height <= MAX_PIXELS:
             raise ImageError(f"too large: {image.width} x {image.height} are more than {max_pixels:,} pixels")
         return _whole(image, data, strip)
 
 
 def made(levels: Bytes, palette: Palette | None, metadata: Metadata = ()) -> Image.Image:
-    """The image of (H, W, C) uint8 levels as `Whole.levels` has them; of a picture's, with 255 for white."""
+    """The image of (H, W, C) uint8 levels as `Whole.levels` has them; of a picture's, with 255 for white.
+
+    Raises FormatError for levels that the palette does not have.
+    """
     height, width, channels = levels.shape
     if isinstance(palette, Colours):
+        if levels.max() >= len(palette.rgb) // 3:
+            raise FormatError(f"an index of {levels.max()}: the palette has {len(palette.rgb) // 3} colours")
         image = Image.frombytes("P", (width, height), levels.tobytes())
         image.putpalette(palette.rgb)
         if palette.alphas:
             clear = palette.alphas
             image.info["transparency"] = clear.index(0) if _ONE_CLEAR.fullmatch(clear) else clear
     elif isinstance(palette, Bilevel):
+        if np.any((levels != 0) & (levels != levels.max())) or levels.max() not in (0, 1, 255):
+            raise FormatError("a bilevel picture must have 0 and 1, or 0 and 255, alone")
         image = Image.fromarray(levels[..., 0] != 0)
     else:
         image = Image.frombytes(("L", "LA", "RGB", "RGBA")[channels - 1], (width, height), levels.tobytes())
@@ -147,9 +168,14 @@ def made(levels: Bytes, palette: Palette | None, metadata: Metadata = ()) -> Ima
 
 
 def as_kept(image: Image.Image, kept: str) -> Image.Image:
-    """A colour picture of another codec as what it stands for: see `composite_file.KEPT`."""
+    """A colour picture of another codec as what it stands for: see `composite_file.KEPT`.
+
+    Raises FormatError for what is no colour picture.
+    """
     if kept == "colour":
         return image
+    if image.mode not in ("RGB", "RGBA"):
+        raise FormatError(f"a picture of mode {image.mode} stands for itself, not for a {kept} one")
     grey = image.getchannel("G")
     if kept == "bilevel":
         return grey.convert("1", dither=Image.Dither.NONE)
@@ -171,11 +197,15 @@ def same_low(a: Whole, b: Whole) -> bool:
 
 
 def encoded(image: Image.Image, format: str, metadata: Metadata = (), **options: object) -> bytes:
-    """The bytes of a file that Pillow writes: PNG, WebP (lossless) or TIFF (deflated)."""
+    """The bytes of a file that Pillow writes: PNG, WebP (lossless) or TIFF (deflated; as it is where EXIF has parts).
+
+    Raises ImageError for a side that a WebP does not have.
+    """
     bare = image.copy()
     bare.info = {key: value for key, value in image.info.items() if key == "transparency"}
     name = format.upper()
     if name == "WEBP":
+        check_webp(image)
         if bare.mode in ("1", "P", "LA") or bare.info:
             bare = bare.convert("RGBA" if bare.mode == "LA" or bare.info else "RGB")
         options = {"lossless": True, "exact": True, "method": 4} | options
@@ -184,9 +214,15 @@ def encoded(image: Image.Image, format: str, metadata: Metadata = (), **options:
             bare = bare.convert("RGBA")
         options = {"compression": "tiff_adobe_deflate"} | options
     out = io.BytesIO()
-    bare.save(out, format=name, **saved_in(name, metadata), **options)
+    bare.save(out, format=name, **options | saved_in(name, metadata))
     data = out.getvalue()
     return _with_resolution(data, physical(metadata)) if name == "PNG" else data
+
+
+def check_webp(image: Image.Image) -> None:
+    """Raises ImageError for a side that a WebP does not have."""
+    if max(image.size) > WEBP_SIDE:
+        raise ImageError(f"{image.width} x {image.height}: a side of a WebP is at most {WEBP_SIDE} pixels")
 
 
 def as_file(image: Image.Image, format: str) -> bytes:
@@ -219,13 +255,13 @@ def _whole(image: Image.Image, data: bytes | None, strip: bool) -> Whole:
     format = _STORED.get(image.format or "")
     stored = Stored(format, data) if data is not None and format is not None else None
     if stored is not None and strip:
-        stored = _bare(stored)
+        stored = _bare(stored) if orientation_of(image) == 1 else None  # which it would no longer tell
     if deep is not None:
         return _joined(deep, metadata, stored)
     bare = shown.copy()
     bare.info = {}
     clear = shown.info.get("transparency")
-    if clear is not None:
+    if isinstance(clear, int | bytes | tuple) and bare.mode not in ("LA", "RGBA"):  # a text may be called so, too
         bare = _cleared(bare, clear, data)
     if bare.mode == "P" and (bare.palette is None or bare.palette.mode != "RGB" or not _within(bare)):
         bare = bare.convert("RGBA" if bare.has_transparency_data else "RGB")

@@ -29,9 +29,11 @@ def of_picture(whole: Whole, header: Header) -> dict[str, Any]:
     from vlcodec.codec.coding.low_bytes import pack_low
     from vlcodec.codec.coding.planes import pack_planes
 
-    if header.quality == placeholder.QUALITY:
-        return {}
     alpha, entry = whole.alpha, registry.by_number(header.model_id)
+    if header.quality == placeholder.QUALITY:
+        if alpha is not None:
+            raise ImageError("a placeholder holds opaque pictures alone: this one has alpha")
+        return {}
     any_size = zoo.takes(entry).side is None
     if alpha is not None and not (kept(header) and any_size):
         raise ImageError(f"model {entry.name}-{entry.number} takes opaque pictures alone: this one has alpha")

@@ -155,6 +155,11 @@ def shown(whole: Whole, as_preview: bool) -> Whole:
 
 
 def _opened(stored: Stored, max_pixels: int) -> Whole:
+    """The picture of another codec's file. Raises ImageError for one of another format than the file says."""
+    from vlcodec.codec.image import FORMATS
     from vlcodec.codec.whole import open_whole
 
-    return open_whole(stored.data, max_pixels)
+    format = stored.format.upper()
+    if format not in FORMATS:
+        raise ImageError(f"a stored {stored.format}, which this vlcodec does not read")
+    return open_whole(stored.data, max_pixels, formats=(format,))

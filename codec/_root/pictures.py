@@ -87,7 +87,7 @@ def compress(
     source: Any = image
     if isinstance(image, str | Path) or hasattr(source, "read"):
         source = read_source(source)
-    if (frames := animation.open_animation(source, strip=strip)) is not None:
+    if (frames := animation.open_animation(source, max_pixels, strip)) is not None:
         if model is not None:
             raise ImageError(f"model {model} codes single pictures: an animation is kept as a file of frames")
         return stored_file.pack_stored(animation.smallest(frames))

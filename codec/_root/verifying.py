@@ -35,10 +35,12 @@ def verify(
     coded = not (stored_file.is_stored(data) or composite_file.is_composite(data))
     header = picture_file.read_header(data) if coded else None
     how: Literal["mean"] | None = "mean" if header is not None and not header.lossless else None
-    if (frames := animation.open_animation(image)) is not None:
+    if (frames := animation.open_animation(image, strip=strip)) is not None:
         kept = animation.open_animation(stored_file.unpack_stored(data).data)
         if kept is None or not animation.same_frames(kept, frames):
             raise FormatError("verification failed: the file does not give all frames back")
+        if kept.metadata != frames.metadata:
+            raise FormatError("verification failed: the file does not give all metadata back")
         return
     found = decoded(data, decode=how, device=device, max_pixels=2**63, progress=progress)
     back, whole = replace(open_whole(found.image), low=found.low), open_whole(image, strip=strip)

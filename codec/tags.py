@@ -28,9 +28,10 @@ from vlcodec.codec.files.metadata import (
 METRES_PER_INCH: Final = 0.0254
 _RAW_EXIF: Final = "Raw profile type exif"  # how some write EXIF into a PNG's text
 _PNG_XMP: Final = "XML:com.adobe.xmp"
-_MEANT: Final = frozenset(  # keys of an image's info that mean something to Pillow, whatever a text is called
-    ["aspect", "background", "comment", "default_image", "disposal", "dpi", "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "loop", "srgb", "transparency", "xmp"]
-)
+_MEANT: Final = frozenset({  # keys of an image's info that mean something to Pillow, whatever a text is called
+    "aspect", "background", "comment", "default_image", "disposal", "dpi", "duration", "exif", "gamma", "icc_profile",
+    "interlace", "jfif", "loop", "srgb", "transparency", "xmp",
+})  # fmt: skip
 SUB_IFDS: Final = (Base.ExifOffset, Base.GPSInfo)
 _DESCRIBING: Final = (  # a TIFF's own tags that are kept; all others say how its pixels lie
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.HostComputer,

@@ -66,6 +66,7 @@ def compress(
     """Compress each IMG; photo.png becomes photo.vlz beside it, and - is stdin to stdout.
 
     Lossy at -q 3 unless told otherwise. With --lossless, -q chooses the latents that a preview shows, 1 by default.
+    Levels of 16 bits are kept by --lossless, and otherwise rounded to 8.
     Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
     -r takes the pictures in folders, and gives OUT a tree like theirs; a.png and a.jpg become a.png.vlz and a.jpg.vlz.
@@ -144,10 +145,11 @@ def report(source: str, target: str, data: bytes, as_json: bool) -> str:
     header = facade.info(data)
     bpp = 8 * len(data) / (header["width"] * header["height"])
     if as_json:
-        told = ("model", "stored", "width", "height", "mode", "lossless", "quality", "seed")
+        told = ("model", "stored", "width", "height", "mode", "bits", "lossless", "quality", "seed")
         kept = {key: header[key] for key in told if key in header}
         return json.dumps({"input": source, "output": target, "bytes": len(data), "bits_per_pixel": bpp} | kept)
     kind = "lossless" if header["lossless"] else f"lossy q{header['quality']}"
+    kind += f", {header['bits']} bits" if "bits" in header else ""
     kind += f", as {header['stored']}" if "stored" in header else ""
     names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
     return f"{names}  {len(data):,} bytes, {bpp:.3f} bits/pixel, {kind}"

@@ -109,29 +109,32 @@ def decompress(
         if dry_run:
             planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)
             return files.Said(files.planned(source, planned, as_json))
+        format = FORMATS.get(os.path.splitext(target)[1].lower(), "PNG")
         with progress(source, quiet or as_json or several) as show:
             shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "progress": show}
             shared["jobs"] = 1 if several else jobs
             if salvage:
                 found = facade.salvage(data, **shared)
-                image, kind = found.image, "salvaged"
+                image, lost, deep, kind = found.image, found.lost, False, "salvaged"
+                made = written(image, format)
             else:
                 kind = (decode or "sample") if front else _kind(facade.info(data), decode)
-                image = facade.decompress(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
-        made = written(image, FORMATS.get(os.path.splitext(target)[1].lower(), "PNG"))
+                whole = facade.decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
+                image, lost, deep = whole.image, (), whole.low is not None
+                made = written(whole, format)
         if recursive:
             files.make_folder(target)
         files.write(target, made, force)
-        if salvage and found.lost:
-            return files.Said(_lost(source, found.lost, image.height), on_stderr=True, failed=True)
+        if lost:
+            return files.Said(_lost(source, lost, image.height), on_stderr=True, failed=True)
         if quiet:
             return files.Said("", before=len(data), after=len(made))
         if as_json:
-            size = {"width": image.width, "height": image.height, "mode": image.mode}
+            size = {"width": image.width, "height": image.height, "mode": image.mode, **({"bits": 16} if deep else {})}
             line = json.dumps({"input": source, "output": target, **size, "decode": kind})
         else:
             names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
-            line = f"{names}  {image.width}x{image.height} {image.mode}, {kind}"
+            line = f"{names}  {image.width}x{image.height} {image.mode}{', 16 bits' * deep}, {kind}"
         return files.Said(line, target == files.STREAM, before=len(data), after=len(made))
 
     files.each(list(targets), work, at_once, total=not (quiet or as_json))

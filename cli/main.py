@@ -47,7 +47,7 @@ def main() -> None:
     """Runs the command line and exits."""
     code = 1
     warnings.showwarning = _warn
-    gc.set_threshold(100_000)  # what torch's import makes stays: to look at it again and again takes a fifth of a second
+    gc.set_threshold(100_000)  # what torch's import makes stays: looking at it again and again takes 0.2 s
     try:
         # Not standalone: click would answer Ctrl-C with exit code 1.
         code = commands.main(prog_name="vlcodec", standalone_mode=False) or 0

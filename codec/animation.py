@@ -1,17 +1,19 @@
 """Animations: all frames, as the file that holds them, or as a lossless WebP of the same frames."""
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from vlcodec.codec import whole
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.metadata import Metadata
 from vlcodec.codec.files.stored_file import Stored
 from vlcodec.codec.files.wire import MAX_PIXELS
-from vlcodec.codec.image import check_size, is_deep, pillow
+from vlcodec.codec.image import UPRIGHT, check_size, is_deep, pillow
 from vlcodec.codec.tags import metadata_of, saved_in
 
 FORMATS: Final = {"PNG": "PNG", "WEBP": "WebP", "GIF": "GIF"}  # Pillow's names of those that hold animations
@@ -71,9 +73,19 @@ def _animation(image: Image.Image, data: bytes | None, max_pixels: int, strip: b
         durations.append(round(image.info.get("duration", 0)))
     loops = int(image.info.get("loop", ONCE))
     metadata = () if strip else metadata_of(image)
+    if (turn := _turn(image)) is not None:
+        frames = [frame.transpose(turn) for frame in frames]
     image.seek(before)
     stored = None if data is None or (strip and metadata_of(image)) else Stored(FORMATS[str(image.format)], data)
     return Animation(tuple(frames), tuple(durations), loops, metadata, stored)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What undoes the orientation that the file's EXIF tells, if it tells one."""
+    exif = Image.Exif()
+    with suppress(Exception):  # on damaged metadata Pillow raises whatever it runs into
+        exif.load(image.info.get("exif", b""))  # `getexif` would load the image, and close its file
+    return UPRIGHT.get(exif.get(Base.Orientation, 1))
 
 
 def _shown(frame: Image.Image) -> Image.Image:
@@ -84,20 +96,23 @@ def _shown(frame: Image.Image) -> Image.Image:
 
 def same_frames(a: Animation, b: Animation) -> bool:
     """Whether two show the same: frames, times, loops."""
-    times = (a.durations, a.loops) == (b.durations, b.loops)
-    return times and [frame.tobytes() for frame in a.frames] == [frame.tobytes() for frame in b.frames]
+    times = (a.durations, a.loops, len(a.frames)) == (b.durations, b.loops, len(b.frames))
+    return times and all(x.tobytes() == y.tobytes() for x, y in zip(a.frames, b.frames, strict=True))
 
 
 def smallest(animation: Animation) -> Stored:
-    """The file that came, or the WebP that Pillow makes, if it has the same frames. Raises ImageError for neither."""
+    """The file that came, or the WebP that Pillow makes, if it has the same frames and metadata.
+
+    Raises ImageError for neither.
+    """
     found = [animation.stored] if animation.stored is not None else []
     if max(animation.frames[0].size) <= whole.WEBP_SIDE:
         webp = as_file(animation, "WebP", method=6, quality=100)
         back = open_animation(webp)
-        if back is not None and same_frames(back, animation):
+        if back is not None and same_frames(back, animation) and back.metadata == animation.metadata:
             found.append(Stored("WebP", webp))
     if not found:
-        raise ImageError("an animation whose frames a WebP does not hold one by one must come as a file")
+        raise ImageError("an animation that a WebP does not hold, frame by frame with its texts, must come as a file")
     return min(found, key=lambda stored: len(stored.data))
 
 
@@ -110,6 +125,7 @@ def as_file(animation: Animation, format: str, **options: object) -> bytes:
     if name not in ("PNG", "WEBP"):
         raise ImageError(f"a {format} holds no animation: PNG and WebP do, and --frame takes one frame")
     if name == "WEBP":
+        whole.check_webp(animation.frames[0])
         options = {"lossless": True, "exact": True} | options
     first, *others = animation.frames
     times = {"duration": list(animation.durations), "loop": animation.loops}
@@ -119,11 +135,17 @@ def as_file(animation: Animation, format: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def written(image: Image.Image, format: str) -> bytes:
-    """The bytes of a file of a decoded image: of all its frames by `as_file`, of one picture by `whole.as_file`.
+def written(found: whole.Whole | Image.Image, format: str) -> bytes:
+    """The bytes of a file of a decoded picture: of frames by `as_file`, of one by `whole.as_file`, of 16 bits by
+    `sixteen_files.as_file`.
 
-    Raises ImageError for a TIFF of several frames.
+    Raises ImageError for a TIFF of several frames, and a WebP of 16 bits.
     """
+    if isinstance(found, whole.Whole) and found.low is not None:
+        from vlcodec.codec import sixteen_files
+
+        return sixteen_files.as_file(found, format)
+    image = found.image if isinstance(found, whole.Whole) else found
     frames = open_animation(image)
     return whole.as_file(image, format) if frames is None else as_file(frames, format)
 

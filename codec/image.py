@@ -1,11 +1,12 @@
 """Pictures <-> the colours that models take. What stands around them is read by `whole.py` and `tags.py`.
 
-What cannot come back whole is refused, never quietly reduced: alpha, more than 8 bits, further pages, other colour
-spaces.
+What cannot come back whole is refused, never quietly reduced. For archives, batches and rates that is alpha, more than
+8 bits, further pages, other colour spaces.
 """
 
 import io
 import math
+import struct
 import threading
 import warnings
 import zipfile
@@ -18,7 +19,7 @@ from typing import IO, Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, SAMPLESPERPIXEL, TiffImageFile
 
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.wire import MAX_PIXELS, MAX_SIDE
@@ -30,7 +31,7 @@ FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 _RULE: Final = "a picture must be 8-bit RGB, grey (L), bilevel (1) or palette (P) without transparency"
 _TOO_LARGE: Final = f"too large: at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are allowed"
 
-_UPRIGHT: Final = {  # EXIF orientation -> what undoes it
+UPRIGHT: Final = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -40,7 +41,11 @@ _UPRIGHT: Final = {  # EXIF orientation -> what undoes it
     8: Image.Transpose.ROTATE_90,
 }
 
-_PILLOW_STATE: Final = threading.Lock()
+MOVED_EXTRASAMPLES: Final = 50338  # TIFF's tag 338 in what `opened` makes of grey and alpha
+_SHORT: Final = 3  # TIFF's type of numbers of 2 bytes
+_TWO_OF_16: Final = (b"\x10\0\x10\0", b"\0\x10\0\x10")
+
+_PILLOW_STATE: Final = threading.RLock()  # a .vlz that Pillow's plugin reads inside is decoded by our readers
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,22 @@ def load(
 
 def size_of(data: bytes) -> tuple[int, int]:
     """(width, height) of a picture file, from its header. Raises ImageError where that is one that `load` refuses."""
-    with pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with pillow(), opened(data) as image:
         check_size(image)
         return image.size
+
+
+def opened(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Pillow's image of a picture file, not yet decoded. Raises whatever Pillow raises.
+
+    A TIFF of grey and alpha of 16 bits, which Pillow does not know, is one of grey by its tags, and never to be loaded.
+    """
+    try:
+        return Image.open(io.BytesIO(data), formats=formats)
+    except UnidentifiedImageError:
+        if "TIFF" not in formats or (grey := _as_grey(data)) is None:
+            raise
+        return Image.open(io.BytesIO(grey), formats=("TIFF",))
 
 
 def of_array(array: npt.NDArray[Any]) -> Image.Image:
@@ -93,7 +111,7 @@ def of_array(array: npt.NDArray[Any]) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(array))
     except TypeError:
         raise ImageError(
-            f"an array of a picture is (H, W) of uint8 or bool, or (H, W, 3) of uint8, not {array.shape} {array.dtype}"
+            f"an array of a picture is (H, W) of uint8, uint16 or bool, or (H, W, C), not {array.shape} {array.dtype}"
         ) from None
 
 
@@ -205,8 +223,10 @@ def png_bytes(image: Image.Image) -> bytes:
 
 def read_source(source: str | Path | bytes | BinaryIO) -> bytes:
     """All bytes of a source. Raises ImageError when it cannot be read."""
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, str | Path) and not hasattr(source, "read"):
+        raise ImageError(f"a picture is a path, bytes, a stream, an image or an array, not {type(source).__name__}")
     try:
         return Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
     except OSError as error:
@@ -289,9 +309,39 @@ def is_deep(image: Image.Image) -> bool:
 def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants it seen. Raises whatever Pillow raises on damaged pixels."""
     image.load()
+    method = UPRIGHT.get(orientation_of(image))
+    return image if method is None else image.transpose(method)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's, 1 where it tells none; of a TIFF only until its pixels are loaded, as Pillow turns them then."""
     try:
         orientation: int = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata is no reason to refuse sound pixels
-        return image
-    method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+        return 1
+    return orientation
+
+
+def _as_grey(data: bytes) -> bytes | None:
+    """A TIFF of grey and alpha, of 16 bits, with the tags of one of grey alone; None of anything else."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return None
+    out, found = bytearray(data), set[int]()
+    try:
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, at)
+        for place in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, number, value = struct.unpack_from(order + "HHIH", data, place)
+            if (tag, kind, number) == (BITSPERSAMPLE, _SHORT, 2) and data[place + 8 : place + 12] in _TWO_OF_16:
+                struct.pack_into(order + "HHIHH", out, place, tag, kind, 1, 16, 0)
+            elif (tag, kind, number, value) == (SAMPLESPERPIXEL, _SHORT, 1, 2):
+                struct.pack_into(order + "H", out, place + 8, 1)
+            elif (tag, kind, number) == (EXTRASAMPLES, _SHORT, 1):
+                struct.pack_into(order + "H", out, place, MOVED_EXTRASAMPLES)
+            else:
+                continue
+            found.add(tag)
+    except struct.error:
+        return None
+    return bytes(out) if len(found) == 3 else None

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from PIL import Image, PngImagePlugin
@@ -15,6 +16,7 @@ from PIL.ExifTags import Base
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.chunks import EXIF, ICC, RESOLUTION, TEXT, XMP
 from vlcodec.codec.files.metadata import (
+    MAX_TEXTS,
     Metadata,
     Resolution,
     pack_resolution,
@@ -26,9 +28,14 @@ from vlcodec.codec.files.metadata import (
 METRES_PER_INCH: Final = 0.0254
 _RAW_EXIF: Final = "Raw profile type exif"  # how some write EXIF into a PNG's text
 _PNG_XMP: Final = "XML:com.adobe.xmp"
+_MEANT: Final = frozenset({  # keys of an image's info that mean something to Pillow, whatever a text is called
+    "aspect", "background", "comment", "default_image", "disposal", "dpi", "duration", "exif", "gamma", "icc_profile",
+    "interlace", "jfif", "loop", "srgb", "transparency", "xmp",
+})  # fmt: skip
+SUB_IFDS: Final = (Base.ExifOffset, Base.GPSInfo)
 _DESCRIBING: Final = (  # a TIFF's own tags that are kept; all others say how its pixels lie
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist, Base.HostComputer,
-    Base.Copyright, Base.ExifOffset, Base.GPSInfo, Base.DocumentName,
+    Base.Copyright, Base.DocumentName,
 )  # fmt: skip
 
 
@@ -40,10 +47,9 @@ def metadata_of(image: Image.Image) -> Metadata:
         found.append((ICC, profile))
     if exif := _exif(image):
         found.append((EXIF, exif))
-    if xmp := info.get("xmp"):
-        packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-        found.append((XMP, re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", packet)))
-    for keyword, text in _texts(image):
+    if isinstance(xmp := info.get("xmp"), bytes) and xmp:  # a text that is called so is a str
+        found.append((XMP, re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)))
+    for keyword, text in islice(_texts(image), MAX_TEXTS):
         with suppress(FormatError):
             found.append((TEXT, pack_text(keyword, text)))
     with suppress(FormatError, ArithmeticError, LookupError, TypeError, ValueError):
@@ -65,7 +71,9 @@ def attach(image: Image.Image, metadata: Metadata) -> None:
                 image.info["xmp"] = data
             elif kind == TEXT:
                 keyword, text = unpack_text(data)
-                texts[keyword] = image.info[keyword] = text
+                texts[keyword] = text
+                if keyword not in _MEANT:
+                    image.info[keyword] = text
             elif kind == RESOLUTION:
                 resolution = unpack_resolution(data)
                 numbers = resolution.horizontal / 1000, resolution.vertical / 1000
@@ -86,7 +94,9 @@ def saved_in(format: str, metadata: Metadata) -> dict[str, Any]:
             options["icc_profile"] = data
         elif kind == EXIF and format == "TIFF":
             with suppress(Exception):  # on damaged metadata Pillow raises whatever it runs into
-                tags.load(b"Exif\0\0" + data)
+                told = Image.Exif()
+                told.load(b"Exif\0\0" + data)
+                tags = _describing(told)
         elif kind == EXIF:
             options["exif"] = b"Exif\0\0" + data
         elif kind == XMP and format == "WEBP":
@@ -107,6 +117,8 @@ def saved_in(format: str, metadata: Metadata) -> dict[str, Any]:
         options["pnginfo"] = texts
     elif format == "TIFF" and tags:
         options["exif"] = tags
+        if any(tag in tags for tag in SUB_IFDS):
+            options["compression"] = "raw"  # libtiff, which deflates, takes none from Pillow
     return options
 
 
@@ -131,18 +143,25 @@ def _exif(image: Image.Image) -> bytes:
         return b""
     try:
         exif = image.getexif()
-        kept = Image.Exif()
         if image.format == "TIFF":
-            kept.update((tag, exif[tag]) for tag in _DESCRIBING if tag in exif)
-            for tag in (Base.ExifOffset, Base.GPSInfo):
-                if tag in kept:
-                    kept[tag] = dict(exif.get_ifd(tag))
+            kept = _describing(exif)
         else:
             kept = exif
             kept.pop(Base.Orientation, None)
         return kept.tobytes().removeprefix(b"Exif\0\0") if kept else b""
     except Exception:  # on damaged metadata Pillow raises whatever it runs into
         return b""
+
+
+def _describing(exif: Image.Exif) -> Image.Exif:
+    """What describes the picture, whatever file it stands in."""
+    kept = Image.Exif()
+    kept.update((tag, exif[tag]) for tag in _DESCRIBING if tag in exif)
+    for tag in SUB_IFDS:
+        if tag in exif:
+            kept.get_ifd(tag).update(exif.get_ifd(tag))  # in this order: Pillow would read it from a file otherwise
+            kept[tag] = kept.get_ifd(tag)
+    return kept
 
 
 def upright_exif(data: bytes) -> bytes:
@@ -155,9 +174,9 @@ def upright_exif(data: bytes) -> bytes:
         (at,) = struct.unpack_from(order + "I", data, 4)
         (count,) = struct.unpack_from(order + "H", data, at)
         for place in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind, number = struct.unpack_from(order + "HHI", data, place)
-            if (tag, kind, number) == (Base.Orientation, 3, 1):
-                struct.pack_into(order + "H", out, place + 8, 1)
+            (tag,) = struct.unpack_from(order + "H", data, place)
+            if tag == Base.Orientation:  # as one short number, whatever it was: Pillow takes others too
+                struct.pack_into(order + "HIHH", out, place + 2, 3, 1, 1, 0)
     return bytes(out)
 
 

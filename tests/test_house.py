@@ -35,8 +35,11 @@ HOMES = {
     "constriction": {"vlcodec.codec.coding.stack"},
     "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
     "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
-    "PIL": {f"vlcodec.codec.{name}" for name in ("animation", "image", "peers", "tags", "whole")}
+    "PIL": {
+        f"vlcodec.codec.{name}" for name in ("animation", "image", "peers", "sixteen", "sixteen_files", "tags", "whole")
+    }
     | {"vlcodec.models.photo.data", "vlcodec.pillow"},
+    "imagecodecs": {"vlcodec.codec.sixteen"},
     "imageio": {"vlcodec.imageio"},
     "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
     "ray": {"vlcodec.batch.on_ray"},

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlcodec._shared import MAX_PIXELS, Progress
 from vlcodec.archives import Archive, compress_archive, decompress_archive, info_archive, rate_archive, verify_archive
+from vlcodec.arrays import decompress_array
 from vlcodec.codec.coding.compiled import tell as tell_of_compiling
 from vlcodec.codec.files import composite_file, picture_file, wire
 from vlcodec.codec.files.chunks import TITLES
@@ -24,10 +25,11 @@ from vlcodec.looks import Comparison, bit_map, compare, heat_map
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
 from vlcodec.page import rate_page
-from vlcodec.pictures import MOST_PIXELS, compress, decompress, verify
+from vlcodec.pictures import MOST_PIXELS, compress, decoded, decompress
 from vlcodec.salvaging import Salvaged, salvage
 from vlcodec.targets import compress_to
 from vlcodec.training import train
+from vlcodec.verifying import verify
 
 __all__ = [
     "FRONT_BYTES",
@@ -46,8 +48,10 @@ __all__ = [
     "compress",
     "compress_archive",
     "compress_to",
+    "decoded",
     "decompress",
     "decompress_archive",
+    "decompress_array",
     "expected_to_compress",
     "expected_to_decompress",
     "heat_map",
@@ -100,6 +104,7 @@ def info(data: bytes) -> dict[str, Any]:
         "width": header.width,
         "height": header.height,
         "mode": mode + "A" * bool(file.alpha),
+        **({"bits": 16} if file.low else {}),
         "lossless": header.lossless,
         "quality": header.level if header.hundredths else header.quality,
         "seed": header.seed,

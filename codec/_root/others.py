@@ -2,7 +2,7 @@
 
 A picture is tried as planes (codec/coding/planes.py), PNG and WebP, and as the file that it came in. They are tried in
 full only where the picture is small, or a quick WebP comes near the model's file, so that photographs pay next to
-nothing.
+nothing. One of 16 bits is tried as PNG alone, in any case.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from vlcodec.codec.files.palette import Colours, Transparent, pack_palette, unpa
 from vlcodec.codec.files.stored_file import Stored
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from vlcodec.codec.whole import Whole
 
 NEAR = 1.15  # of the model's bytes: a quick WebP above that leaves photographs alone
@@ -33,9 +31,13 @@ _KEPT = {"L": "grey", "LA": "grey", "1": "bilevel"}  # of what a WebP, which has
 
 
 def quick(whole: Whole) -> int:
-    """Bytes of a quick WebP, or PNG where a side is too long for that."""
+    """Bytes of a quick WebP, or PNG where a side is too long for that, or levels have 16 bits."""
     from vlcodec.codec.whole import WEBP_SIDE, encoded
 
+    if whole.deep is not None:
+        from vlcodec.codec.sixteen_files import png
+
+        return len(png(whole.deep, level=1))
     if max(whole.image.size) > WEBP_SIDE:
         return len(encoded(whole.image, "PNG", compress_level=1))
     return len(encoded(whole.image, "WebP", method=0))
@@ -60,6 +62,10 @@ def smallest(whole: Whole, near: int, ours: bytes | None = None) -> bytes:
     found = [] if ours is None else [ours]
     if whole.stored is not None:
         found.append(stored_file.pack_stored(whole.stored))
+    if whole.deep is not None:
+        from vlcodec.codec.sixteen_files import png
+
+        return min([*found, _stored(whole, Stored("PNG", png(whole.deep)))], key=len)
     all_are_tried = ours is None or _is_small(whole)
     if ours is None or may_reach(whole, near, len(ours)):
         found += _others(whole)
@@ -96,35 +102,37 @@ def _stored(whole: Whole, stored: Stored) -> bytes:
     return composite_file.pack_composite(Composite(whole.metadata, other=stored, kept=kept))
 
 
-def read_stored(data: bytes, max_pixels: int, frame: int | None = None) -> Image:
-    """The picture of a stored file, with its metadata; of an animation all frames, or one, counted from 1.
+def read_stored(data: bytes, max_pixels: int, frame: int | None = None) -> Whole:
+    """The picture of a stored file, with its metadata; of an animation an image of all frames, or one, counted from 1.
 
     Raises FormatError or ImageError for anything else.
     """
     from vlcodec.codec.animation import open_animation, shown
     from vlcodec.codec.tags import attach
+    from vlcodec.codec.whole import Whole
 
     animation = open_animation(stored_file.unpack_stored(data).data, max_pixels)
     if animation is not None:
-        return shown(animation) if frame is None else animation.frame(frame)
+        return Whole(shown(animation) if frame is None else animation.frame(frame))
     if frame is not None:
         raise ImageError("one picture, no animation: it has no frames to choose from")
     whole = _opened(stored_file.unpack_stored(data), max_pixels)
     attach(whole.image, whole.metadata)
-    return whole.image
+    return whole
 
 
-def read_composite(data: bytes, max_pixels: int) -> Image:
+def read_composite(data: bytes, max_pixels: int) -> Whole:
     """The picture of a composite, with its metadata. Raises FormatError or ImageError for anything else."""
     from vlcodec.codec.coding.planes import unpack_planes
     from vlcodec.codec.tags import attach
-    from vlcodec.codec.whole import as_kept, made
+    from vlcodec.codec.whole import Whole, as_kept, made
 
     composite = composite_file.unpack_composite(data)
     if composite.other is not None:
-        image = as_kept(_opened(composite.other, max_pixels).image, composite.kept)
+        inner = _opened(composite.other, max_pixels)
+        image = as_kept(inner.image, composite.kept)
         attach(image, composite.metadata)
-        return image
+        return Whole(image, composite.metadata, low=inner.low if composite.kept == "colour" else None)
     planes = composite.planes
     assert planes is not None  # a composite has one of the two
     check_pixels(planes.width * planes.height, max_pixels)
@@ -132,10 +140,26 @@ def read_composite(data: bytes, max_pixels: int) -> Image:
     check_memory(needed, planes.width, planes.height)
     palette = unpack_palette(composite.palette) if composite.palette else None
     levels = unpack_planes(planes.coded, planes.height, planes.width, planes.channels, composite.palette)
-    return made(levels, palette, composite.metadata)
+    return Whole(made(levels, palette, composite.metadata), composite.metadata)
+
+
+def shown(whole: Whole, as_preview: bool) -> Whole:
+    """A picture that is kept without a model; as a preview it has 8 bits."""
+    from vlcodec.codec.tags import attach
+
+    if whole.low is None or not as_preview:
+        return whole
+    whole = whole.rounded
+    attach(whole.image, whole.metadata)
+    return whole
 
 
 def _opened(stored: Stored, max_pixels: int) -> Whole:
+    """The picture of another codec's file. Raises ImageError for one of another format than the file says."""
+    from vlcodec.codec.image import FORMATS
     from vlcodec.codec.whole import open_whole
 
-    return open_whole(stored.data, max_pixels)
+    format = stored.format.upper()
+    if format not in FORMATS:
+        raise ImageError(f"a stored {stored.format}, which this vlcodec does not read")
+    return open_whole(stored.data, max_pixels, formats=(format,))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
+    from vlcodec.codec.whole import Whole
     from vlcodec.models.registry import Entry
 
 DEFAULT_MODEL = "photo"
@@ -59,8 +60,9 @@ def compress(
     """A picture as the bytes of a .vlz file; equal input and options give equal bytes on every machine.
 
     Args:
-        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, C) of uint8;
-            RGB or grey, with alpha or without, palette or bilevel, 8 bits.
+        image: path, bytes or stream of a PNG, JPEG, WebP, ..., a PIL image, or an array (H, W) or (H, W, C) of uint8
+            or uint16; RGB or grey, with alpha or without, palette or bilevel. Of 16 bits a lossless file keeps all (PNG
+            and TIFF files with colours or alpha need the extra `deep`), a lossy one the nearest 8.
         model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
             without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in. An animation is kept
             without a loss in any case, as a file of all its frames.
@@ -85,11 +87,12 @@ def compress(
     source: Any = image
     if isinstance(image, str | Path) or hasattr(source, "read"):
         source = read_source(source)
-    if (frames := animation.open_animation(source, strip=strip)) is not None:
+    if (frames := animation.open_animation(source, max_pixels, strip)) is not None:
         if model is not None:
             raise ImageError(f"model {model} codes single pictures: an animation is kept as a file of frames")
         return stored_file.pack_stored(animation.smallest(frames))
     whole, name = open_whole(source, max_pixels, strip), model or DEFAULT_MODEL
+    whole = whole if lossless else whole.rounded
     check_alone(encoder(name), lossless)
     picture, header = fitted(whole.picture, name, lossless, quality, seed, threshold)
     with memory():
@@ -116,11 +119,12 @@ def decompress(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Image:
-    """The picture of a .vlz file. Lossless files give every pixel back.
+    """The picture of a .vlz file. Lossless files give every pixel back, grey of 16 bits as mode I;16.
 
     Args:
         decode: for lossy files, "sample" (the default) draws the pixels from p(x | z) with the file's seed, "mean"
-            gives the mean image. "mean" of a lossless file is its preview. A placeholder has the mean image alone.
+            gives the mean image. "mean" of a lossless file is its preview, of 8 bits. A placeholder has the mean image
+            alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
         front: take what has arrived of a file that may be cut: its latents, of a progressive model the groups that are
             there, as of a lossy file; each is held against its checksum.
@@ -129,63 +133,37 @@ def decompress(
         jobs: bands that are worked on at the same time; None is as many as there are cores.
 
     Raises FormatError for bytes that are not a whole, sound .vlz file and for a seed outside [0, 2^64), ModelError
-    where the file needs other weights. Warns (ProvisionalWarning) of a file made with weights in the making.
+    where the file needs other weights, ImageError for colours or alpha of 16 bits, which Pillow does not hold: see
+    `decompress_array`. Warns (ProvisionalWarning) of a file made with weights in the making.
     """
+    shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "jobs": jobs, "progress": progress}
+    return decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared).shown
+
+
+def decoded(
+    data: bytes,
+    *,
+    decode: Literal["sample", "mean"] | None = None,
+    seed: int | None = None,
+    front: bool = False,
+    frame: int | None = None,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Whole:
+    """What `decompress` and `decompress_array` give, with 16 bits where the file has them."""
     check_decode(decode)
+    as_preview = front or decode == "mean"
     if stored_file.is_stored(data):
-        return others.read_stored(data, max_pixels, frame)
+        return others.shown(others.read_stored(data, max_pixels, frame), as_preview)
     if frame is not None:
         raise ImageError("one picture, no animation: it has no frames to choose from")
     if composite_file.is_composite(data):
-        return others.read_composite(data, max_pixels)
+        return others.shown(others.read_composite(data, max_pixels), as_preview)
     file, drawn, model = opened(data, seed, device, max_pixels, front)
     with memory():
         return beside.dressed(regenerated(model, file, decode, drawn, jobs, progress), file, decode)
-
-
-def verify(
-    data: bytes,
-    image: bytes,
-    *,
-    threshold: int | None = None,
-    strip: bool = False,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> None:
-    """Decompress `data` and hold it against the picture it was made from, with the threshold that it was made with.
-
-    Raises FormatError where a lossless file gives other pixels or metadata, or a lossy one a picture of another size or
-    kind.
-    """
-    import numpy as np
-
-    from vlcodec.codec import animation
-    from vlcodec.codec.whole import open_whole, same
-
-    coded = not (stored_file.is_stored(data) or composite_file.is_composite(data))
-    header = picture_file.read_header(data) if coded else None
-    how: Literal["mean"] | None = "mean" if header is not None and not header.lossless else None
-    if (frames := animation.open_animation(image)) is not None:
-        kept = animation.open_animation(stored_file.unpack_stored(data).data)
-        if kept is None or not animation.same_frames(kept, frames):
-            raise FormatError("verification failed: the file does not give all frames back")
-        return
-    back = open_whole(decompress(data, decode=how, device=device, max_pixels=2**63, progress=progress))
-    whole = open_whole(image, strip=strip)
-    if header is None:
-        if not same(back, whole):
-            raise FormatError("verification failed: the file does not give the picture back")
-        return
-    entry = registry.by_number(header.model_id)
-    found, picture = back.picture, as_taken(whole.picture, entry, zoo.takes(entry), threshold)
-    alphas = [np.asarray(alpha) for alpha in (back.alpha, whole.alpha)]
-    alike = found.pixels.shape == picture.pixels.shape and found.grey == picture.grey
-    if not alike or (beside.kept(header) and not np.array_equal(alphas[0], alphas[1])):
-        raise FormatError("verification failed: the file gives a picture of another size or kind")
-    if header.lossless and not np.array_equal(found.pixels, picture.pixels):
-        raise FormatError("verification failed: the file does not give every pixel back")
-    if beside.kept(header) and back.metadata != whole.metadata:
-        raise FormatError("verification failed: the file does not give all metadata back")
 
 
 def fitted(

@@ -8,8 +8,9 @@
     image.save("again.vlz", lossless=True)  # or quality=1 to 4
 
 `draft` of no size, or of one that is at most half as wide or half as high as the picture, chooses the mean image, which
-the latents alone give; `thumbnail` asks for it by itself. Saving takes `lossless` and `quality`, as `compress`, and
-`exif`, `icc_profile`, `xmp` and `dpi`, in place of what the image has.
+the latents alone give; `thumbnail` asks for it by itself. Grey of 16 bits has mode I;16; colours and alpha of 16 bits
+are for `vlcodec.decompress_array`: here they have their mean image alone. Saving takes `lossless` and `quality`, as
+`compress`, and `exif`, `icc_profile`, `xmp` and `dpi`, in place of what the image has.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "VLZ"
 MEDIA_TYPE: Final = "image/vnd.vlcodec"
 METADATA: Final = ("exif", "icc_profile", "xmp", "dpi")
+GREY: Final = {8: "L", 16: "I;16"}  # mode, by the bits of a level
 FRONT: Final = 2**15  # bytes; more than any header with its table has
 
 
@@ -51,10 +53,11 @@ class VlzImageFile(ImageFile.ImageFile):
                     self._size, self._mode = inner.size, inner.mode
             elif is_composite(front):
                 about = self._described(front)
-                self._size, self._mode = (about["width"], about["height"]), about["mode"]
+                mode = GREY[about.get("bits", 8)] if about["mode"] == "L" else about["mode"]
+                self._size, self._mode = (about["width"], about["height"]), mode
             else:
-                header = picture_file.read_header(front)
-                self._size, self._mode = (header.width, header.height), "L" if header.grey else "RGB"
+                header, grey = picture_file.read_header(front), GREY[picture_file.bits(front)]
+                self._size, self._mode = (header.width, header.height), grey if header.grey else "RGB"
         except (FormatError, KeyError, OSError) as error:
             raise SyntaxError(str(error)) from error
         self.tile = [ImageFile._Tile("vlz", (0, 0, *self._size))]  # what is still to decode
@@ -72,10 +75,12 @@ class VlzImageFile(ImageFile.ImageFile):
         if not self.tile or (size is not None and 2 * size[0] > self.width and 2 * size[1] > self.height):
             return None
         self._decode = "mean"
+        self._mode = "L" if self.mode == GREY[16] else self.mode
         return self.mode, (0, 0, self.width, self.height)
 
     def load(self) -> PixelAccess | None:
-        """Decode the pixels. Raises OSError for a damaged file, and where its weights are not here."""
+        """Decode the pixels. Raises OSError for a damaged file, for colours or alpha of 16 bits, and where its weights
+        are not here."""
         if self.tile:
             if self.fp is None:
                 raise ValueError("the pixels of a closed picture cannot be read")

@@ -40,8 +40,9 @@ def salvage(
 ) -> Salvaged:
     """The bands of a damaged lossless file whose pixels match their checksums; the others are marked.
 
-    The arguments are those of `decompress`. Raises FormatError where the front of the file or its latents are damaged,
-    as no pixel is known without them, and for a file that is not lossless; ModelError where it needs other weights.
+    The arguments are those of `decompress`. Of a picture of 16 bits the image has the high 8. Raises FormatError where
+    the front of the file or its latents are damaged, as no pixel is known without them, and for a file that is not
+    lossless; ModelError where it needs other weights.
     """
     from vlcodec.codec import image as images
     from vlcodec.codec.coding.pixels import bands, read_band

@@ -53,7 +53,7 @@ def compress_to(
 
     if sum(wish is not None for wish in (size, bpp, psnr)) != 1:
         raise ModelError("a file is made to one of three: a size, bits per pixel or a PSNR")
-    whole, entry = open_whole(image, max_pixels, strip), encoder(model or DEFAULT_MODEL)
+    whole, entry = open_whole(image, max_pixels, strip).rounded, encoder(model or DEFAULT_MODEL)
     pixels, net, header = prepare(whole.picture, model or DEFAULT_MODEL, False, None, seed, threshold, device)
     kept = beside.of_picture(whole, header)
     step = 1 if zoo.takes(entry).between else 100

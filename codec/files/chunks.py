@@ -20,7 +20,7 @@ from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.wire import CRC_BYTES, MAX_FILE, Reader, check_range, seal, sound, varint
 
 ICC, LATENTS, CHANGES, BAND, NAMES, CHECKSUMS, STACK = 1, 2, 4, 6, 8, 10, 12
-PLANES, ALPHA, PALETTE, LOW_BYTES, FRAME, OTHER = 14, 16, 18, 20, 22, 24  # no reader of this release knows 20 and 22
+PLANES, ALPHA, PALETTE, LOW_BYTES, FRAME, OTHER = 14, 16, 18, 20, 22, 24  # no reader of this release knows 22
 EXIF, XMP, TEXT, RESOLUTION = 33, 35, 37, 39
 TITLES: Final = {
     ICC: "ICC profile",

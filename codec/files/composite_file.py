@@ -129,7 +129,8 @@ def unpack_composite(data: bytes) -> Composite:
 
 
 def describe(data: bytes) -> dict[str, int | str]:
-    """ "stored", "width", "height" and "mode" (as Pillow has it), from a file's first bytes, where they reach so far.
+    """ "stored", "width", "height", "mode" (as Pillow has it), from a file's first bytes, where they reach so far;
+    of 16 bits also "bits".
 
     Raises FormatError for another front than a composite's, and where they do not.
     """

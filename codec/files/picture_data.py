@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files.chunks import ALPHA, PALETTE
+from vlcodec.codec.files.chunks import ALPHA, LOW_BYTES, PALETTE
 from vlcodec.codec.files.front import Front, check_version
 from vlcodec.codec.files.metadata import Metadata, check_metadata
 from vlcodec.codec.files.palette import Bilevel, Colours, Transparent, unpack_palette
@@ -76,6 +76,7 @@ class File:
     metadata: Metadata = ()  # (type, bytes), types ascending
     alpha: bytes = b""  # a plane
     palette: bytes = b""  # what makes bilevel of grey, or a colour transparent: see palette.py
+    low: bytes = b""  # of 16-bit levels, their low bytes: see low_bytes.py; all else is of the high ones
 
     def __post_init__(self) -> None:
         expected = self.header.bands if self.header.lossless else 0
@@ -95,9 +96,11 @@ class File:
     @property
     def beside(self) -> dict[int, bytes]:
         """The chunks that stand beside the colours' pixels, by type; an empty one is not there."""
-        return {ALPHA: self.alpha, PALETTE: self.palette}
+        return {ALPHA: self.alpha, PALETTE: self.palette, LOW_BYTES: self.low}
 
     def _check_palette(self) -> None:
+        if self.low and (self.palette or not self.header.lossless):
+            raise FormatError("low bytes of 16-bit levels must stand in a lossless picture's file without a palette")
         if not self.palette:
             return
         palette, grey = unpack_palette(self.palette), self.header.grey

@@ -20,6 +20,7 @@ __all__ = [
     "File",
     "Header",
     "Pieces",
+    "bits",
     "expected_size",
     "pack",
     "pieces",
@@ -60,6 +61,11 @@ def read_header(data: bytes) -> Header:
     if version_of(data, SMALLEST) == 1:
         return picture_v1.read_header(data)
     return picture_v2.read_header(data)
+
+
+def bits(data: bytes) -> int:
+    """Of a level, 8 or 16, from the file's front; version 1 has 8. Raises FormatError as read_header does."""
+    return 8 if version_of(data, SMALLEST) == 1 else picture_v2.bits(data)
 
 
 def expected_size(data: bytes) -> int | None:

@@ -18,6 +18,7 @@ from vlcodec.codec.files.chunks import (
     EXIF,
     ICC,
     LATENTS,
+    LOW_BYTES,
     PALETTE,
     RESOLUTION,
     TEXT,
@@ -32,7 +33,7 @@ from vlcodec.codec.files.wire import ARCHIVE, COMPOSITE, CRC_BYTES, Reader, chec
 
 SMALLEST: Final = 19  # bytes: every field at its shortest, no seed, an empty latents chunk
 _GREY, _SEED = 1, 2  # in the low nibble of byte 4; the two bits above are the kind, 0
-_KNOWN: Final = frozenset({ICC, LATENTS, CHANGES, BAND, ALPHA, PALETTE, EXIF, XMP, TEXT, RESOLUTION})
+_KNOWN: Final = frozenset({ICC, LATENTS, CHANGES, BAND, ALPHA, PALETTE, LOW_BYTES, EXIF, XMP, TEXT, RESOLUTION})
 
 
 def pack(file: File) -> bytes:
@@ -59,8 +60,9 @@ def unpack(data: bytes) -> File:
     latents, *refinements = (chunk.data for chunk in chunks if chunk.type == LATENTS)
     changes = b"".join(chunk.data for chunk in chunks if chunk.type == CHANGES)
     bands = tuple(_band(chunk.data) for chunk in chunks if chunk.type == BAND)
-    beside = {chunk.type: chunk.data for chunk in chunks if chunk.type in (ALPHA, PALETTE)}
-    found = (beside.get(kind, b"") for kind in (ALPHA, PALETTE))
+    kinds = (ALPHA, PALETTE, LOW_BYTES)
+    beside = {chunk.type: chunk.data for chunk in chunks if chunk.type in kinds}
+    found = (beside.get(kind, b"") for kind in kinds)
     return File(header, latents, bands, tuple(refinements), changes, unpack_metadata(chunks), *found)
 
 
@@ -68,6 +70,12 @@ def read_header(data: bytes) -> Header:
     """The header alone, once the front's checksum holds. Raises FormatError for any other front."""
     header, _ = _read_start(data)
     return header
+
+
+def bits(data: bytes) -> int:
+    """Of a level, 8 or 16. Raises FormatError as `read_header` does."""
+    _, table = _read_start(data)
+    return 16 if any(place.type == LOW_BYTES for place in table.places) else 8
 
 
 def expected_size(data: bytes) -> int:
@@ -110,14 +118,14 @@ def pieces(data: bytes) -> Pieces:
 
 def sizes(file: File) -> dict[str, int]:
     """Bytes by purpose: "header" (table and checksums too), "latents", "changes", "pixels", "metadata" (deflated); and
-    "alpha", "palette" where there are any."""
+    "alpha", "palette", "low bytes" where there are any."""
     found = {
         "latents": sum(len(group) for group in file.groups),
         "changes": len(file.changes),
         "pixels": sum(len(band.stack) for band in file.bands),
         "metadata": sum(len(chunk.data) for chunk in pack_metadata(file.metadata)),
     }
-    names = {ALPHA: "alpha", PALETTE: "palette"}
+    names = {ALPHA: "alpha", PALETTE: "palette", LOW_BYTES: "low bytes"}
     found |= {names[kind]: len(data) for kind, data in file.beside.items() if data}
     return {"header": len(pack(file)) - sum(found.values()), **found}
 

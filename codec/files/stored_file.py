@@ -45,11 +45,13 @@ def pack_stored(stored: Stored) -> bytes:
 
 
 def describe(stored: Stored) -> dict[str, int | str]:
-    """ "width", "height" and "mode" (as Pillow has it) of a PNG, WebP or GIF, as far as its first bytes tell them."""
+    """ "width", "height" and "mode" (as Pillow has it) of a PNG, WebP or GIF, as far as its first bytes tell them; of a
+    PNG of 16 bits also "bits"."""
     data = stored.data
     if stored.format == "PNG" and len(data) >= 26:
         found = {"width": int.from_bytes(data[16:20], "big"), "height": int.from_bytes(data[20:24], "big")}
         mode = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}.get(data[25], "RGB")
+        found |= {"bits": 16} if data[24] == 16 else {}
         return found | {"mode": "1" if (data[24], mode) == (1, "L") else mode}
     if stored.format == "WebP" and len(data) >= 30:
         if data[12:16] == b"VP8X":

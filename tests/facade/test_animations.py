@@ -13,7 +13,7 @@ import vlcodec
 from vlcodec import facade
 from vlcodec.codec.animation import as_file, open_animation, same_frames, written
 from vlcodec.codec.errors import FormatError, ImageError
-from vlcodec.codec.files.stored_file import Stored, unpack_stored
+from vlcodec.codec.files.stored_file import Stored, pack_stored, unpack_stored
 
 TIMES = [40, 120, 80]
 
@@ -143,3 +143,50 @@ def test_the_command_writes_apng_or_one_frame(tmp_path: Path) -> None:
         assert image.convert("RGBA").tobytes() == original.frames[1].tobytes()
     rule = "a TIFF holds no animation: PNG and WebP do, and --frame takes one frame"
     assert rule in failure("decompress", "a.vlz", "-o", "a.tif", cwd=tmp_path)
+
+
+def exif(orientation: int) -> bytes:
+    return b"II*\0" + bytes([8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_comment_is_kept() -> None:
+    data = file_of("GIF", comment=b"hello there")
+    made = vlcodec.compress(data)
+    facade.verify(made, data)
+    assert vlcodec.decompress(made).info["comment"] == b"hello there"
+    bare = vlcodec.compress(data, strip=True)
+    facade.verify(bare, data, strip=True)
+    with pytest.raises(FormatError, match="does not give all metadata back"):
+        facade.verify(bare, data)
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+@pytest.mark.parametrize("strip", [True, False])
+def test_an_orientation_is_applied_once(format: str, strip: bool) -> None:
+    data = file_of(format, exif=exif(6))
+    original = open_animation(data)
+    assert original is not None
+    assert original.frames[0].size == (20, 28)
+    made = vlcodec.compress(data, strip=strip)
+    facade.verify(made, data, strip=strip)
+    shown = open_animation(written(vlcodec.decompress(made), "PNG"))
+    assert shown is not None
+    assert same_frames(shown, original)
+
+
+def test_more_pixels_than_allowed_are_refused() -> None:
+    with pytest.raises(ImageError, match="too large: 3 frames of 28 x 20 are more than 1,679 pixels"):
+        vlcodec.compress(file_of("GIF"), max_pixels=3 * 28 * 20 - 1)
+    vlcodec.compress(file_of("GIF"), max_pixels=3 * 28 * 20)
+
+
+def test_a_file_of_ours_that_pillow_has_opened_and_not_loaded() -> None:
+    """Its pixels are decoded while Pillow's settings are ours."""
+    import vlcodec.pillow
+
+    picture = Image.effect_noise((16, 16), 50)
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    stored = pack_stored(Stored("PNG", out.getvalue()))
+    again = vlcodec.compress(Image.open(io.BytesIO(stored)), lossless=True)
+    assert vlcodec.decompress(again).tobytes() == picture.tobytes()

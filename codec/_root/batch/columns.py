@@ -30,9 +30,8 @@ from vlcodec.measure import measured, report_of
 from vlcodec.models import registry, zoo
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.codec.whole import Whole
     from vlcodec.models.registry import Entry
 
 MOST_LANES = {"cpu": 256, "cuda": 1024}  # pictures side by side; a GPU has room for more
@@ -327,7 +326,7 @@ class DecompressBatch(_Batch):
 
     def _alone(self, part: _Read | bytes) -> Row:
         if isinstance(part, bytes):
-            return _shown(pictures.decompress(part, max_pixels=self._options.max_pixels), len(part))
+            return _shown(pictures.decoded(part, max_pixels=self._options.max_pixels), len(part))
         pixels = pictures.regenerated(part.model, part.file, self._options.decode, part.seed, self._threads)
         return self._row(part, pixels)
 
@@ -341,10 +340,10 @@ class DecompressBatch(_Batch):
         return _shown(beside.dressed(kept, part.file, self._options.decode), part.size)
 
 
-def _shown(image: Image, size: int) -> Row:
+def _shown(found: Whole, size: int) -> Row:
     from vlcodec.codec.animation import written
 
-    data = written(image, "PNG")
+    data, image = written(found, "PNG"), found.image
     return {
         "png": data,
         "width": image.width,

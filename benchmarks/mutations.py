@@ -75,9 +75,10 @@ def seeds() -> list[bytes]:
             found.append(picture_file.pack(File(header, rng.randbytes(20), bands)))
             if version == 2:
                 more = (rng.randbytes(9), b"", rng.randbytes(3))
-                beside = (b"", pack_palette(Transparent(b"abc"))) if lossless else (rng.randbytes(30), b"")
-                rest = (bands, more, b"changes" * lossless, metadata, *beside)
-                found.append(picture_file.pack(File(header, rng.randbytes(20), *rest)))
+                clear, low = (b"", pack_palette(Transparent(b"abc"))), (b"", b"", rng.randbytes(30))
+                for beside in (clear, low) if lossless else ((rng.randbytes(30),),):
+                    rest = (bands, more, b"changes" * lossless, metadata, *beside)
+                    found.append(picture_file.pack(File(header, rng.randbytes(20), *rest)))
         for starter in (None, Starter(3, digest)) if version == 2 else (None,):
             counts = (600, True, 9, 4, 80, 7, version, starter)
             archive = ArchiveHeader(2, digest, 28, 28, *counts)

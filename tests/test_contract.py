@@ -20,7 +20,14 @@ from vlcodec.models.registry import Entry
 RoundTrip = Callable[..., bytes]
 
 
-@pytest.fixture(scope="module", params=[*registry.ENTRIES, *toy.ENTRIES], ids=lambda e: f"{e.name}-{e.number}")
+LONG = {31}  # numbers that take longest, of a family that another number stands for
+ENTRIES = [
+    pytest.param(entry, id=f"{entry.name}-{entry.number}", marks=[pytest.mark.slow] * (entry.number in LONG))
+    for entry in [*registry.ENTRIES, *toy.ENTRIES]
+]
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
 def entry(request: pytest.FixtureRequest) -> Iterator[Entry]:
     """The package's models, and those of a family in the tests' own folder."""
     with pytest.MonkeyPatch.context() as patch:

@@ -111,7 +111,13 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
 }
 
 
-@pytest.fixture(scope="module", params=SAMPLES)
+LONG = {"vlae archive lossless"}  # which is read to its end, picture by picture
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SAMPLES],
+)
 def sample(request: pytest.FixtureRequest) -> Sample:
     return SAMPLES[request.param]()
 

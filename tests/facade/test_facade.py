@@ -25,7 +25,7 @@ from vlcodec.models.layers import exact
 from vlcodec.models.photo.codec import PhotoLatents, golden_pictures
 from vlcodec.models.walks import pixel_block
 
-SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (1, 600), (1000, 7)]
+SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (1, 200), (519, 7)]
 PICTURE = Image.fromarray(np.tile(golden_pictures()[0], (2, 2, 1))[:, :28])
 GREY = PICTURE.getchannel(0)
 

@@ -9,7 +9,7 @@ from PIL import Image
 import vlcodec
 from vlcodec import facade
 
-R, C, K = np.indices((520, 9, 3))
+R, C, K = np.indices((516, 6, 3))
 TALL = Image.fromarray(((R + 3 * C + 40 * K) % 256).astype(np.uint8))  # two bands
 
 

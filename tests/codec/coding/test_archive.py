@@ -338,7 +338,7 @@ def test_the_ledger(sound: tuple[Bytes, bytes]) -> None:
     assert archive_file.CHECKED == 512
 
 
-@pytest.mark.parametrize("kind", ["chained", "dithered"])
+@pytest.mark.parametrize("kind", ["chained", pytest.param("dithered", marks=pytest.mark.slow)])
 def test_the_nets_promise_is_the_ledgers(model: VlaeModel, kind: str) -> None:
     """What training minimises, in nats of KL and pixels, is what the coded symbols cost in bits."""
     pictures = np.concatenate([strokes(200)[..., None], golden_pictures()])

@@ -178,7 +178,7 @@ def test_archives_begin_with_another_models_pictures(own: str) -> None:
 def test_damage_is_refused(own: str) -> None:
     """Wherever a word of the stack is another: what it leads the flow to is no picture, and breaks nothing."""
     data = vlcodec.compress_archive(pictures(8), model=own)
-    for place in np.linspace(60, len(data) - 5, 5).astype(int):
+    for place in np.linspace(60, len(data) - 5, 3).astype(int):
         hurt = bytearray(data)
         hurt[place] ^= 64
         with pytest.raises(vlcodec.VlcodecError):

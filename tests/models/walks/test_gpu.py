@@ -106,7 +106,7 @@ def check(decoder: PixelDecoder, fz: Tensor, grey: bool, device: torch.device) -
 
 @pytest.mark.parametrize(
     ("lanes", "height", "width", "grey"),
-    [(1, 1, 1, False), (1, 3, 4, False), (2, 2, 3, True), (1, 1, 4, True), (1, 3, 1, False)],
+    [(1, 1, 1, False), (1, 2, 4, False), (2, 2, 3, True), (1, 1, 4, True), (1, 3, 1, False)],
 )
 def test_a_band_is_the_cpus(device: torch.device, lanes: int, height: int, width: int, grey: bool) -> None:
     check(decoder_of(), features_of(lanes, height, width), grey, device)

@@ -30,11 +30,12 @@ Case = tuple[str, dict[str, Any], str]  # picture, options, what the file tests
 Row = dict[str, Any]
 
 
-WITH_ALPHA: dict[str, Case] = {
+BESIDE: dict[str, Case] = {
     "cut-q3": ("cut", {"quality": 3}, "alpha and metadata beside a lossy code"),
     "cut-lossless": ("cut", {"lossless": True}, "alpha and metadata, lossless"),
     "clear-lossless": ("clear", {"lossless": True}, "a transparent colour"),
     "scan-lossless": ("scan", {"lossless": True}, "bilevel, by the model"),
+    "deep-lossless": ("deep", {"lossless": True}, "low bytes of 16-bit levels, as planes"),
 }
 COMPOSITES: dict[str, Case] = {  # which no number makes
     "icon": ("icon", {"lossless": True}, "planes of four channels, and metadata"),
@@ -48,7 +49,7 @@ def cases(entry: Entry) -> dict[str, Case]:
     takes = zoo.takes(entry)
     if takes.side is not None:
         return _of_one_size(entry.name, takes)
-    return _of_any_size(zoo.qualities(entry)) | (WITH_ALPHA if entry.version > 1 else {})
+    return _of_any_size(zoo.qualities(entry)) | (BESIDE if entry.version > 1 else {})
 
 
 def _of_any_size(qualities: int) -> dict[str, Case]:

@@ -24,7 +24,7 @@ agave_study, singles, rd, pace = map(importlib.import_module, ("agave_study", "s
 vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
 batches, batch_memory, opening = map(importlib.import_module, ("batches", "batch_memory", "opening"))
-everyday = importlib.import_module("everyday")
+everyday, many_files = map(importlib.import_module, ("everyday", "many_files"))
 
 
 def picture(width: int = 192, height: int = 176, mode: str = "RGB") -> Image.Image:
@@ -336,3 +336,16 @@ def test_everyday(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setattr(everyday, "measured", lambda data: 1 / 0)
     everyday.main([str(tmp_path), "--out", str(out)])
     assert json.loads(out.read_text())["pictures"] == rows
+
+
+@pytest.mark.slow
+def test_many_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, count in (("small", 2), ("photos", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            picture(20 + number, 20).save(tmp_path / name / f"{number}.png")
+    sources = [str(tmp_path / "small"), str(tmp_path / "photos")]
+    many_files.main([*sources, "--small", "11", "--photos", "2", "--out", str(tmp_path / "a.json")])
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert (found["small"], found["photos"], len(found["mib"])) == (11, 2, 10)
+    assert min(found["mib"]) > 10

@@ -19,6 +19,7 @@ are for `vlcodec.decompress_array`: here they have their mean image alone. Savin
 
 from __future__ import annotations
 
+import io
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from PIL import ContainerIO, ExifTags, Image, ImageFile
@@ -112,6 +113,8 @@ class VlzImageFile(ImageFile.ImageFile):
             raise EOFError(f"there is no frame {frame}: they are {self.n_frames}, from 0")
         self.load()
         if self._frames is not None and frame != self._at:
+            if frame < self._at:  # a PNG that goes back twice makes Pillow lose count of its frames
+                self._frames = Image.open(io.BytesIO(self._file), formats=[str(self._frames.format)])
             self._frames.seek(frame)
             self._show(self._frames.copy())
             self._at = frame

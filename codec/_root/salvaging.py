@@ -92,8 +92,8 @@ def salvage(
             else:
                 pixels[rows] = part
         image, given = _dressed(pixels, pieces, {LOW_BYTES, PALETTE} if lost else {LOW_BYTES})
-    kinds = [*(chunk.type for chunk in pieces.beside), *pieces.missing]
-    missing = {TITLES[kind]: None for kind in kinds if kind not in given}
+    left_out = [chunk.type for chunk in pieces.beside if chunk.type not in given]
+    missing = {TITLES[kind]: None for kind in (*left_out, *pieces.missing)}
     behind = [] if sound(data) else [kind for kind in given if kind > LATENTS]  # their checksum covers what is before
     unsure = {TITLES[kind]: None for kind in behind}
     return Salvaged(image, tuple(lost), tuple(missing), tuple(unsure))

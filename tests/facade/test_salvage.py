@@ -146,6 +146,13 @@ def test_what_stands_beside_a_damaged_picture(icon: tuple[Image.Image, bytes]) -
     assert (cut.image.mode, cut.image.info) == ("RGB", {"icc_profile": b"a profile"})
 
 
+def test_a_mode_of_bits_has_no_stripes() -> None:
+    image = Image.linear_gradient("L").resize((3, 60)).convert("1")
+    data = vlcodec.compress(image, lossless=True, model="photo")
+    found = vlcodec.salvage(data[: place_of(data, 0).stop])
+    assert (found.image.mode, found.lost, found.missing) == ("L", (range(40, 60),), ("palette",))
+
+
 def test_low_bytes_are_missing() -> None:
     deep = np.arange(60, dtype=np.uint16).reshape(20, 3) * 1001
     found = vlcodec.salvage(vlcodec.compress(deep, lossless=True, model="photo"))

@@ -116,7 +116,7 @@ def picture_of(
 
     if hasattr(source, "size"):  # an image or an array
         return open_whole(source)
-    data = images.read_source(source)  # type: ignore[arg-type]
+    data = images.read_source(source)
     if not data.startswith(MAGIC):
         return open_whole(data)
     found = decoded(data, device=device, progress=progress)
@@ -169,6 +169,8 @@ def _levels(whole: Whole, channels: int, deep: bool) -> NDArray[np.int32]:
     """(H, W, 3 or 4) int32: red, green, blue, alpha; of 16 bits where either picture has them."""
     import numpy as np
 
+    levels: NDArray[Any]
+    alpha: NDArray[Any] | None
     if whole.deep is None:
         levels, alpha = whole.picture.pixels, whole.alpha
         opaque, scale = 255, 257 if deep else 1

@@ -111,8 +111,8 @@ def _dressed(pixels: Bytes, pieces: Pieces, without: set[int]) -> tuple[Image, l
     for chunks in (fitting, metadata):
         found = {chunk.type: chunk.data for chunk in chunks}
         with suppress(FormatError):
-            fields = {"alpha": found.get(ALPHA, b""), "palette": found.get(PALETTE, b"")}
-            file = replace(bare, metadata=unpack_metadata(chunks), **fields)
+            alpha, palette = found.get(ALPHA, b""), found.get(PALETTE, b"")
+            file = replace(bare, metadata=unpack_metadata(chunks), alpha=alpha, palette=palette)
             return beside.dressed(pixels, file, None).image, [chunk.type for chunk in chunks]
     return beside.dressed(pixels, bare, None).image, []
 

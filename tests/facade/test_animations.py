@@ -132,7 +132,7 @@ def test_a_jpeg_of_two_pictures_says_what_it_is() -> None:
     frames()[0].convert("RGB").save(out, "MPO", save_all=True, append_images=[frames()[1].convert("RGB")])
     for work in (vlcodec.compress, lambda data: vlcodec.compress_to(data, size=900), vlcodec.bit_map):
         with pytest.raises(ImageError, match=r"a JPEG of 2 pictures \(MPO\)"):
-            work(out.getvalue())  # type: ignore[operator]
+            work(out.getvalue())
 
 
 @formats

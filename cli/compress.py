@@ -69,14 +69,15 @@ def compress(
     Levels of 16 bits are kept by --lossless, and otherwise rounded to 8.
     Where planes, PNG or WebP take fewer bytes, without a loss, the file holds these, unless --model is given.
 
-    -r takes the pictures in folders, and gives OUT a tree like theirs; a.png and a.jpg become a.png.vlz and a.jpg.vlz.
+    -r takes the pictures in folders, and gives OUT a tree like theirs. Names depend on neighbours: a.png becomes a.vlz,
+    but beside a.jpg it becomes a.png.vlz, and that one a.jpg.vlz.
     Several IMG with -o OUT.vlz, an .npy or .npz array, or a TIFF of several pages become one archive, lossless.
     """
     wishes = {"size": size, "bpp": bpp, "psnr": psnr}
     wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
     if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
         raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
-    tree = trees.found(images, facade.PICTURES) if recursive else None
+    tree, unread = trees.found(images, facade.PICTURES) if recursive else (None, [])
     first = files.peek(images) if tree is None else b""
     if tree is None and archives.wanted(images, out, first):
         if wished or max_pixels is not None or dry_run:
@@ -98,13 +99,14 @@ def compress(
                     verify=verify,
                 )
             files.write(target, data, force)
-            return None if quiet else files.Said(archives.report(target, data, as_json), target == files.STREAM)
+            return None if quiet else files.Said(archives.report(target, data, as_json))
 
-        files.each([images[0] if len(images) == 1 else target], pack)
+        files.each([images[0] if len(images) == 1 else target], pack, aside=target == files.STREAM)
         return
     targets = files.targets(images, out, vlz_name) if tree is None else trees.targets(tree, out, vlz_name, ".vlz")
     several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
+    room = facade.Room()
     planned: dict[str, Any] = {"lossless": bool(lossless), "jobs": 1 if several else jobs}
 
     def work(source: str) -> files.Said | None:
@@ -116,7 +118,8 @@ def compress(
         image = first or files.read(source)
         if dry_run:
             return files.Said(files.planned(source, facade.expected_to_compress(image, **planned), as_json))
-        with progress(source, quiet or as_json or several) as show:
+        needed = facade.expected_to_compress(image, **planned) if several else None
+        with room.of(needed), progress(source, quiet or as_json or several) as show:
             about: dict[str, Any] = {"model": model, "seed": seed, "threshold": threshold, "strip": strip}
             about |= {"device": device, "max_pixels": max_pixels or facade.MOST_PIXELS}
             about |= {"jobs": 1 if several else jobs, "progress": show}
@@ -130,9 +133,10 @@ def compress(
             files.make_folder(target)
         files.write(target, data, force)
         line = "" if quiet else report(source, target, data, as_json)
-        return files.Said(line, target == files.STREAM, before=len(image), after=len(data))
+        return files.Said(line, before=len(image), after=len(data))
 
-    files.each(list(targets), work, at_once, total=not (quiet or as_json))
+    aside = files.STREAM in targets.values() and not dry_run
+    files.each(list(targets), work, at_once, total=not (quiet or as_json), aside=aside, unread=unread)
 
 
 def vlz_name(name: str) -> str:

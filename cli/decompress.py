@@ -73,8 +73,8 @@ def decompress(
         decode, front = "mean", True
     if salvage and (decode is not None or seed is not None or front or frame is not None):
         raise click.UsageError("--salvage is for every sound pixel: without --decode, --seed, --front and --frame")
-    tree = trees.found(sources, (".vlz",)) if recursive else None
-    first = files.peek(sources) if tree is None and not preview else b""
+    tree, unread = trees.found(sources, (".vlz",)) if recursive else (None, [])
+    first = files.peek(sources, files.read_vlz) if tree is None and not preview else b""
     if facade.is_archive(first) or (
         tree is None and len(sources) > 1 and any(archives.is_one(source) for source in sources)
     ):
@@ -98,6 +98,7 @@ def decompress(
 
     several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
+    room = facade.Room()
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
@@ -105,28 +106,31 @@ def decompress(
             return files.SKIPPED
         if not dry_run:
             files.check(target, force, new_folder=recursive)
-        data = first or (files.read_front(source) if preview else files.read(source))
+        data = first or (files.read_front(source) if preview else files.read_vlz(source))
+        planned: dict[str, Any] = {"decode": decode, "jobs": 1 if several else jobs}
         if dry_run:
-            planned = facade.expected_to_decompress(data, decode=decode, jobs=1 if several else jobs)
-            return files.Said(files.planned(source, planned, as_json))
+            return files.Said(files.planned(source, facade.expected_to_decompress(data, **planned), as_json))
+        needed = facade.expected_to_decompress(data, **planned) if several else None
         format = FORMATS.get(os.path.splitext(target)[1].lower(), "PNG")
-        with progress(source, quiet or as_json or several) as show:
+        with room.of(needed), progress(source, quiet or as_json or several) as show:
             shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "progress": show}
             shared["jobs"] = 1 if several else jobs
             if salvage:
                 found = facade.salvage(data, **shared)
-                image, lost, deep, kind = found.image, found.lost, False, "salvaged"
+                image, deep, kind, lost = found.image, False, "salvaged", _lost(found)
                 made = written(image, format)
             else:
-                kind = (decode or "sample") if front else _kind(facade.info(data), decode)
+                how = "sample" if front and decode is None else decode
+                cut = front and facade.preview_size(data) is not None  # a file of which the front alone may be here
+                kind = str(how) if cut else _kind(facade.info(data), how)
                 whole = facade.decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
-                image, lost, deep = whole.image, (), whole.low is not None
+                image, lost, deep = whole.image, "", whole.low is not None
                 made = written(whole, format)
         if recursive:
             files.make_folder(target)
         files.write(target, made, force)
         if lost:
-            return files.Said(_lost(source, lost, image.height), on_stderr=True, failed=True)
+            return files.Said(f"vlcodec: {click.format_filename(source)}: {lost}", failed=True)
         if quiet:
             return files.Said("", before=len(data), after=len(made))
         if as_json:
@@ -135,15 +139,23 @@ def decompress(
         else:
             names = f"{click.format_filename(source)} -> {click.format_filename(target)}"
             line = f"{names}  {image.width}x{image.height} {image.mode}{', 16 bits' * deep}, {kind}"
-        return files.Said(line, target == files.STREAM, before=len(data), after=len(made))
+        return files.Said(line, before=len(data), after=len(made))
 
-    files.each(list(targets), work, at_once, total=not (quiet or as_json))
+    aside = files.STREAM in targets.values() and not dry_run
+    files.each(list(targets), work, at_once, total=not (quiet or as_json), aside=aside, unread=unread)
 
 
-def _lost(source: str, lost: tuple[range, ...], height: int) -> str:
-    """What could not be salvaged, in one line."""
-    rows = ", ".join(f"{part.start} to {part.stop - 1}" for part in lost)
-    return f"vlcodec: {click.format_filename(source)}: rows {rows} of {height} are lost: striped, the mean image"
+def _lost(found: facade.Salvaged) -> str:
+    """What could not be salvaged, in one line; nothing where all was."""
+    parts = []
+    if found.lost:
+        rows = ", ".join(f"{part.start} to {part.stop - 1}" for part in found.lost)
+        parts.append(f"rows {rows} of {found.image.height} are lost: striped, the mean image")
+    if found.missing:
+        parts.append(f"{', '.join(found.missing)} lost")
+    if found.unsure:
+        parts.append(f"{', '.join(found.unsure)} unchecked: the file is damaged, and nothing tells where else")
+    return "; ".join(parts)
 
 
 def _kind(header: dict[str, Any], decode: str | None) -> str:

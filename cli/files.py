@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
@@ -35,20 +35,29 @@ def targets(sources: Sequence[str], out: str | None, derive: Callable[[str], str
     else:
         raise click.UsageError("several inputs need a folder for -o")
 
-    taken = {os.path.realpath(source): f"the input {source}" for source in sources if source != STREAM}
-    for source, name in zip(sources, names, strict=True):
-        place = name if name == STREAM else os.path.realpath(name)
-        if place in taken:
-            raise click.UsageError(f"{source} would be written to {name}, which is {taken[place]}")
-        taken[place] = f"the output for {source}"
+    check_apart(sources, zip(sources, names, strict=True))
     return dict(zip(sources, names, strict=True))
+
+
+def check_apart(sources: Iterable[str], outputs: Iterable[tuple[str, str]]) -> None:
+    """Refuses outputs, each what it is for and its name, that are one of the sources, or one for two of them."""
+    taken = {place(source): f"the input {source}" for source in sources if source != STREAM}
+    for what, name in outputs:
+        if place(name) in taken:
+            raise click.UsageError(f"{what} would be written to {name}, which is {taken[place(name)]}")
+        taken[place(name)] = f"the output for {what}"
+
+
+def place(name: str) -> str:
+    """The one name of a file, whichever of its names is given."""
+    return name if name == STREAM else os.path.normcase(os.path.realpath(name))
 
 
 def target_of_all(sources: Sequence[str], out: str | None, derive: Callable[[str], str]) -> str:
     """Where the one result of all sources goes, which is none of them."""
     target = targets(sources[:1], out, derive)[sources[0]]
     for source in sources[1:]:
-        if STREAM not in (source, target) and os.path.realpath(source) == os.path.realpath(target):
+        if STREAM not in (source, target) and place(source) == place(target):
             raise click.UsageError(f"all inputs would be written to {target}, which is the input {source}")
     return target
 
@@ -57,7 +66,6 @@ class Said(NamedTuple):
     """A line about one source, or none. failed: what could not be done. before, after: bytes read and written."""
 
     line: str
-    on_stderr: bool = False
     failed: bool = False
     before: int = 0
     after: int = 0
@@ -66,11 +74,19 @@ class Said(NamedTuple):
 SKIPPED = Said("")
 
 
-def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int = 1, total: bool = False) -> None:
+def each(
+    sources: Sequence[str],
+    work: Callable[[str], Said | None],
+    jobs: int = 1,
+    total: bool = False,
+    aside: bool = False,
+    unread: Sequence[OSError] = (),
+) -> None:
     """Works on every source, so many at a time, and says in order what became of each.
 
     Those that fail are named on stderr, the others are still done, and the exit code is 1. total: of several sources,
-    show how many are done, and say in the end what became of all.
+    show how many are done, and say in the end what became of all. aside: all is said on stderr, as stdout has a file.
+    unread: folders that could not be looked into, which have failed.
     """
 
     def tried(source: str) -> Said | None:
@@ -82,8 +98,10 @@ def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int =
             rule = "not enough memory"
         except (VlcodecError, OSError) as error:
             rule = reason(error)
-        return Said(f"vlcodec: {click.format_filename(source)}: {rule}", on_stderr=True, failed=True)
+        return Said(f"vlcodec: {click.format_filename(source)}: {rule}", failed=True)
 
+    for error in unread:
+        click.echo(f"vlcodec: {click.format_filename(error.filename)}: {reason(error)}", err=True)
     failed = skipped = before = after = 0
     total = total and len(sources) > 1
     with progress(f"{len(sources):,} files", hidden=not total) as show:
@@ -94,14 +112,14 @@ def each(sources: Sequence[str], work: Callable[[str], Said | None], jobs: int =
                 if said.line:
                     if show is not None:
                         click.echo(CLEAR, err=True, nl=False)
-                    click.echo(said.line, err=said.on_stderr)
+                    click.echo(said.line, err=said.failed or aside)
             if show is not None:
                 show("done", number, len(sources))
     if total:
         left = "".join(f", {count:,} {what}" for count, what in ((skipped, "skipped"), (failed, "failed")) if count)
         share = f" ({100 * after / before:.1f} %)" if before else ""
-        click.echo(f"{len(sources):,} files: {before:,} -> {after:,} bytes{share}{left}")
-    if failed:
+        click.echo(f"{len(sources):,} files: {before:,} -> {after:,} bytes{share}{left}", err=aside)
+    if failed or unread:
         sys.exit(1)
 
 
@@ -125,7 +143,20 @@ def read(source: str) -> bytes:
         return stream.read(facade.MAX_BYTES + 1)
 
 
-def peek(sources: Sequence[str]) -> bytes:
+def read_vlz(source: str) -> bytes:
+    """All bytes of a .vlz file; of anything else the first ones alone, which tell that it is none."""
+    if source == STREAM:
+        return _vlz(sys.stdin.buffer)
+    with open(source, "rb") as stream:
+        return _vlz(stream)
+
+
+def _vlz(stream: BinaryIO) -> bytes:
+    data = stream.read(len(facade.MAGIC))
+    return data + stream.read(facade.MAX_BYTES + 1 - len(data)) if data == facade.MAGIC else data
+
+
+def peek(sources: Sequence[str], read: Callable[[str], bytes] = read) -> bytes:
     """The only source's bytes, read once since it may be a pipe; none of several, or where `read` will say why."""
     try:
         return read(sources[0]) if len(sources) == 1 else b""

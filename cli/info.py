@@ -16,7 +16,7 @@ def info(sources: tuple[str, ...], as_json: bool) -> None:
     """Read the header of each F.vlz; no model is loaded and nothing is decoded."""
 
     def work(source: str) -> None:
-        header = facade.info(files.read(source))
+        header = facade.info(files.read_vlz(source))
         if as_json:
             click.echo(json.dumps({"input": source, **header}))
             return

@@ -51,16 +51,19 @@ def rate(
     """
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two forms of one thing")
-    outputs = [name for name in (html, heatmap) if name is not None]
+    outputs = {option: name for option, name in (("--html", html), ("--heatmap", heatmap)) if name is not None}
     if outputs and len(images) > 1:
         raise click.UsageError("--html and --heatmap are of one picture: IMG must be one")
+    if heatmap is not None and heatmap != files.STREAM and not heatmap.lower().endswith(".png"):
+        raise click.UsageError(f"--heatmap {heatmap}: the map is a PNG, and its name must end in .png")
+    files.check_apart(images, outputs.items())
     rows = csv.writer(sys.stdout, lineterminator="\n")
     begun = False
 
     def work(source: str) -> None:
         nonlocal begun
         shared: dict[str, Any] = {"seed": seed, "threshold": threshold, "device": device}
-        for target in outputs:
+        for target in outputs.values():
             files.check(target, force)
         with progress(source, as_json) as show:
             report: Any
@@ -74,8 +77,8 @@ def rate(
                 shared |= {"model": model or "photo", "quality": quality}
                 report = facade.rate(data, samples=samples, progress=show, **shared)
                 if html is not None:
-                    named = click.format_filename(source, shorten=True)
-                    page = facade.rate_page(data, name=named, report=report, progress=show, **shared)
+                    title = click.format_filename(source, shorten=True)
+                    page = facade.rate_page(data, name=title, report=report, progress=show, **shared)
                     files.write(html, page.encode(), force)
                 if heatmap is not None:
                     files.write(heatmap, _map(facade.bit_map(data, progress=show, **shared)), force)
@@ -86,7 +89,7 @@ def rate(
             rows.writerows([] if begun else [["input", *figures]])
             rows.writerow([click.format_filename(source), *figures.values()])
             begun = True
-        elif files.STREAM not in outputs:
+        elif files.STREAM not in outputs.values():
             click.echo(f"{click.format_filename(source)}\n{report.table()}")
 
     files.each(images, work)

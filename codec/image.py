@@ -281,7 +281,14 @@ def _check(image: Image.Image, frames: int = 1) -> None:
         raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
     if is_deep(image):
         raise ImageError(f"more than 8 bits per channel are not supported: {_RULE}")
+    check_frames(image, frames)
+
+
+def check_frames(image: Image.Image, frames: int = 1) -> None:
+    """Raises ImageError for an image that has more than so many."""
     found = getattr(image, "n_frames", 1)
+    if found > frames and image.format == "MPO":
+        raise ImageError(f"a JPEG of {found} pictures (MPO), as some cameras write them: a picture must be alone")
     if found > frames:
         raise ImageError(f"{found} frames or pages: a picture must have one")
 

@@ -1,12 +1,10 @@
 """How alike two pictures are: PSNR and MS-SSIM."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from vlcodec.codec.interface import Bytes
 
 Floats = NDArray[np.float64]
 
@@ -16,13 +14,13 @@ LUMA: Final = (0.299, 0.587, 0.114)
 LEAST_SIDE: Final = len(TAPS) << (len(SCALE_WEIGHTS) - 1)  # pixels, for MS-SSIM
 
 
-def psnr(a: Bytes, b: Bytes) -> float:
-    """In dB, over all values of two arrays of one shape; infinite for equal ones."""
+def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """In dB, over all values, 0 to 255, of two arrays of one shape; infinite for equal ones."""
     error = float(np.square(a.astype(np.float64) - b).mean())
     return 10 * math.log10(255**2 / error) if error else math.inf
 
 
-def ms_ssim(a: Bytes, b: Bytes) -> float:
+def ms_ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
     """MS-SSIM (Wang et al. 2003) on luma (BT.601) of (H, W, 3) RGB; 1 for equal pictures.
 
     Five scales, an 11-tap gaussian window of sigma 1.5, no padding. Raises ValueError for sides below LEAST_SIDE.

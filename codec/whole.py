@@ -24,6 +24,7 @@ from vlcodec.codec.files.wire import MAX_PIXELS
 from vlcodec.codec.image import (
     FORMATS,
     Picture,
+    check_frames,
     check_size,
     is_deep,
     of_array,
@@ -246,9 +247,7 @@ def _whole(image: Image.Image, data: bytes | None, strip: bool) -> Whole:
         raise ImageError(_CMYK)
     if image.mode not in MODES + sixteen.MODES:
         raise ImageError(f"mode {image.mode} is not supported: {_RULE}")
-    found = getattr(image, "n_frames", 1)
-    if found > 1:
-        raise ImageError(f"{found} frames or pages: a picture must have one")
+    check_frames(image)
     deep = sixteen.of_image(image, data) if image.mode in sixteen.MODES or is_deep(image) else None
     shown = upright(image) if deep is None else image
     metadata = () if strip else metadata_of(image)

@@ -11,7 +11,7 @@ from click.shell_completion import get_completion_class
 from click_man.core import write_man_pages
 
 import vlcodec
-from vlcodec.cli.main import commands
+from vlcodec.cli.group import commands
 
 ROOT = Path(__file__).parent
 COMPLETIONS = {"bash": "vlcodec", "zsh": "_vlcodec", "fish": "vlcodec.fish"}  # as each shell looks for it

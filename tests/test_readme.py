@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vlcodec import facade
-from vlcodec.cli.main import commands
+from vlcodec.cli.group import commands
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

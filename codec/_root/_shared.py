@@ -57,7 +57,7 @@ def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> No
     """Raises the error for a quality that a model does not have."""
     takes, highest = zoo.takes(entry), zoo.qualities(entry)
     lowest = 0 if takes.placeholders else 1
-    between = takes.between and quality >= 1 and abs(round(100 * quality) - 100 * quality) < 1e-6
+    between = takes.between and 1 <= quality <= highest and abs(round(100 * quality) - 100 * quality) < 1e-6
     if not (lowest <= quality <= highest and (between or quality == int(quality))):
         steps = ", with two decimals" if takes.between else ""
         raise error(f"model {entry.name} has qualities {lowest} to {highest}{steps}, not {quality:g}")

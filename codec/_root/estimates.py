@@ -6,13 +6,18 @@ is seconds or minutes, not which second.
 
 from __future__ import annotations
 
+import math
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from vlcodec._shared import present_memory
 from vlcodec.codec.files import composite_file, picture_file, stored_file
 from vlcodec.codec.files.picture_file import BAND_ROWS, Header
 from vlcodec.jobs import jobs_of
@@ -106,6 +111,30 @@ def _kept_size(data: bytes) -> tuple[int, int]:
 def needed(width: int, height: int, bands: int = 1) -> tuple[int, int]:
     """Bytes of memory, at most: for the picture, and for so many bands at work."""
     return BYTES_PER_PIXEL * width * height, BYTES_PER_BAND_PIXEL * width * BAND_ROWS * bands
+
+
+class Room:
+    """The machine's memory, which pictures side by side share: one begins where it fits beside those at work."""
+
+    def __init__(self) -> None:
+        present = present_memory()
+        self._left = math.inf if present is None else present - PROCESS_BYTES  # the process is one, and here already
+        self._users = 0
+        self._change = threading.Condition()
+
+    @contextmanager
+    def of(self, estimate: Estimate | None) -> Iterator[None]:
+        """Waits until there is room for a picture, or none is at work. None: of one that is alone."""
+        needed = 0 if estimate is None else estimate.memory - PROCESS_BYTES
+        with self._change:
+            self._change.wait_for(lambda: not self._users or needed <= self._left)
+            self._left, self._users = self._left - needed, self._users + 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._left, self._users = self._left + needed, self._users - 1
+                self._change.notify_all()
 
 
 @cache

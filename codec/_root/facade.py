@@ -18,10 +18,10 @@ from vlcodec.codec.files.file_names import check_file_names
 from vlcodec.codec.files.metadata import Metadata
 from vlcodec.codec.files.palette import Bilevel, unpack_palette
 from vlcodec.codec.files.stored_file import describe, is_stored, unpack_stored
-from vlcodec.codec.files.wire import is_archive
-from vlcodec.estimates import Estimate, expected_to_compress, expected_to_decompress, of_header, takes
+from vlcodec.codec.files.wire import MAGIC, is_archive
+from vlcodec.estimates import Estimate, Room, expected_to_compress, expected_to_decompress, of_header, takes
 from vlcodec.jobs import jobs_of, side_by_side
-from vlcodec.looks import Comparison, bit_map, compare, heat_map
+from vlcodec.looks import Comparison, bit_map, compare, heat_map, picture_of
 from vlcodec.measure import rate, selftest
 from vlcodec.models import registry, zoo
 from vlcodec.page import rate_page
@@ -33,6 +33,7 @@ from vlcodec.verifying import verify
 
 __all__ = [
     "FRONT_BYTES",
+    "MAGIC",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MOST_PIXELS",
@@ -41,6 +42,7 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Progress",
+    "Room",
     "Salvaged",
     "bit_map",
     "check_file_names",
@@ -59,6 +61,7 @@ __all__ = [
     "is_archive",
     "jobs_of",
     "models",
+    "picture_of",
     "preview_size",
     "rate",
     "rate_archive",

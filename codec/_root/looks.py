@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -10,7 +10,7 @@ from vlcodec._shared import Progress, encoder, memory
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.wire import MAGIC
 from vlcodec.jobs import Ticks, side_by_side
-from vlcodec.pictures import at_once, check_alone, decompress, net_of, prepare, write
+from vlcodec.pictures import at_once, check_alone, decoded, net_of, prepare, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlcodec.codec.coding.pixels import Place
+    from vlcodec.codec.whole import Whole
 
 
 def bit_map(
@@ -67,8 +68,10 @@ def heat_map(bits: NDArray[np.float64]) -> Image:
 class Comparison:
     """Two pictures of one size.
 
-    identical: every pixel is the same. differing: share of the pixels that are not. largest: difference of a channel's
-    level. psnr_db: over RGB values, infinite for identical pictures. ms_ssim: None below 176 pixels a side.
+    identical: every pixel is the same, whatever their modes. differing: share of the pixels that are not. largest:
+    difference of a channel's level, of 65,535 where either picture has 16 bits. psnr_db: over values of `mode`,
+    infinite for identical pictures. ms_ssim: of the colours, None below 176 pixels a side. mode: RGB, or RGBA where
+    either picture has alpha: what was compared.
     """
 
     width: int
@@ -78,6 +81,7 @@ class Comparison:
     largest: int
     psnr_db: float
     ms_ssim: float | None
+    mode: str
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, by name; an infinite PSNR, which JSON has not, is None."""
@@ -85,7 +89,8 @@ class Comparison:
 
     def table(self) -> str:
         """A printable table."""
-        rows = [("size", f"{self.width} x {self.height}"), ("identical", "yes" if self.identical else "no")]
+        identical = "yes" if self.identical else "no"
+        rows = [("size", f"{self.width} x {self.height}"), ("identical", f"{identical}, as {self.mode}")]
         if not self.identical:
             rows += [
                 ("differing", f"{100 * self.differing:.2f} % of the pixels, by {self.largest} levels at most"),
@@ -96,34 +101,57 @@ class Comparison:
         return "\n".join(f"  {name:<10} {value}" for name, value in rows)
 
 
+def picture_of(
+    source: str | Path | bytes | BinaryIO | Image | NDArray[Any],
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Whole:
+    """A picture, or that of a .vlz file, which is decoded (a lossy one by sampling); with alpha, and 16 bits.
+
+    Raises what reading it raises.
+    """
+    from vlcodec.codec import image as images
+    from vlcodec.codec.whole import open_whole
+
+    if hasattr(source, "size"):  # an image or an array
+        return open_whole(source)
+    data = images.read_source(source)
+    if not data.startswith(MAGIC):
+        return open_whole(data)
+    found = decoded(data, device=device, progress=progress)
+    return replace(open_whole(found.image), low=found.low)
+
+
 def compare(
-    first: str | Path | bytes | BinaryIO | Image | NDArray[Any],
-    second: str | Path | bytes | BinaryIO | Image | NDArray[Any],
+    first: str | Path | bytes | BinaryIO | Image | NDArray[Any] | Whole,
+    second: str | Path | bytes | BinaryIO | Image | NDArray[Any] | Whole,
     *,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Comparison:
     """How alike two pictures are; each may be a .vlz file, which is decoded first (a lossy one by sampling).
 
+    Alpha is a fourth channel where either has any; a picture without is opaque. Of several frames none are compared.
     Raises ImageError for pictures of different sizes, and what reading either one raises.
     """
     import numpy as np
 
-    from vlcodec.codec import image as images
     from vlcodec.codec import likeness
+    from vlcodec.codec.whole import Whole
 
-    def pixels(source: Any) -> NDArray[np.uint8]:
-        if not hasattr(source, "size"):  # neither an image nor an array
-            source = images.read_source(source)
-            if source.startswith(MAGIC):
-                source = decompress(source, device=device, progress=progress)
-        return images.load(source).pixels
-
-    a, b = pixels(first), pixels(second)
-    if a.shape != b.shape:
-        sizes = " and ".join(f"{x.shape[1]} x {x.shape[0]}" for x in (a, b))
+    wholes = [
+        source if isinstance(source, Whole) else picture_of(source, device=device, progress=progress)
+        for source in (first, second)
+    ]
+    if wholes[0].image.size != wholes[1].image.size:
+        sizes = " and ".join("{} x {}".format(*whole.image.size) for whole in wholes)
         raise ImageError(f"pictures of {sizes}: only those of one size can be compared")
-    apart = np.abs(a.astype(np.int16) - b)
+    mode = "RGB" if all(whole.alpha is None for whole in wholes) else "RGBA"
+    deep = any(whole.low is not None for whole in wholes)
+    a, b = (_levels(whole, len(mode), deep) for whole in wholes)
+    apart = np.abs(a - b)
+    x, y = (levels / 257 if deep else levels for levels in (a, b))
     height, width, _ = a.shape
     return Comparison(
         width=width,
@@ -131,6 +159,27 @@ def compare(
         identical=not apart.any(),
         differing=float(apart.any(2).mean()),
         largest=int(apart.max()),
-        psnr_db=likeness.psnr(a, b),
-        ms_ssim=likeness.ms_ssim(a, b) if min(height, width) >= likeness.LEAST_SIDE else None,
+        psnr_db=likeness.psnr(x, y),
+        ms_ssim=likeness.ms_ssim(x[..., :3], y[..., :3]) if min(height, width) >= likeness.LEAST_SIDE else None,
+        mode=mode,
     )
+
+
+def _levels(whole: Whole, channels: int, deep: bool) -> NDArray[np.int32]:
+    """(H, W, 3 or 4) int32: red, green, blue, alpha; of 16 bits where either picture has them."""
+    import numpy as np
+
+    levels: NDArray[Any]
+    alpha: NDArray[Any] | None
+    if whole.deep is None:
+        levels, alpha = whole.picture.pixels, whole.alpha
+        opaque, scale = 255, 257 if deep else 1
+    else:
+        found = whole.deep  # (H, W, 1 to 4)
+        levels = np.broadcast_to(found[..., : 1 if found.shape[2] < 3 else 3], (*found.shape[:2], 3))
+        alpha = None if found.shape[2] % 2 else found[..., -1:]
+        opaque, scale = 65535, 1
+    if channels == 4:
+        last = np.full_like(levels[..., :1], opaque) if alpha is None else alpha
+        levels = np.concatenate([levels, last], axis=2)
+    return levels.astype(np.int32) * scale

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vlcodec import beside
 from vlcodec._shared import MAX_PIXELS, Progress, check_pixels, memory
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
-from vlcodec.codec.files.picture_file import Band
+from vlcodec.codec.files.chunks import ALPHA, LATENTS, LOW_BYTES, PALETTE, TITLES
+from vlcodec.codec.files.composite_file import is_composite
+from vlcodec.codec.files.metadata import unpack_metadata
+from vlcodec.codec.files.picture_file import Band, File, Pieces
+from vlcodec.codec.files.stored_file import is_stored
+from vlcodec.codec.files.wire import sound
 from vlcodec.jobs import Ticks, side_by_side
 from vlcodec.pictures import as_kept, at_once, check_chunks, features_of, model_of, net_of
 
@@ -24,10 +31,16 @@ STRIPE, PERIOD = 8, 32  # pixels
 
 @dataclass(frozen=True)
 class Salvaged:
-    """image: of the whole size. lost: ranges of rows, from the top down, that show the mean image under stripes."""
+    """image: of the whole size. lost: ranges of rows, from the top down, that show the mean image under stripes.
+
+    missing: what stood beside the colours and is not given back, as alpha. unsure: what is, though the file is damaged
+    and no checksum of its own tells that it is right.
+    """
 
     image: Image
     lost: tuple[range, ...]
+    missing: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 def salvage(
@@ -40,13 +53,15 @@ def salvage(
 ) -> Salvaged:
     """The bands of a damaged lossless file whose pixels match their checksums; the others are marked.
 
-    The arguments are those of `decompress`. Of a picture of 16 bits the image has the high 8. Raises FormatError where
+    Alpha, mode and metadata come with them as far as they can be read. The arguments are those of `decompress`. Of a
+    picture of 16 bits the image has the high 8, and the low bytes are missing. Raises FormatError where
     the front of the file or its latents are damaged, as no pixel is known without them, and for a file that is not
     lossless; ModelError where it needs other weights.
     """
-    from vlcodec.codec import image as images
     from vlcodec.codec.coding.pixels import bands, read_band
 
+    if is_stored(data) or is_composite(data):
+        raise FormatError("what no model codes has no bands to salvage: without --salvage it is all or nothing")
     pieces = picture_file.pieces(data)
     header = pieces.lossy.header
     if not pieces.bands:
@@ -76,7 +91,30 @@ def salvage(
                 _mark(pixels[rows])
             else:
                 pixels[rows] = part
-        return Salvaged(images.to_image(pixels, header.grey), tuple(lost))
+        image, given = _dressed(pixels, pieces, {LOW_BYTES, PALETTE} if lost else {LOW_BYTES})
+    left_out = [chunk.type for chunk in pieces.beside if chunk.type not in given]
+    missing = {TITLES[kind]: None for kind in (*left_out, *pieces.missing)}
+    behind = [] if sound(data) else [kind for kind in given if kind > LATENTS]  # their checksum covers what is before
+    unsure = {TITLES[kind]: None for kind in behind}
+    return Salvaged(image, tuple(lost), tuple(missing), tuple(unsure))
+
+
+def _dressed(pixels: Bytes, pieces: Pieces, without: set[int]) -> tuple[Image, list[int]]:
+    """The image of (H, W, 1 or 3) pixels with what stands beside them, and the types of that.
+
+    What can be read: all but those `without`, which do not fit other pixels, or metadata alone, or nothing.
+    """
+    header = replace(pieces.lossy.header, lossless=True)
+    bare = File(header, pieces.lossy.latents, (Band(b"", 0),) * header.bands)
+    fitting = [chunk for chunk in pieces.beside if chunk.type not in without]
+    metadata = [chunk for chunk in fitting if chunk.type not in (ALPHA, PALETTE)]
+    for chunks in (fitting, metadata):
+        found = {chunk.type: chunk.data for chunk in chunks}
+        with suppress(FormatError):
+            alpha, palette = found.get(ALPHA, b""), found.get(PALETTE, b"")
+            file = replace(bare, metadata=unpack_metadata(chunks), alpha=alpha, palette=palette)
+            return beside.dressed(pixels, file, None).image, [chunk.type for chunk in chunks]
+    return beside.dressed(pixels, bare, None).image, []
 
 
 def _mark(pixels: Bytes) -> None:

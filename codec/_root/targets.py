@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlcodec import beside, others
 from vlcodec._shared import Progress, encoder, memory
-from vlcodec.codec.errors import ModelError
-from vlcodec.codec.files import picture_file
+from vlcodec.codec.errors import ImageError, ModelError
+from vlcodec.codec.files import picture_file, stored_file
 from vlcodec.models import zoo
 from vlcodec.pictures import DEFAULT_MODEL, MOST_PIXELS, file_of, prepare, regenerated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from vlcodec.codec.animation import Animation
     from vlcodec.codec.files.picture_file import File
 
 
@@ -42,18 +44,29 @@ def compress_to(
 
     Args:
         size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
-            One of the three. Without a model, what another codec makes without a loss will do as well.
+            One of the three, a finite number. Without a model, what another codec makes without a loss will do as
+            well. An animation is kept without a loss, where it is small enough.
         model, seed, threshold, strip, device, max_pixels, jobs: see `vlcodec.compress`.
 
     Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
     is given, and what `vlcodec.compress` raises.
     """
+    from vlcodec.codec import animation
+    from vlcodec.codec.image import read_source
     from vlcodec.codec.ledger.report import psnr_db
     from vlcodec.codec.whole import open_whole
 
     if sum(wish is not None for wish in (size, bpp, psnr)) != 1:
         raise ModelError("a file is made to one of three: a size, bits per pixel or a PSNR")
-    whole, entry = open_whole(image, max_pixels, strip).rounded, encoder(model or DEFAULT_MODEL)
+    wish = next(wish for wish in (size, bpp, psnr) if wish is not None)
+    if not math.isfinite(wish):
+        raise ModelError(f"a size, bits per pixel or a PSNR must be a finite number, not {wish}")
+    source: Any = image
+    if isinstance(image, str | Path) or hasattr(source, "read"):
+        source = read_source(source)
+    if (frames := animation.open_animation(source, max_pixels, strip)) is not None:
+        return _frames(frames, size, bpp, model)
+    whole, entry = open_whole(source, max_pixels, strip).rounded, encoder(model or DEFAULT_MODEL)
     pixels, net, header = prepare(whole.picture, model or DEFAULT_MODEL, False, None, seed, threshold, device)
     kept = beside.of_picture(whole, header)
     step = 1 if zoo.takes(entry).between else 100
@@ -86,6 +99,26 @@ def compress_to(
         nearest = measured(made(levels[0] if psnr is None else levels[-1]))
     reached = f"the smallest has {nearest:,.0f}" if psnr is None else f"the best has {nearest:.2f}"
     raise ModelError(f"model {entry.name} makes no file {said} of this picture: {reached}")
+
+
+def _frames(frames: Animation, size: int | None, bpp: float | None, model: str | None) -> bytes:
+    """An animation's file, which keeps every frame, so that no PSNR is too high. Raises ModelError for a larger one.
+
+    Its bits per pixel are those that the command reports, of the pixels of one frame.
+    """
+    from vlcodec.codec import animation
+
+    if model is not None:
+        raise ImageError(f"model {model} codes single pictures: an animation is kept as a file of frames")
+    data = stored_file.pack_stored(animation.smallest(frames))
+    width, height = frames.frames[0].size
+    most = size if size is not None else len(data) if bpp is None else int(bpp * width * height / 8)
+    if len(data) > most:
+        raise ModelError(
+            f"an animation is kept without a loss, as a file of all its frames: this one has {len(data):,} bytes, "
+            f"and at most {most:,} are allowed"
+        )
+    return data
 
 
 def _last(

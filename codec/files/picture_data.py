@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files.chunks import ALPHA, LOW_BYTES, PALETTE
+from vlcodec.codec.files.chunks import ALPHA, LOW_BYTES, PALETTE, Chunk
 from vlcodec.codec.files.front import Front, check_version
 from vlcodec.codec.files.metadata import Metadata, check_metadata
 from vlcodec.codec.files.palette import Bilevel, Colours, Transparent, unpack_palette
@@ -118,6 +118,8 @@ class Pieces:
 
     lossy: File  # what its latents alone are
     bands: tuple[Band | None, ...]  # header.bands of them; None where one is not wholly there
+    beside: tuple[Chunk, ...] = ()  # what else is wholly there; no checksum tells whether it is right
+    missing: tuple[int, ...] = ()  # types of what is not
 
 
 def split_quality(level: float) -> tuple[int, int]:

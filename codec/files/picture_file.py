@@ -22,6 +22,7 @@ __all__ = [
     "Pieces",
     "bits",
     "expected_size",
+    "mode",
     "pack",
     "pieces",
     "preview",
@@ -66,6 +67,14 @@ def read_header(data: bytes) -> Header:
 def bits(data: bytes) -> int:
     """Of a level, 8 or 16, from the file's front; version 1 has 8. Raises FormatError as read_header does."""
     return 8 if version_of(data, SMALLEST) == 1 else picture_v2.bits(data)
+
+
+def mode(data: bytes) -> str:
+    """As Pillow has that of a lossless picture's high bytes, from the file's front. Raises FormatError as read_header
+    does."""
+    if version_of(data, SMALLEST) == 1:
+        return "L" if picture_v1.read_header(data).grey else "RGB"
+    return picture_v2.mode(data)
 
 
 def expected_size(data: bytes) -> int | None:

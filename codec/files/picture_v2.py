@@ -78,6 +78,15 @@ def bits(data: bytes) -> int:
     return 16 if any(place.type == LOW_BYTES for place in table.places) else 8
 
 
+def mode(data: bytes) -> str:
+    """As Pillow has it: 1, L, LA, RGB or RGBA. Raises FormatError as `read_header` does."""
+    header, table = _read_start(data)
+    sizes = {place.type: place.end - place.start for place in table.places}
+    if sizes.get(PALETTE) == 1:  # a transparent colour takes more
+        return "1"
+    return ("L" if header.grey else "RGB") + "A" * (ALPHA in sizes)
+
+
 def expected_size(data: bytes) -> int:
     """Bytes of the whole file. Raises FormatError as `read_header` does."""
     _, table = _read_start(data)
@@ -113,7 +122,10 @@ def pieces(data: bytes) -> Pieces:
         raise FormatError(f"{len(places)} bands given: this picture must have {header.bands}")
     changes = b"".join(chunk.data for chunk in chunks_file.pieces(data, table) if chunk.type == CHANGES)
     bands = (_band(data[place.start : place.end]) if place.end <= len(data) else None for place in places)
-    return Pieces(replace(lossy, changes=changes), tuple(bands))
+    others = [place for place in table.places if place.type not in (LATENTS, CHANGES, BAND) and place.type in _KNOWN]
+    beside = tuple(Chunk(place.type, data[place.start : place.end]) for place in others if place.end <= len(data))
+    missing = tuple(place.type for place in others if place.end > len(data))
+    return Pieces(replace(lossy, changes=changes), tuple(bands), beside, missing)
 
 
 def sizes(file: File) -> dict[str, int]:

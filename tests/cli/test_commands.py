@@ -202,6 +202,19 @@ def test_ctrl_c_is_quiet_and_exits_130(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_ctrl_c_while_the_command_loads_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "vlcodec.cli.group":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "vlcodec.cli.group", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+
+
 def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -260,6 +273,19 @@ def test_stdin_to_stdout_gives_the_same_file(made: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_stdout_has_the_file_alone(folder: Path, tmp_path: Path) -> None:
+    data = (folder / "b.png").read_bytes()
+    done = run("compress", "-", "a.png", "--lossless", cwd=folder, stdin=data)
+    assert done.stdout == vlcodec.compress(data, lossless=True)
+    lines = done.stderr.decode().splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["- -> -", "a.png -> a.vlz"]
+    assert lines[2].startswith("2 files: ")
+    back = run("decompress", "-", "a.vlz", cwd=folder, stdin=done.stdout)
+    with Image.open(io.BytesIO(back.stdout)) as image, Image.open(folder / "b.png") as first:
+        assert image.tobytes() == first.tobytes()
+    assert back.stdout.endswith(b"IEND\xaeB`\x82")
+
+
 def test_one_bad_file_does_not_stop_the_others(folder: Path) -> None:
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("no picture")
@@ -315,6 +341,15 @@ def test_info_reads_the_header_without_loading_anything_heavy(made: Path) -> Non
     assert (lossy["lossless"], lossy["quality"], lossy["seed"]) == (False, 3, 0)
     assert (lossless["lossless"], lossless["quality"]) == (True, 1)
     assert loaded("info", "a.vlz", cwd=made).isdisjoint(HEAVY)
+
+
+def test_what_is_no_vlz_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, most = files._vlz(io.BytesIO(b"PK\x03\x04" + bytes(100))), files._vlz(io.BytesIO(b"\x96V\r\n" + bytes(100)))
+    assert (len(read), len(most)) == (4, 104)
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + bytes(100))
+    for command in ("info", "decompress"):
+        rule = "vlcodec: a.zip: not a .vlz file: it must begin with the bytes 96 56 0D 0A\n"
+        assert failure(command, "a.zip", cwd=tmp_path) == rule
 
 
 def test_rate_prints_a_table_or_json(made: Path) -> None:

@@ -60,6 +60,10 @@ def test_rows_of_figures(folder: Path) -> None:
         ("a.png b.png --html a.html", "IMG must be one"),
         ("a.png b.png --heatmap a.png", "IMG must be one"),
         ("a.png --csv --json", "two forms of one thing"),
+        ("a.png --heatmap a.png --force", "--heatmap would be written to a.png, which is the input a.png"),
+        ("a.png --html ./a.png --force", "--html would be written to ./a.png, which is the input a.png"),
+        ("a.png --html m.png --heatmap ./m.png", "./m.png, which is the output for --html"),
+        ("a.png --heatmap map.jpg", "its name must end in .png"),
     ],
 )
 def test_wrong_usage(folder: Path, args: str, rule: str) -> None:
@@ -85,3 +89,5 @@ def test_compare(folder: Path) -> None:
 
 def test_compare_says_what_it_cannot_read(folder: Path) -> None:
     assert "no.png" in failure("compare", "a.png", "no.png", cwd=folder)
+    (folder / "bad.png").write_bytes(b"no picture")
+    assert failure("compare", "a.png", "bad.png", cwd=folder).startswith("vlcodec: bad.png: not a picture: ")

@@ -1,5 +1,6 @@
 """Folders, totals, formats by name, and previews of fronts."""
 
+import errno
 import io
 import json
 import os
@@ -72,6 +73,39 @@ def test_names_in_a_tree() -> None:
         os.path.join("out", name) for name in ("a.png.vlz", "a.jpg.vlz", os.path.join("s", "a.vlz"))
     ]
     assert trees.targets(tree, None, vlz_name, ".vlz")["d/s/a.png"] == "d/s/a.vlz"
+    three = {name: name for name in ("a.png", "a.jpg", "a.png.png", "b.png")}  # a.png.vlz would be the result of two
+    names = ["a.png.vlz", "a.jpg.vlz", "a.png.png.vlz", "b.vlz"]
+    assert list(trees.targets(three, None, vlz_name, ".vlz").values()) == names
+
+
+def test_a_source_in_a_tree_is_not_overwritten(folder: Path) -> None:
+    (folder / "named.vlz").write_bytes((folder / "in" / "a.png").read_bytes())
+    rule = "named.vlz would be written to named.vlz, which is the input named.vlz"
+    assert rule in failure("compress", "-r", "named.vlz", "in", "--force", cwd=folder, code=2)
+
+
+def test_folders_that_cannot_be_read_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if path in (os.path.join("in", "sub"), "other"):  # root may read any folder
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (folder / "in" / "bad.png").unlink()
+    done = run("compress", "-r", "in", "--lossless", cwd=folder)
+    said = f"vlcodec: {os.path.join('in', 'sub')}: Permission denied\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+    assert done.stdout.startswith(b"in/a.png -> in/a.vlz")
+    (folder / "other").mkdir()
+    assert failure("compress", "-r", "other", cwd=folder) == "vlcodec: other: Permission denied\n"
+
+
+def test_only_regular_files_are_taken(folder: Path) -> None:
+    os.mkfifo(folder / "in" / "pipe.png")
+    tree, _ = trees.found([str(folder / "in")], facade.PICTURES)
+    assert sorted(tree.values()) == ["a.png", "bad.png", os.path.join("sub", "b.bmp"), os.path.join("sub", "b.png")]
 
 
 def test_wrong_usage(folder: Path) -> None:
@@ -81,6 +115,8 @@ def test_wrong_usage(folder: Path) -> None:
     (folder / "in" / "sub" / "b.bmp.png").write_bytes(b"")
     two = ("compress", "-r", "in/a.png", "in/sub", "in/./a.png", "-o", "out")
     assert "which is the output for" in failure(*two, cwd=folder, code=2)
+    assert "stdin is none" in failure("compress", "-r", "-", cwd=folder, code=2)
+    assert "must be a folder" in failure("compress", "-r", "in", "-o", "-", cwd=folder, code=2)
     rule = "--preview is the mean image of a front"
     assert rule in failure("decompress", "a.vlz", "--preview", "--decode", "mean", cwd=folder, code=2)
 
@@ -170,3 +206,4 @@ def test_files_without_a_front_are_read_whole(lossless: Path, tmp_path: Path) ->
         (tmp_path / "b.vlz").write_bytes(data)
         report = json.loads(ok("decompress", "b.vlz", "--preview", "--json", "--force", cwd=tmp_path))
         assert (report["width"], report["height"]) == (9, 7)
+        assert report["decode"] == ("mean" if "model" in facade.info(data) else f"stored {facade.info(data)['stored']}")

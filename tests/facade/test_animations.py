@@ -12,7 +12,7 @@ from PIL import Image
 import vlcodec
 from vlcodec import facade
 from vlcodec.codec.animation import as_file, open_animation, same_frames, written
-from vlcodec.codec.errors import FormatError, ImageError
+from vlcodec.codec.errors import FormatError, ImageError, ModelError
 from vlcodec.codec.files.stored_file import Stored, pack_stored, unpack_stored
 
 TIMES = [40, 120, 80]
@@ -112,6 +112,27 @@ def test_refusals() -> None:
     frames()[0].save(other, "GIF", save_all=True, append_images=frames()[2:], duration=40)
     with pytest.raises(FormatError, match="the file does not give all frames back"):
         facade.verify(made, other.getvalue())
+
+
+def test_an_animation_of_a_size(tmp_path: Path) -> None:
+    data = file_of("WEBP")
+    made = vlcodec.compress(data)
+    bpp = 8 * len(made) / (28 * 20)
+    wishes: list[dict[str, Any]] = [{"size": len(made)}, {"bpp": bpp + 1e-9}, {"psnr": 99.0}]
+    for wish in wishes:
+        assert vlcodec.compress_to(data, **wish) == made
+    with pytest.raises(ModelError, match=f"all its frames: this one has {len(made):,} bytes, and at most 100"):
+        vlcodec.compress_to(io.BytesIO(data), size=100)
+    with pytest.raises(ImageError, match="model photo codes single pictures"):
+        vlcodec.compress_to(data, size=10_000, model="photo")
+
+
+def test_a_jpeg_of_two_pictures_says_what_it_is() -> None:
+    out = io.BytesIO()
+    frames()[0].convert("RGB").save(out, "MPO", save_all=True, append_images=[frames()[1].convert("RGB")])
+    for work in (vlcodec.compress, lambda data: vlcodec.compress_to(data, size=900), vlcodec.bit_map):
+        with pytest.raises(ImageError, match=r"a JPEG of 2 pictures \(MPO\)"):
+            work(out.getvalue())
 
 
 @formats

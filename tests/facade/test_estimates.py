@@ -1,6 +1,8 @@
 """What work is expected to take, told before it is done."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,9 @@ from commands import failure, loaded, ok
 from PIL import Image
 
 import vlcodec
-from vlcodec import estimates
+from vlcodec import estimates, facade
 from vlcodec.codec.files.picture_file import Header
-from vlcodec.estimates import PACE, START, expected, of_header
+from vlcodec.estimates import PACE, START, Estimate, expected, of_header
 
 HEADER = Header(9, b"ab", 4000, 3000, False, True, 1, 0, 2)
 
@@ -107,3 +109,27 @@ def test_a_picture_of_too_many_pixels_is_refused(folder: Path) -> None:
     ok("compress", "a.png", "--max-pixels", "2400", "--quiet", cwd=folder)
     rule = "a.png: too large: 60 x 40 are more than 2,399 pixels"
     assert rule in failure("compress", "a.png", "--max-pixels", "2399", "--force", cwd=folder)
+
+
+def test_pictures_side_by_side_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many at a time as fit, and one that does not fit alone."""
+    each = estimates.needed(1000, 1000)[0]
+    monkeypatch.setattr(estimates, "present_memory", lambda: estimates.PROCESS_BYTES + 2 * each)
+    room, lock, at_work, most = facade.Room(), threading.Lock(), [0], list[int]()
+
+    def work(memory: int) -> None:
+        with room.of(Estimate(1000, 1000, 1.0, estimates.PROCESS_BYTES + memory)):
+            with lock:
+                at_work[0] += 1
+                most.append(at_work[0])
+            time.sleep(0.01)
+            with lock:
+                at_work[0] -= 1
+
+    list(facade.side_by_side(work, [each] * 8, 8))
+    assert max(most) == 2
+    most.clear()
+    list(facade.side_by_side(work, [3 * each] * 3, 3))
+    assert most == [1, 1, 1]
+    with room.of(None):
+        assert room._users == 1

@@ -1,5 +1,6 @@
 """Maps of bits, comparisons, and the page: what they show is what the files hold."""
 
+import io
 import json
 import math
 import re
@@ -105,6 +106,41 @@ def test_large_pictures_have_ms_ssim(photograph: Photograph) -> None:
 def test_pictures_of_different_sizes_are_refused(picture: Image.Image) -> None:
     with pytest.raises(vlcodec.ImageError, match="56 x 40 and 40 x 56: only those of one size"):
         vlcodec.compare(picture, picture.rotate(90, expand=True))
+
+
+def test_alpha_is_a_fourth_channel() -> None:
+    icon = Image.new("RGBA", (12, 9), (10, 20, 30, 128))
+    data = vlcodec.compress(icon, lossless=True)
+    found = vlcodec.compare(icon, data)
+    assert (found.identical, found.mode) == (True, "RGBA")
+    assert "identical  yes, as RGBA" in found.table()
+    opaque = vlcodec.compare(icon, icon.convert("RGB"))
+    assert (opaque.identical, opaque.largest) == (False, 127)
+    assert opaque.psnr_db == pytest.approx(10 * math.log10(255**2 / (127**2 / 4)))
+    clear = icon.quantize(2)
+    assert vlcodec.compare(clear, clear.convert("RGBA")).identical
+    assert vlcodec.compare(Image.new("1", (3, 3), 1), Image.new("RGB", (3, 3), "white")).mode == "RGB"
+
+
+def test_16_bits_are_compared() -> None:
+    deep = np.arange(108, dtype=np.uint16).reshape(9, 12) * 601
+    data = vlcodec.compress(deep, lossless=True)
+    assert vlcodec.compare(deep, data).identical
+    near = deep.copy()
+    near[0, 0] += 1
+    found = vlcodec.compare(near, data)
+    assert (found.identical, found.largest) == (False, 1)
+    assert found.psnr_db == pytest.approx(10 * math.log10(65535**2 * 108))
+    eight = np.arange(108, dtype=np.uint8).reshape(9, 12)
+    assert vlcodec.compare(eight, eight.astype(np.uint16) * 257).identical
+
+
+def test_frames_are_not_compared() -> None:
+    out = io.BytesIO()
+    Image.new("L", (9, 9)).save(out, "GIF", save_all=True, append_images=[Image.new("L", (9, 9), 90)])
+    for source in (out.getvalue(), vlcodec.compress(out.getvalue())):
+        with pytest.raises(vlcodec.ImageError, match="2 frames or pages"):
+            vlcodec.compare(np.zeros((9, 9), np.uint8), source)
 
 
 # ---- the page

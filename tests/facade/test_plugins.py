@@ -3,12 +3,14 @@
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 import vlcodec
 import vlcodec.pillow
@@ -122,6 +124,86 @@ def test_damage_to_the_pixels_shows_when_they_are_decoded(lossless: bytes) -> No
     data[-9] ^= 1
     with Image.open(io.BytesIO(data)) as image, pytest.raises(OSError, match="checksum mismatch"):
         image.load()
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[274] = 6
+    out = io.BytesIO()
+    RAMP.save(out, "PNG", exif=exif)
+    return pack_stored(Stored("PNG", out.getvalue()))
+
+
+def animation(kind: str) -> bytes:
+    first, *others = (RAMP.rotate(90 * number) for number in range(3))
+    out = io.BytesIO()
+    first.save(
+        out, kind, save_all=True, append_images=others, duration=40, **({"lossless": True} if kind == "WEBP" else {})
+    )
+    return vlcodec.compress(out.getvalue())
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    "RGBA": lambda: vlcodec.compress(with_alpha(), lossless=True, model="photo"),
+    "LA": lambda: vlcodec.compress(with_alpha().convert("LA"), lossless=True, model="photo"),
+    "bilevel": lambda: vlcodec.compress(RAMP.convert("1"), lossless=True, model="photo"),
+    "bilevel, no model": lambda: vlcodec.compress(RAMP.convert("1"), lossless=True),
+    "palette": lambda: vlcodec.compress(RAMP.convert("RGB").quantize(9), lossless=True),
+    "grey of 16 bits": lambda: vlcodec.compress(
+        np.arange(40, dtype=np.uint16).reshape(5, 8) * 999, lossless=True, model="photo"
+    ),
+    "turned": turned,
+    "GIF": lambda: animation("GIF"),
+}
+
+
+def with_alpha() -> Image.Image:
+    image = PICTURES["RGB"].copy()
+    image.putalpha(RAMP)
+    return image
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("as_draft", [False, True])
+def test_what_is_told_before_the_pixels_holds(kind: str, as_draft: bool) -> None:
+    with Image.open(io.BytesIO(KINDS[kind]())) as image:
+        if as_draft:
+            image.draft(None, None)
+        before = (image.mode, image.size, image.n_frames)  # type: ignore[attr-defined]
+        image.load()
+        assert (image.mode, image.size, image.n_frames) == before  # type: ignore[attr-defined]
+
+
+def test_metadata_come_with_the_pixels() -> None:
+    exif, texts = Image.Exif(), PngInfo()
+    exif[270] = "a ramp"
+    texts.add_text("Author", "me")
+    out = io.BytesIO()
+    PICTURES["RGB"].save(out, "PNG", exif=exif, pnginfo=texts)
+    data = vlcodec.compress(out.getvalue(), model="photo", quality=1)
+    with Image.open(io.BytesIO(data)) as image:
+        assert not image.getexif()
+        image.load()
+        assert image.getexif()[270] == "a ramp"
+        for options in ({}, {"dpi": (72, 72)}):
+            assert vlcodec.decompress(saved(image, quality=1, **options)).text == {"Author": "me"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_frames_of_an_animation(kind: str) -> None:
+    data = animation(kind)
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.n_frames, image.is_animated, image.tell()) == (3, True, 0)  # type: ignore[attr-defined]
+        for number in (2, 0, 1):
+            image.seek(number)
+            assert (image.tell(), image.info["duration"]) == (number, 40)
+            assert image.convert("RGBA").tobytes() == vlcodec.decompress(data, frame=number + 1).tobytes()
+        with pytest.raises(EOFError):
+            image.seek(3)
+        assert saved(image) == data
+        with pytest.raises(OSError, match="several frames keep the metadata that they have: no dpi"):
+            saved(image, dpi=(72, 72))
+        assert len(list(ImageSequence.Iterator(image))) == 3
 
 
 def test_an_archive_says_who_reads_it() -> None:

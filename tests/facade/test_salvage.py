@@ -105,6 +105,61 @@ def test_a_lossy_file_has_nothing_to_salvage() -> None:
             vlcodec.salvage(vlcodec.compress(Image.new("L", (20, 20), 99), model=model))
 
 
+def test_what_no_model_codes_has_no_bands() -> None:
+    flat = Image.new("RGBA", (20, 20), (9, 8, 7, 6))
+    for image in (flat, flat.convert("P")):
+        with pytest.raises(vlcodec.FormatError, match="without --salvage it is all or nothing"):
+            vlcodec.salvage(vlcodec.compress(image, lossless=True))
+
+
+@pytest.fixture(scope="module")
+def icon() -> tuple[Image.Image, bytes]:
+    """Two bands with alpha and metadata, and their file."""
+    ramp = Image.linear_gradient("L").resize((3, 60))
+    image = Image.merge("RGBA", (ramp, ramp, ramp.rotate(180), ramp))
+    image.info |= {"icc_profile": b"a profile", "dpi": (300, 300)}
+    return image, vlcodec.compress(image, lossless=True, model="photo")
+
+
+def test_all_of_a_sound_file_comes_back(icon: tuple[Image.Image, bytes]) -> None:
+    image, data = icon
+    found = vlcodec.salvage(data)
+    assert (found.lost, found.missing, found.unsure) == ((), (), ())
+    assert (found.image.mode, found.image.tobytes()) == ("RGBA", image.tobytes())
+    assert found.image.info["icc_profile"] == b"a profile"
+    assert found.image.info["dpi"] == pytest.approx((300, 300))
+    bilevel = image.getchannel("A").convert("1")
+    assert vlcodec.salvage(vlcodec.compress(bilevel, lossless=True, model="photo")).image.tobytes() == bilevel.tobytes()
+
+
+def test_what_stands_beside_a_damaged_picture(icon: tuple[Image.Image, bytes]) -> None:
+    """No checksum tells that alpha and resolution are right; the one of the latents, that the profile is."""
+    image, data = icon
+    damaged = bytearray(data)
+    damaged[place_of(data, 1).stop - 5] ^= 0x5A
+    found = vlcodec.salvage(bytes(damaged))
+    assert (found.lost, found.missing) == ((range(40, 60),), ())
+    assert found.unsure == ("alpha plane", "resolution")
+    assert found.image.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    cut = vlcodec.salvage(data[: place_of(data, 1).stop])
+    assert (cut.lost, cut.missing, cut.unsure) == ((), ("alpha plane", "resolution"), ())
+    assert (cut.image.mode, cut.image.info) == ("RGB", {"icc_profile": b"a profile"})
+
+
+def test_a_mode_of_bits_has_no_stripes() -> None:
+    image = Image.linear_gradient("L").resize((3, 60)).convert("1")
+    data = vlcodec.compress(image, lossless=True, model="photo")
+    found = vlcodec.salvage(data[: place_of(data, 0).stop])
+    assert (found.image.mode, found.lost, found.missing) == ("L", (range(40, 60),), ("palette",))
+
+
+def test_low_bytes_are_missing() -> None:
+    deep = np.arange(60, dtype=np.uint16).reshape(20, 3) * 1001
+    found = vlcodec.salvage(vlcodec.compress(deep, lossless=True, model="photo"))
+    assert found.missing == ("low bytes of 16-bit levels",)
+    assert np.array_equal(np.asarray(found.image), deep >> 8)
+
+
 @pytest.fixture(scope="module")
 def small() -> tuple[Image.Image, bytes]:
     """Two bands that are soon decoded, and their file."""
@@ -114,9 +169,7 @@ def small() -> tuple[Image.Image, bytes]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 255), st.integers(0, 2**16))
-def test_no_wrong_pixel_without_a_word(
-    small: tuple[Image.Image, bytes], place: int, mask: int, length: int
-) -> None:
+def test_no_wrong_pixel_without_a_word(small: tuple[Image.Image, bytes], place: int, mask: int, length: int) -> None:
     """Whatever byte is altered, and wherever the file is cut: what is not said to be lost is right."""
     image, data = small
     damaged = bytearray(data)
@@ -140,5 +193,9 @@ def test_the_command_says_what_is_lost(small: tuple[Image.Image, bytes], tmp_pat
     with Image.open(tmp_path / "a.vlz.png") as found:
         assert np.array_equal(np.asarray(found)[:40], np.asarray(image)[:40])
     (tmp_path / "b.vlz").write_bytes(data)
-    assert "3x60 L, salvaged" in ok("decompress", "b.vlz", "--salvage", cwd=tmp_path)
+    assert "3x60 L, salvaged\n" in ok("decompress", "b.vlz", "--salvage", cwd=tmp_path)
     assert run("decompress", "b.vlz", "--salvage", "--decode", "mean", cwd=tmp_path).returncode == 2
+    image = Image.merge("LA", (image, image))
+    (tmp_path / "c.vlz").write_bytes(vlcodec.compress(image, lossless=True, model="photo")[:-8])
+    rule = b"vlcodec: c.vlz: alpha plane lost\n"
+    assert run("decompress", "c.vlz", "--salvage", cwd=tmp_path).stderr == rule

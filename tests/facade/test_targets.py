@@ -1,5 +1,6 @@
 """Files of a size, or of a PSNR, that was asked for: the best quality that is allowed, the least that is enough."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def test_what_cannot_be(qualities: dict[int, bytes]) -> None:
     for wishes in ({}, {"size": 100, "psnr": 30.0}):
         with pytest.raises(ModelError, match=r"^a file is made to one of three: a size, bits per pixel or a PSNR$"):
             vlcodec.compress_to(picture(), model="photo", **wishes)  # type: ignore[arg-type]
+    for name, wrong in (("bpp", math.inf), ("bpp", math.nan), ("psnr", math.nan)):
+        with pytest.raises(ModelError, match=r"must be a finite number, not (inf|nan)"):
+            vlcodec.compress_to(picture(), **{name: wrong})  # type: ignore[arg-type]
+    for wrong in (math.inf, math.nan):
+        with pytest.raises(ModelError, match="model photo has qualities 0 to 4"):
+            vlcodec.compress(picture(), quality=wrong)
 
 
 def test_by_the_command(tmp_path: Path, qualities: dict[int, bytes]) -> None:

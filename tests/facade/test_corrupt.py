@@ -111,7 +111,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
 }
 
 
-LONG = {"vlae archive lossless"}  # which is read to its end, picture by picture
+LONG = {"vlae archive lossless", "agave archive lossy"}  # which are read to their ends, picture by picture
 
 
 @pytest.fixture(

@@ -323,6 +323,7 @@ def test_a_file_may_hold_one_net(tmp_path: Path) -> None:
 # ---- a whole model -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_layer_is_in_the_golden_vector(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth more in any one layer's outputs, and the golden integers are others; a few of the pixels show it."""
     shapes = {kind: replace(vlae_recipe.SHAPE, **TINY | {"posterior": kind}) for kind in ("gaussian", "uniform")}

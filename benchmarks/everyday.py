@@ -2,9 +2,9 @@
 
     python benchmarks/everyday.py DATA --skimage
 
-DATA is the folder of data sets: emoji_noto, icons_tango_32, documents_*, photos_lomiri, and kodak, whose pictures are
-halved in linear light to 16 bits, and compared with PNG alone. With --skimage, the pictures
-that scikit-image brings along come too. PNG is Pillow's optimised one, WebP lossless of method 6 and exact, JPEG XL
+DATA is the folder of data sets: emoji_noto, icons_tango_32, screens (screenshots, which everybody has to make),
+documents_*, photos_lomiri, and kodak, whose pictures are halved in linear light to 16 bits, and compared with PNG alone.
+With --skimage, the pictures that scikit-image brings along come too. PNG is Pillow's optimised one, WebP lossless of method 6 and exact, JPEG XL
 cjxl's of distance 0 and effort 9, where it is installed; all with the same metadata. PNG and vlcodec keep mode and
 palette; WebP and JPEG XL keep what is seen. Texts and resolution, which a WebP does not hold, are added to it as they
 take room in a .vlz file, where it is asked whether that is larger. Every vlcodec file is decoded, written as PNG, read
@@ -35,7 +35,9 @@ from vlcodec.codec.sixteen_files import png
 from vlcodec.codec.whole import WEBP_SIDE, Whole, as_file, encoded, open_whole, same
 
 ALLOWED = 16  # bytes over the smallest of the file (a PNG or WebP), PNG and WebP
-SETS = ("emoji_noto", "icons_tango_32", "documents_leptonica", "documents_tesseract", "photos_lomiri")
+SETS = (
+    "emoji_noto", "icons_tango_32", "screens", "documents_leptonica", "documents_tesseract", "photos_lomiri",
+)  # fmt: skip
 HALVED = "kodak"
 SAID_EVERY = 20  # pictures
 

@@ -3,12 +3,14 @@
     python benchmarks/everyday.py DATA --skimage
 
 DATA is the folder of data sets: emoji_noto, icons_tango_32, screens (screenshots, which everybody has to make),
-documents_*, photos_lomiri, and kodak, whose pictures are halved in linear light to 16 bits, and compared with PNG alone.
-With --skimage, the pictures that scikit-image brings along come too. PNG is Pillow's optimised one, WebP lossless of method 6 and exact, JPEG XL
-cjxl's of distance 0 and effort 9, where it is installed; all with the same metadata. PNG and vlcodec keep mode and
-palette; WebP and JPEG XL keep what is seen. Texts and resolution, which a WebP does not hold, are added to it as they
-take room in a .vlz file, where it is asked whether that is larger. Every vlcodec file is decoded, written as PNG, read
-again, and compared, metadata included. Pictures that are done already, by their names, are not done again.
+documents_*, photos_lomiri, and kodak, whose pictures are halved in linear light to 16 bits, and compared with PNG
+alone. With --skimage, the pictures that scikit-image brings along come too.
+
+PNG is Pillow's optimised one, WebP lossless of method 6 and exact, JPEG XL cjxl's of distance 0 and effort 9, where it
+is installed; all with the same metadata. PNG and vlcodec keep mode and palette; WebP and JPEG XL keep what is seen.
+Texts and resolution, which a WebP does not hold, are added to it as they take room in a .vlz file, where it is asked
+whether that is larger. Every vlcodec file is decoded, written as PNG, read again, and compared, metadata included.
+Pictures that are done already, by their names, are not done again.
 """
 
 from __future__ import annotations

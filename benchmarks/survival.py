@@ -3,10 +3,10 @@
     python benchmarks/survival.py vlae-mnist SETS mnist.pt --pictures 1000
     python benchmarks/survival.py agave-cifar10 CIFAR cifar10.pt --pictures 500
 
-The classifier is one of benchmarks/classifiers.py. Of each model: the mean image and a sample of the latents that a
-lossy file holds, at the bits these take in an archive, and the mean bytes of a file of one picture. Beside them JPEG
-and WebP at their smallest, and principal components of the training pictures, rounded to steps so wide that their
-entropy is the bits of the model.
+The classifier is one of benchmarks/classifiers.py. Of each quality of a model: the mean image and a sample of the
+latents that a lossy file holds, at the bits these take, and the mean and the most bytes of a file of one picture.
+Beside them JPEG and WebP at their smallest, and principal components of the training pictures, rounded to steps so wide
+that their entropy is the bits of the model.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Regenerated(NamedTuple):
     pictures: Bytes
 
 
-def from_latents(model: str, pictures: Bytes) -> list[Regenerated]:
-    """Mean images and samples of a model's lossy files; pictures: (N, side, side, C)."""
-    net = zoo.load(registry.by_name(model), "cpu").single(1)
+def from_latents(model: str, quality: int, pictures: Bytes) -> list[Regenerated]:
+    """Mean images and samples of a model's lossy files of a quality; pictures: (N, side, side, C)."""
+    net = zoo.load(registry.by_name(model), "cpu").single(quality)
     n, side, _, colours = pictures.shape
     u = dither_of(net, 0, 0, n, side, side)
     symbols = choose(net, pictures, u)
@@ -56,7 +56,9 @@ def from_latents(model: str, pictures: Bytes) -> list[Regenerated]:
     fz = net.features(symbols, u)
     block = net.pixels(fz, range(side), side, colours, guided=True)
     drawn = net.to_pictures(block.pop(Noise(0, PIXEL_PURPOSE, 0, prod(block.shape))))
-    return [Regenerated("mean image", bits, net.mean_images(fz, side, side)), Regenerated("sample", bits, drawn)]
+    named = f"-q {quality}, "
+    means = net.mean_images(fz, side, side)
+    return [Regenerated(named + "mean image", bits, means), Regenerated(named + "sample", bits, drawn)]
 
 
 def from_components(known: Bytes, pictures: Bytes, bits: float) -> Regenerated:
@@ -75,7 +77,7 @@ def from_components(known: Bytes, pictures: Bytes, bits: float) -> Regenerated:
         low, high = (low, step) if entropy(np.round(coefficients / step)) <= bits else (step, high)
     rounded = np.round(coefficients / high)
     back = np.clip(np.round(high * rounded @ axes + mean), 0, 255).astype(np.uint8)
-    return Regenerated("principal components", entropy(rounded), back.reshape(pictures.shape))
+    return Regenerated(f"principal components, {bits:.0f} bits", entropy(rounded), back.reshape(pictures.shape))
 
 
 def entropy(symbols: Floats) -> float:
@@ -117,19 +119,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bilevel = zoo.takes(entry).bilevel
     known = 255 * load_binary(entry.name, chosen.data).train if bilevel else load_cifar10(chosen.data).train
     pictures = test.reshape(*test.shape[:3], -1)
-    latents = from_latents(chosen.model, pictures)
-    say(f"{latents[0].bits:.1f} bits of latents")
-    components = from_components(strided(known, FITTED), pictures, latents[0].bits)
+    codes, files = list[Regenerated](), list[Row]()
+    for quality in range(1, zoo.qualities(entry) + 1):
+        latents = from_latents(chosen.model, quality, pictures)
+        say(f"-q {quality}: {latents[0].bits:.1f} bits of latents")
+        codes += [*latents, from_components(strided(known, FITTED), pictures, latents[0].bits)]
+        some = (Image.fromarray(p) for p in strided(test, SINGLES))
+        sizes = [len(vlcodec.compress(picture, model=chosen.model, quality=quality)) for picture in some]
+        files.append({"quality": quality, "mean": float(np.mean(sizes)), "most": max(sizes)})
     rows: list[Row] = [
         {"name": name, "bits": bits, "agreement": agreement(classifier, pictures, back)}
-        for name, bits, back in (*latents, components, *from_others(pictures))
+        for name, bits, back in (*codes, *from_others(pictures))
     ]
-    files = [vlcodec.compress(Image.fromarray(p), model=chosen.model) for p in strided(test, SINGLES)]
-    found: Row = {"pictures": len(test), "rows": rows, "bytes_of_one": float(np.mean([len(f) for f in files]))}
+    found: Row = {"pictures": len(test), "rows": rows, "files": files}
     keep(chosen.out or Path(__file__).with_name("results") / f"survival_{chosen.model}.json", found, chosen.model)
     header = [f"{chosen.model}, {len(test)} pictures", "bits a picture", "agreement, %"]
     show(header, [[row["name"], f"{row['bits']:.1f}", f"{100 * row['agreement']:.1f}"] for row in rows])
-    print(f"\nA lossy file of one picture takes {found['bytes_of_one']:.1f} bytes.")
+    print()
+    names = ["bytes of a lossy file of one picture", "mean", "most"]
+    show(names, [[f"-q {row['quality']}", f"{row['mean']:.1f}", str(row["most"])] for row in files])
 
 
 if __name__ == "__main__":

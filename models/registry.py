@@ -25,7 +25,7 @@ VARIABLE = "VLCODEC_WEIGHTS"  # folders, separated as in PATH
 RELEASED = range(2**16)
 PROVISIONAL = range(2**16, 2**17)
 OWN = range(2**31, 2**32)
-LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format
+LAST_OF_VERSION_1 = 8  # numbers from 9 on write version 2 of the format, but for short files
 LARGEST_HEADER = 2**24  # bytes of a weights file's header
 PHOTO, VLAE, AGAVE, VAPNEV, DVAEPP = (
     f"vlcodec.models.{name}" for name in ("photo", "vlae", "agave", "vapnev", "dvaepp")

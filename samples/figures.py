@@ -3,12 +3,16 @@
 python samples/figures.py vlae DATA          (DATA: the folder of the binary sets)
 python samples/figures.py agave DATA         (DATA: the folder of CIFAR-10)
 python samples/figures.py vapnev DATA        (likewise)
+python samples/figures.py studies DATA       (what benchmarks/agave_study.py keeps)
+python samples/figures.py windows DATA       (the VLAEs of colour pictures; DATA: the folder of CIFAR-10)
 
 After figures 1 and 2 of the VLAE paper (Chen et al. 2017) vlae.png: test pictures beside what their lossy archive gives
 back, and samples from each model. windows.png: what the decoder's window does to the code, from the nets that
 benchmarks/vlae_study.py trained and measured. After figures 1c and 3 of the AGAVE paper agave.png: mean images beside
-PixelCNN samples, of test pictures and of latents drawn from the prior. After figure 3 of the VAPNEV paper vapnev.png:
-test pictures, what their posterior's latents give back, and samples, with mean images of both.
+PixelCNN samples, of test pictures and of latents drawn from the prior; after figures 3, 5 and 6 agave_studies.png: the
+same for each lambda, number of colour levels and resolution that benchmarks/agave_study.py trained. After figure 3 of
+the VAPNEV paper vapnev.png: test pictures, what their posterior's latents give back, and samples, with mean images of
+both. vlae_cifar10.png: what each window's latents keep of test pictures, and what is drawn anew.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,13 +32,22 @@ from PIL import Image, ImageDraw, ImageFont
 from vlcodec.codec.interface import Ints, LatentNet
 
 FOLDER = Path(__file__).parent
-STUDY = FOLDER.parent / "benchmarks" / "results" / "vlae_study.json"
+RESULTS = FOLDER.parent / "benchmarks" / "results"
+STUDY = RESULTS / "vlae_variants.json"
+STUDIES = {  # of AGAVE, and what their lines say
+    "kl_weight": "lambda {}",
+    "levels": "{} colour levels",
+    "resolution": "auxiliary picture of {}",
+    "mean": "of {}, all of f(z)",
+}
 SETS = {
     "vlae-mnist": "MNIST, statically binarised",
     "vlae-mnist-dynamic": "MNIST, dynamically binarised",
     "vlae-omniglot": "OMNIGLOT (a derived version)",
     "vlae-caltech101": "Caltech-101 Silhouettes",
 }
+COLOUR_WINDOWS = ("vlae-cifar10", "vlae-cifar10-small", "vlae-cifar10-grey", "vlae-cifar10-coarse")
+SHOWN = 16  # pictures a line of these
 SIDE, SCALE, GAP = 28, 2, 3
 LATENTS_PURPOSE = 3  # noise of its own, beside that of dither and pixels
 ACROSS, PAIRS = 10, 3  # pictures a line, lines of originals
@@ -44,11 +59,15 @@ Pictures = NDArray[np.uint8]  # (N, 28, 28) of 0 and 255, or (N, 32, 32, 3)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=["vlae", "agave", "vapnev"])
+    parser.add_argument("model", choices=["vlae", "agave", "vapnev", "studies", "windows"])
     parser.add_argument("data", type=Path)
     chosen = parser.parse_args()
     if chosen.model == "agave":
         save(agave_figure(chosen.data), FOLDER / "agave.png")
+    elif chosen.model == "windows":
+        save(colour_windows_figure(chosen.data), FOLDER / "vlae_cifar10.png")
+    elif chosen.model == "studies":
+        save(studies_figure(), FOLDER / "agave_studies.png")
     elif chosen.model == "vapnev":
         save(vapnev_figure(chosen.data), FOLDER / "vapnev.png")
     else:
@@ -81,15 +100,56 @@ def windows_figure(study: dict[str, Any]) -> Image.Image:
     for name, row in study["variants"].items():
         figures = f"{row['kl_bits']:.1f} bits, {row['likelihood_nats']:.1f} nats"
         lines.append((name, figures, unpacked(row["regenerated"])))
+    return in_lines(lines)
+
+
+def colour_windows_figure(data: Path) -> Image.Image:
+    """A line of test pictures, and a line of what each VLAE regenerates from a lossy file's latents."""
+    from vlcodec.codec.coding.latents import choose, dither_of
+    from vlcodec.models import registry, zoo
+    from vlcodec.models.agave.data import load_cifar10
+
+    test = load_cifar10(data).test
+    originals = test[:: len(test) // SHOWN][:SHOWN]
+    lines = [("originals", "", originals)]
+    for name in COLOUR_WINDOWS:
+        net = zoo.load(registry.by_name(name), "cpu").single(1)
+        u = dither_of(net, 0, 0, *originals.shape[:3])
+        symbols = choose(net, originals, u)
+        bits = net.prior(u).bits(symbols) / len(originals)
+        lines.append((name, f"{bits:.0f} bits", drawn_pictures(net, net.features(symbols, u), 32, 3)))
+    return in_lines(lines)
+
+
+def studies_figure() -> Image.Image:
+    """A line of originals, and lines of mean images and samples of what each study of AGAVE trained."""
+    lines = list[tuple[str, str, Pictures]]()
+    for study, said in STUDIES.items():
+        path = RESULTS / f"agave_{study}.json"
+        found = json.loads(path.read_text()) if path.exists() else {"variants": {}}
+        for name, row in found["variants"].items():
+            if "pictures" not in row:
+                continue
+            originals = in_colour(found["originals"])
+            if not lines:
+                lines.append(("originals", "", np.concatenate((originals, originals))))
+            figures = f"KL {row['kl']:.3f}, sum {row['bpd']:.3f} bits/dim"
+            lines.append((said.format(name), figures, in_colour(row["pictures"])))
+    return in_lines(lines)
+
+
+def in_lines(lines: list[tuple[str, str, Pictures]]) -> Image.Image:
+    """Lines of pictures, each with a name and figures at its left."""
     strip = tiles(lines[0][2], len(lines[0][2]))
     down = strip.height + GAP
-    figure = Image.new("L", (2 * MARGIN + LABEL + strip.width, 2 * MARGIN + len(lines) * down), PAPER)
+    figure = Image.new(strip.mode, (2 * MARGIN + LABEL + strip.width, 2 * MARGIN + len(lines) * down), "white")
     draw = ImageDraw.Draw(figure)
     for row, (name, figures, pictures) in enumerate(lines):
         top = MARGIN + row * down
         figure.paste(tiles(pictures, len(pictures)), (MARGIN + LABEL, top))
-        draw.text((MARGIN, top + down // 2), name, INK, ImageFont.load_default(17), anchor="ls")
-        draw.text((MARGIN, top + down // 2 + 18), figures, FAINT, ImageFont.load_default(15), anchor="ls")
+        draw.text((MARGIN, top + down // 2), name, f"rgb({INK}, {INK}, {INK})", ImageFont.load_default(17), anchor="ls")
+        faint = f"rgb({FAINT}, {FAINT}, {FAINT})"
+        draw.text((MARGIN, top + down // 2 + 18), figures, faint, ImageFont.load_default(15), anchor="ls")
     return figure
 
 
@@ -226,6 +286,12 @@ def unpacked(packed: str) -> Pictures:
     """The pictures that the study keeps, as hexadecimal bits."""
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(packed), np.uint8))
     return 255 * bits.reshape(-1, SIDE, SIDE)
+
+
+def in_colour(packed: str) -> Pictures:
+    """Likewise, of colour: one PNG, in base64, of pictures one below the other."""
+    pixels = np.asarray(Image.open(BytesIO(b64decode(packed))))
+    return pixels.reshape(-1, pixels.shape[1], *pixels.shape[1:])
 
 
 def save(picture: Image.Image, path: Path) -> None:

@@ -48,7 +48,8 @@ def cases(entry: Entry) -> dict[str, Case]:
     """Name of the file -> picture, options and what it tests. What has an option "archive" is a column of pictures."""
     takes = zoo.takes(entry)
     if takes.side is not None:
-        return _of_one_size(entry.name, takes)
+        qualities = 1 if takes.progressive else zoo.qualities(entry)
+        return _of_one_size(entry.name, takes) | _of_qualities(entry.name, takes, qualities)
     return _of_any_size(zoo.qualities(entry)) | (BESIDE if entry.version > 1 else {})
 
 
@@ -83,6 +84,13 @@ def _of_one_size(name: str, takes: Takes) -> dict[str, Case]:
             found[f"{name}-archive-{kind}"] = (many, options | {"archive": True}, f"an archive, {kind}")
     kind = "lossless" if takes.alone else "lossy"
     return found | {f"{name}-black": (black, {"model": name, "lossless": takes.alone}, f"all black, {kind}")}
+
+
+def _of_qualities(name: str, takes: Takes, qualities: int) -> dict[str, Case]:
+    """Of each of several, of pictures of one size; nothing where there is one."""
+    picture = "disc" if takes.bilevel else "small"
+    numbers = range(1, qualities + 1) if qualities > 1 else ()
+    return {f"{name}-q{q}": (picture, {"model": name, "quality": q}, f"lossy, quality {q}") for q in numbers}
 
 
 def made(picture: Image.Image, options: Row, device: str = "cpu") -> bytes:

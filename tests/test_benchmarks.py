@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from vlcodec.models.agave import training as agave_recipe
+from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.vapnev import data as cifar_pictures
 from vlcodec.models.vlae import training as vlae_recipe
 
@@ -134,11 +135,11 @@ def test_likelihood_goes_on_where_it_stopped(
     assert 0 < whole["likelihood_error"] < whole["likelihood"]
     straight, done = likelihood.nats_of, list[int]()
 
-    def stop(net: object, picture: object, samples: int, seed: int) -> tuple[float, float]:
+    def stop(net: object, picture: object, samples: int, seed: int, at_once: int) -> tuple[float, float]:
         if seed == 7 and not done:
             done.append(seed)
             raise KeyboardInterrupt
-        found: tuple[float, float] = straight(net, picture, samples, seed)
+        found: tuple[float, float] = straight(net, picture, samples, seed, at_once)
         return found
 
     monkeypatch.setattr(likelihood, "nats_of", stop)
@@ -154,31 +155,51 @@ def test_likelihood_goes_on_where_it_stopped(
 def test_vlae_study(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: dict[str, Any] = {"latents": 6, "widths": (4, 6), "blocks": (1, 1), "hidden": 8}
     small = replace(vlae_recipe.SHAPE, **sizes, flow_hidden=9, pixel_channels=4)
-    kinds = {
-        "uniform posterior": replace(small, posterior="uniform"),
-        "unconditional PixelCNN": replace(small, posterior="none"),
+    runs = {
+        "uniform posterior": vlae_study.Run(replace(small, posterior="uniform")),
+        "unconditional PixelCNN": vlae_study.Run(replace(small, posterior="none"), "vlae-caltech101"),
+        **{f"IAF, seed {n}": vlae_study.Run(replace(small, flow_in="posterior"), seed=n) for n in range(2)},
     }
-    monkeypatch.setattr(vlae_study, "VARIANTS", kinds)
+    monkeypatch.setitem(vlae_study.STUDIES, "variants", runs)
     monkeypatch.setattr(vlae_study, "MEASURED", 5)
-    vlae_study.main([str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
+    vlae_study.main(["variants", str(binary_sets), "--steps", "2", "--out", str(tmp_path / "a.json")])
     study = json.loads((tmp_path / "a.json").read_text())
-    assert study["variants"].keys() == kinds.keys()
+    assert study["variants"].keys() == runs.keys()
     assert study["variants"]["unconditional PixelCNN"]["kl_bits"] == 0
     assert len(study["originals"]) == len(study["variants"]["uniform posterior"]["regenerated"]) == 2 * 20 * 98
+    (_, mean), (_, deviation) = vlae_study.over_seeds(study["variants"])
+    elbos = [study["variants"][f"IAF, seed {n}"]["elbo_nats"] for n in range(2)]
+    assert mean["elbo_nats"] == pytest.approx(sum(elbos) / 2)
+    assert deviation["elbo_nats"] == pytest.approx(abs(elbos[0] - elbos[1]) / math.sqrt(2))
 
 
 def test_agave_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny: dict[str, Any] = {"latents": (2, 1), "widths": (4, 6, 8), "blocks": 1, "pixel_channels": 4, "dilations": (1,)}
     variants = {str(n): replace(agave_recipe.SHAPE, **tiny, aux_levels=n) for n in (256, 8)}
     monkeypatch.setitem(agave_study.STUDIES, "levels", variants)
-    arguments = ["levels", str(cifar_folder), "--steps", "2", "--out", str(tmp_path / "a.json")]
+    arguments = ["levels", str(cifar_folder), "--steps", "2", "--seeds", "2", "--out", str(tmp_path / "a.json")]
     agave_study.main(arguments)
     study = json.loads((tmp_path / "a.json").read_text())
-    assert study["variants"].keys() == variants.keys()
+    assert study["variants"].keys() == {*variants, *(f"{name}, seed 1" for name in variants)}
     assert study["variants"]["8"]["bpd"] > 0
+    assert {"pictures"} == study["variants"]["8"].keys() - study["variants"]["8, seed 1"].keys()
+    mean, deviation = agave_study.over_seeds(study["variants"])["8"]["bpd"]
+    assert mean == pytest.approx((study["variants"]["8"]["bpd"] + study["variants"]["8, seed 1"]["bpd"]) / 2)
+    assert deviation > 0
     monkeypatch.setattr(agave_study, "train", None)  # what is done is not trained again
     agave_study.main(arguments)
     agave_study.main([*arguments, "--plot"])
+
+
+def test_a_net_without_features_takes_what_looks_at_none() -> None:
+    tiny: dict[str, Any] = {"latents": (2, 1), "widths": (4, 6, 8), "blocks": 1, "pixel_channels": 4, "dilations": (1,)}
+    whole, alone = (LadderAgave(replace(agave_recipe.SHAPE, **tiny, features=n), ("gaussian",)) for n in (5, 0))
+    alone.load_state_dict(agave_study.without_features(whole.state_dict(), 5))
+    x = torch.randint(-128, 128, (2, 32, 32, 3), generator=torch.Generator().manual_seed(0)).float()
+    fz = torch.zeros(2, 32, 32, 8)
+    fz[..., :3] = x // 2
+    with torch.no_grad():
+        assert torch.equal(whole.pixel_nats(x, fz), alone.pixel_nats(x, fz[..., :3]))
 
 
 def test_vapnev_study(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,11 +246,11 @@ def test_survival(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     survival.main(["agave-cifar10", str(cifar_folder), str(tmp_path / "a.pt"), "--pictures", "4", "--out", str(out)])
     found = json.loads(out.read_text())
     names = [row["name"] for row in found["rows"]]
-    assert names == ["mean image", "sample", "principal components", "JPEG, smallest", "WebP, smallest"]
+    assert [name.partition(", ")[0] for name in names] == ["-q 1", "-q 1", "principal components", "JPEG", "WebP"]
     mean, _, components, *_ = found["rows"]
     assert 0 < components["bits"] <= mean["bits"]
     assert all(0 <= row["agreement"] <= 1 for row in found["rows"])
-    assert found["bytes_of_one"] > mean["bits"] / 8
+    assert all(file["most"] >= file["mean"] > mean["bits"] / 8 for file in found["files"])
 
 
 @pytest.mark.slow

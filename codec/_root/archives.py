@@ -262,7 +262,8 @@ def _nets(entry: Entry, starter: Entry, device: str) -> Nets:
 
     model = load(entry, device)
     first = model if starter is entry else load(starter, device)
-    return Nets(model.chained(), first.single(first.qualities))
+    quality = first.qualities if zoo.takes(starter).progressive else 1  # of others the likeliest
+    return Nets(model.chained(), first.single(quality))
 
 
 def _write(

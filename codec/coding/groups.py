@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from vlcodec.codec.coding.latents import read_latents, write_latents
+from vlcodec.codec.coding.short_code import ShortCode
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Block, Ints, LatentNet, Tick
@@ -24,6 +25,18 @@ class Grouped(Protocol):
 
     def part(self, number: int, symbols: Ints, u: Ints) -> Block:
         """p of a group, (n, its latents), given the groups before it in symbols (n, latents)."""
+
+
+@runtime_checkable
+class Short(Protocol):
+    """What a LatentNet says besides, of few latents: whether a file's chunk of them is a short code, not a stack."""
+
+    short_code: bool
+
+
+def coder_of(net: LatentNet) -> type[ShortCode] | type[Stack]:
+    """What a net's chunks of latents are."""
+    return ShortCode if isinstance(net, Short) and net.short_code else Stack
 
 
 def check_groups(net: LatentNet, groups: Sequence[bytes]) -> None:
@@ -45,12 +58,13 @@ def parts_of(net: LatentNet, symbols: Ints, u: Ints) -> Iterator[tuple[slice, Bl
 
 
 def write_groups(net: LatentNet, symbols: Ints, u: Ints, tick: Tick | None = None) -> tuple[bytes, ...]:
-    """The stacks of all groups."""
+    """The stacks, or short codes, of all groups."""
+    coder = coder_of(net)
     if not isinstance(net, Grouped):
-        return (write_latents(net, symbols, u, tick),)
+        return (write_latents(net, symbols, u, tick, coder),)
     found = list[bytes]()
     for number, (place, block) in enumerate(parts_of(net, symbols, u)):
-        stack = Stack()
+        stack = coder()
         block.push(symbols[:, place], stack)
         found.append(stack.to_bytes())
         if tick is not None:
@@ -60,11 +74,12 @@ def write_groups(net: LatentNet, symbols: Ints, u: Ints, tick: Tick | None = Non
 
 def read_groups(net: LatentNet, groups: Sequence[bytes], u: Ints, tick: Tick | None = None) -> Ints:
     """The latents' symbols. Raises FormatError where a stack does not end as it began."""
+    coder = coder_of(net)
     if not isinstance(net, Grouped):
-        return read_latents(net, groups[0], u, tick)
+        return read_latents(net, groups[0], u, tick, coder)
     symbols: Ints = u * 0
     for number, (place, block) in enumerate(parts_of(net, symbols, u)):
-        stack = Stack(groups[number])
+        stack = coder(groups[number])
         symbols[:, place] = block.pop(stack)
         if not stack.empty:
             raise FormatError(f"the stack of group {number + 1} must be empty after its last latent; it is not")

@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcodec.codec.coding.likelihood import bits_of
+from vlcodec.codec.coding.short_code import ShortCode
 from vlcodec.codec.coding.stack import Stack, join_digits, split_digits
 from vlcodec.codec.interface import Distribution, Ints
 
 
 class Stacks:
-    """A coder over lanes. data: of each lane's stack.
+    """A coder over lanes. data: of each lane's stack, or short code.
 
     axis: of a block that the lanes are, 0 (latents) or -1 (pixels); each step has as many symbols of every lane.
     """
 
-    def __init__(self, data: Sequence[bytes], axis: int) -> None:
-        self._stacks, self._first = [Stack(part) for part in data], axis == 0
+    def __init__(
+        self, data: Sequence[bytes], axis: int, coder: type[ShortCode] | type[Stack] = Stack
+    ) -> None:
+        self._stacks, self._first = [coder(part) for part in data], axis == 0
 
     def push(self, distribution: Distribution, symbols: Ints) -> None:
         """See codec.interface.Coder."""

@@ -17,6 +17,7 @@ from math import prod
 import numpy as np
 
 from vlcodec.codec.coding.noise import DITHER_PURPOSE, START_PURPOSE, Likeliest, philox_words
+from vlcodec.codec.coding.short_code import ShortCode
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Bytes, Coder, Ints, LatentNet, Source, Tick
@@ -94,16 +95,24 @@ def choose(net: LatentNet, pictures: Bytes, u: Ints) -> Ints:
     return net.posterior(pictures, u).pop(Likeliest())
 
 
-def write_latents(net: LatentNet, symbols: Ints, u: Ints, tick: Tick | None = None) -> bytes:
-    """The latents' own stack."""
-    stack = Stack()
+def write_latents(
+    net: LatentNet, symbols: Ints, u: Ints, tick: Tick | None = None, coder: type[ShortCode] | type[Stack] = Stack
+) -> bytes:
+    """The latents' own stack, or short code."""
+    stack = coder()
     net.prior(u).push(symbols, stack, tick)
     return stack.to_bytes()
 
 
-def read_latents(net: LatentNet, data: bytes, u: Ints, tick: Tick | None = None) -> Ints:
+def read_latents(
+    net: LatentNet,
+    data: bytes,
+    u: Ints,
+    tick: Tick | None = None,
+    coder: type[ShortCode] | type[Stack] = Stack,
+) -> Ints:
     """The latents' symbols. Raises FormatError where the stack does not end as it began."""
-    stack = Stack(data)
+    stack = coder(data)
     symbols = net.prior(u).pop(stack, tick)
     if not stack.empty:
         raise FormatError("the latents' stack must be empty after the last latent; it is not")

@@ -4,6 +4,10 @@ It knows no model and no coder: chunks are opaque bytes here. FORMAT.md, in the 
 the byte. Only the standard library is imported, so that looking into a file needs neither numpy nor torch.
 """
 
+from dataclasses import replace
+from typing import Final
+
+from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_v1, picture_v2
 from vlcodec.codec.files.picture_data import BAND_ROWS, MAX_GROUPS, Band, File, Header, Pieces, split_quality
 from vlcodec.codec.files.picture_v1 import SMALLEST
@@ -15,11 +19,13 @@ __all__ = [
     "MAX_GROUPS",
     "MAX_PIXELS",
     "MAX_SIDE",
+    "SHORT_FROM",
     "SMALLEST",
     "Band",
     "File",
     "Header",
     "Pieces",
+    "as_written",
     "bits",
     "expected_size",
     "mode",
@@ -33,12 +39,28 @@ __all__ = [
     "unpack",
 ]
 
+SHORT_FROM: Final = 32  # the first model's number whose short files are of version 1
+SHORT_LATENTS: Final = 127  # bytes that these have at most
+
+
+def as_written(file: File) -> File:
+    """A short lossy file of version 2 that version 1 can hold, in that version, which takes four bytes fewer; any other
+    file, and those of models up to number 31, as they are."""
+    header = file.header
+    if header.version == 1 or header.model_id < SHORT_FROM or header.lossless or header.hundredths:
+        return file
+    more = file.refinements or file.changes or file.metadata or any(file.beside.values())
+    if more or len(file.latents) > SHORT_LATENTS:
+        return file
+    return replace(file, header=replace(header, version=1))
+
 
 def pack(file: File) -> bytes:
-    """Write a file's bytes, in its header's version; equal files give equal bytes.
+    """Write a file's bytes, in its header's version, or as `as_written` says; equal files give equal bytes.
 
     Raises FormatError when the result would exceed MAX_FILE bytes.
     """
+    file = as_written(file)
     if file.header.version == 1:
         return picture_v1.pack(file)
     return picture_v2.pack(file)
@@ -51,7 +73,10 @@ def unpack(data: bytes) -> File:
     """
     if version_of(data, SMALLEST) == 1:
         return picture_v1.unpack(data)
-    return picture_v2.unpack(data)
+    file = picture_v2.unpack(data)
+    if as_written(file) is not file:
+        raise FormatError(f"a short lossy file of model {file.header.model_id} must be of version 1")
+    return file
 
 
 def read_header(data: bytes) -> Header:
@@ -120,6 +145,7 @@ def sizes(file: File) -> dict[str, int]:
 
     Raises FormatError as pack does.
     """
+    file = as_written(file)
     if file.header.version == 1:
         return picture_v1.sizes(file)
     return picture_v2.sizes(file)

@@ -1,7 +1,8 @@
 """The family `agave`: a frozen LadderAgave as a codec of small colour pictures, many of one size at a time, in lanes.
 
-The gaussian posterior serves archives, by bits-back (`Chained`); the uniform one serves lossy files, single pictures
-and an archive's first links, by dither (`Dithered`). Prior and posterior are walked level by level, from the top.
+The gaussian posterior serves archives, by bits-back (`Chained`); the uniform ones serve lossy files, one for each
+quality, and the first of them lossless pictures and an archive's first links, by dither (`Dithered`). Prior and
+posterior are walked level by level, from the top.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.by_quality import ByQuality
 from vlcodec.models.walks.compiled_band import serves
 from vlcodec.models.walks.dither import quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
 from vlcodec.models.walks.pixel_block import PixelBlock
-from vlcodec.models.walks.two_nets import TwoNets
 
 CROP = 8  # of the golden pictures' pixels, which are walked step by step
 
@@ -128,11 +129,17 @@ class Chained(_Lanes):
 
 
 class Dithered(_Lanes):
-    """See codec.interface.LatentNet: a uniform posterior of one step, latents in 1/32 step."""
+    """See codec.interface.LatentNet: a uniform posterior of one step, latents in 1/32 step.
+
+    short_code: see codec.coding.groups.Short.
+    """
 
     posterior_kind: Literal["dithered"] = "dithered"
-    kind: Kind = "uniform"
     least_ratio = 0
+
+    def __init__(self, net: LadderAgave, device: torch.device, kind: Kind, short_code: bool) -> None:
+        super().__init__(net, device)
+        self.kind, self.short_code = kind, short_code
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Symbols k + 128 (n, latents)."""
@@ -155,32 +162,32 @@ class Dithered(_Lanes):
         return self._decoded(reconstruct(symbols, u))
 
 
-class LadderModel(TwoNets[Chained, Dithered]):
-    """See codec.interface.Model."""
+class LadderModel(ByQuality[Chained, Dithered]):
+    """See codec.interface.Model. short_code: see `Dithered`."""
 
-    def __init__(self, net: LadderAgave, device: torch.device) -> None:
-        super().__init__(Chained(net, device), Dithered(net, device))
+    def __init__(self, net: LadderAgave, device: torch.device, short_code: bool = False) -> None:
+        singles = [Dithered(net, device, kind, short_code) for kind in net.kinds if kind != "gaussian"]
+        super().__init__(Chained(net, device), *singles)
         self.net = net
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables and pixels are made of, on golden pictures and of both kinds."""
         pictures = golden_pictures()
-        u = np.ones((len(pictures), self._single.latents), np.int64)
+        u = np.ones((len(pictures), self._chained.latents), np.int64)
         posterior = self._chained.posterior(pictures, u)
-        z, k = posterior.pop(Likeliest()), self._single.posterior(pictures, u).symbols
-        yield from (z, k)
+        z, codes = posterior.pop(Likeliest()), [net.posterior(pictures, u).symbols for net in self._singles]
+        yield from (z, *codes)
         yield from both_walks(posterior, z)
         yield from both_walks(self._chained.prior(u), z)
-        yield from both_walks(self._single.prior(u), k)
-        lanes: tuple[tuple[_Lanes, Tensor], ...] = (
-            (self._chained, self._chained.features(z, u)),
-            (self._single, self._single.features(k, u)),
-        )
-        for net, fz in lanes:
+        lanes: list[tuple[_Lanes, Tensor]] = [(self._chained, self._chained.features(z, u))]
+        for net, k in zip(self._singles, codes, strict=True):
+            yield from both_walks(net.prior(u), k)
+            lanes.append((net, net.features(k, u)))
+        for own, fz in lanes:
             yield to_numpy(fz)
             part = fz[:, :CROP, :CROP].contiguous()
-            block = net.pixels(part, range(CROP), CROP, COLOURS, guided=net is self._single)
-            yield from both_walks(block, net.to_symbols(pictures[:, :CROP, :CROP]))
+            block = own.pixels(part, range(CROP), CROP, COLOURS, guided=own is not self._chained)
+            yield from both_walks(block, own.to_symbols(pictures[:, :CROP, :CROP]))
 
 
 def golden_pictures() -> Bytes:

@@ -22,6 +22,7 @@ UNTIL_6: Config = {  # what the config of number 6 does not say: there was no ch
     "auxiliary": True,
     "free_nats": 0.0,
 }
+UNTIL_31: Config = {"finer": ()}  # likewise of number 31
 RELATED = "vlcodec.models.photo"  # a family whose PixelCNN can be started from
 
 
@@ -34,9 +35,11 @@ def net(config: Config) -> nn.Module:
 
 
 def sizes_in(config: Config) -> Config:
-    """All that a config says of the net; one that says something number 6's does not must say all."""
+    """All that a config says of the net; one that says something the first ones do not must say all."""
     said: Config = config["net"]
-    return said if UNTIL_6.keys() & said.keys() else {**UNTIL_6, **said}
+    for unsaid in (UNTIL_6, UNTIL_31):
+        said = said if unsaid.keys() & said.keys() else {**unsaid, **said}
+    return said
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -45,7 +48,8 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     from vlcodec.models.agave.net import LadderAgave
 
     assert isinstance(net, LadderAgave)
-    return LadderModel(net, device)
+    says_all = bool(UNTIL_31.keys() & config["net"].keys())
+    return LadderModel(net, device, says_all and config["short_code"])  # up to number 31 there were stacks alone
 
 
 def golden_pictures(config: Config) -> Bytes:
@@ -76,7 +80,6 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         wanted.data[0],
         wanted.out,
         shape=shape,
-        kinds=training.KINDS,
         steps=wanted.steps,
         minutes=wanted.minutes,
         init=init,
@@ -89,7 +92,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         rate=1e-3 if wanted.rate is None else wanted.rate,
         progress=wanted.progress,
     )
-    return made, {"net": asdict(shape), "kinds": training.KINDS}
+    return made, {"net": asdict(shape), "kinds": shape.kinds, "short_code": True}
 
 
 FAMILY = Family(
@@ -99,4 +102,5 @@ FAMILY = Family(
     golden_pictures=golden_pictures,
     parts=("all", "pixels"),
     train=train,
+    qualities=lambda config: len(config["kinds"]) - 1,
 )

@@ -12,8 +12,9 @@ posterior from that and the picture's features:
                                                                                 v
                                                              f(z) (32 x 32) <-- 16 x 16
 
-One net has both kinds of posterior: the layers at the latents stand twice, all others are shared. A posterior is told
-as a difference to its prior, so that a latent that carries nothing costs exactly nothing.
+One net has both kinds of posterior, perhaps several uniform ones, each for a quality: the layers at the latents stand
+once for each, all others are shared. A posterior is told as a difference to its prior, so that a latent that carries
+nothing costs exactly nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from vlcodec.models.layers.ends import Ends, head
 from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.objective import Agave, loss_of
-from vlcodec.models.layers.posterior import Kind
+from vlcodec.models.layers.posterior import UNIFORMS, Kind
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 
 SIDE = 32  # pixels
@@ -44,8 +45,9 @@ MEAN_GAIN = 64 * MEAN_UNIT / FINE_UNIT  # 1.0 of the decoder's output is 64 leve
 class LadderShape:
     """Sizes. The variants of the paper's studies are values of these.
 
-    kl_weight: lambda of eq. 7. aux_levels: b of eq. 8. aux_stride: pixels of the picture, along each side, under one
-    of the auxiliary picture. gated, dilations, pixel_bits, context, spacing: of the PixelCNN; small ones are local.
+    kl_weight: lambda of eq. 7. finer: lambdas of further uniform posteriors, for qualities from 2 on. aux_levels: b of
+    eq. 8. aux_stride: pixels of the picture, along each side, under one of the auxiliary picture. gated, dilations,
+    pixel_bits, context, spacing: of the PixelCNN; small ones are local.
     auxiliary: whether the latents answer for the auxiliary picture (AGAVE), or for pixels alone, and the mean image is
     only read off them (VLAE). free_nats: of KL per pixel that cost nothing in training.
     """
@@ -68,6 +70,17 @@ class LadderShape:
     spacing: int
     auxiliary: bool
     free_nats: float
+    finer: tuple[float, ...]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Of the posteriors of a whole net."""
+        return "gaussian", *UNIFORMS[: 1 + len(self.finer)]
+
+    def weight_of(self, kind: Kind) -> float:
+        """lambda of a kind of posterior."""
+        quality = UNIFORMS.index(kind) if kind in UNIFORMS else 0
+        return (self.kl_weight, *self.finer)[quality]
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -126,18 +139,18 @@ class LadderEncoder(nn.Module):
 
 
 class LadderAgave(Agave):
-    """Encoder, levels, decoder and PixelCNN of one trained model, with the given kinds of posterior."""
+    """Encoder, levels, decoder and PixelCNN of one trained model, with the given kinds of posterior, or all."""
 
-    def __init__(self, shape: LadderShape, kinds: Sequence[Kind] = ("gaussian", "uniform")) -> None:
+    def __init__(self, shape: LadderShape, kinds: Sequence[Kind] | None = None) -> None:
         super().__init__()
-        self.shape, self.kinds = shape, tuple(kinds)
+        self.shape, self.kinds = shape, shape.kinds if kinds is None else tuple(kinds)
         prove_stream(shape.blocks + 3)  # the longest
         a, b, c = shape.widths
         self.elu, self.encoder = Elu(), LadderEncoder(shape)
         self.start = fine_layer(OWN, 1, c, init=0.0)
         self.stem = Block(SQUARE, c)
         self.levels = nn.ModuleList(
-            Level(kinds, width, latents, shape.blocks, below)
+            Level(self.kinds, width, latents, shape.blocks, below)
             for width, latents, below in zip((c, b), shape.latents, (b, a), strict=True)
         )
         self.last = nn.Sequential(*(Block(SQUARE, a) for _ in range(shape.blocks)))
@@ -266,7 +279,8 @@ class LadderAgave(Agave):
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with anneal lambda."""
         terms = self.losses(x, kinds, apart, joined)
-        free = {"kl": terms["kl"].mean().clamp_min(self.shape.free_nats)}
+        weights = torch.cat([x.new_full((n,), self.shape.weight_of(kind)) for kind, n in kinds]) / self.shape.kl_weight
+        free = {"kl": (weights * terms["kl"]).mean().clamp_min(self.shape.free_nats)}
         terms["loss"] = loss_of(terms | free, anneal * self.shape.kl_weight)
         return terms
 

@@ -21,7 +21,7 @@ from vlcodec.models.agave.net import LadderAgave, LadderShape
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy, layers
 from vlcodec.models.layers.mode import set_mode
-from vlcodec.models.layers.posterior import Kind
+from vlcodec.models.layers.posterior import UNIFORMS, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.optimisers import muon_and_adam
@@ -52,6 +52,7 @@ SHAPE = LadderShape(
     spacing=1,
     auxiliary=True,
     free_nats=0.0,
+    finer=(),
 )  # number 6's
 LONG = replace(SHAPE, pixel_channels=96, dilations=(1, 1, 2, 4, 1, 2, 4, 1, 2, 4), gated=True)
 GROWN = replace(
@@ -65,14 +66,13 @@ GROWN = replace(
 )
 VLAE = replace(GROWN, pixel_channels=96, dilations=(1,) * 8, kl_weight=1.0, auxiliary=False, free_nats=0.05)
 SHAPES = {  # by the names of models; a VLAE's says what its window shows, and so what its latents need not hold
-    "agave-cifar10": GROWN,
+    "agave-cifar10": replace(GROWN, finer=(2.0, 0.5)),
     "vlae-cifar10": VLAE,
     "vlae-cifar10-small": replace(VLAE, dilations=(0,) * 8),
     "vlae-cifar10-grey": replace(VLAE, context="grey"),
     "vlae-cifar10-coarse": replace(VLAE, dilations=(2,) * 8, spacing=2),
 }
 Part = Literal["all", "pixels"]
-KINDS: tuple[Kind, ...] = ("gaussian", "uniform")
 
 
 class SmallTask:
@@ -187,7 +187,7 @@ def train(
     batch: int = 32,
     rate: float = 1e-3,
     shape: LadderShape = SHAPE,
-    kinds: tuple[Kind, ...] = KINDS,
+    kinds: tuple[Kind, ...] | None = None,
     joint: bool = False,
     part: Part = "all",
     progress: Progress | None = None,
@@ -195,13 +195,13 @@ def train(
     """Train a net on CIFAR-10 and return it with its averaged weights, not frozen.
 
     data: the folder of cifar10.npz. out, steps, minutes: see `models.training.loop.run`.
-    init: real weights to start from. related: those of another AGAVE, of which what fits is taken. shape, kinds:
-    another net than the package's. joint: not apart first, and with the whole of the KL's weight, as from weights that
-    are trained already.
+    init: real weights to start from. related: those of another AGAVE, of which what fits is taken; qualities that it
+    does not have begin as its first. shape, kinds: another net than the package's. joint: not apart first, and with
+    the whole of the KL's weight, as from weights that are trained already.
     part: "pixels" trains the PixelCNN alone, with the rest fixed.
     """
     on = torch.device(device)
-    net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related)
+    net = begin(lambda: LadderAgave(shape, kinds), on, seed, init, related and with_finer(related))
     pictures = load_cifar10(data)
     task = (
         PixelsTask(net, pictures, batch, on)
@@ -210,3 +210,13 @@ def train(
     )
     run(task, out, steps=steps, minutes=minutes, seed=seed, device=on, rate=rate, progress=progress)
     return net
+
+
+def with_finer(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a net with all qualities: the layers at the latents of those that it lacks are its first one's."""
+    copies = {
+        name.replace(f".ends.{UNIFORMS[0]}.", f".ends.{kind}."): value
+        for name, value in weights.items()
+        for kind in UNIFORMS
+    }
+    return copies | weights

@@ -24,6 +24,7 @@ from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.by_quality import ByQuality
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
@@ -175,21 +176,13 @@ class _Middle(Likeliest):
         return (distribution.logit > 0).astype(np.int64)
 
 
-class DvaeppModel:
+class DvaeppModel(ByQuality[Chained, Dithered]):
     """See codec.interface.Model. The quality counts the groups of a file's latents, the bits being the first."""
 
     def __init__(self, net: Dvaepp, device: torch.device) -> None:
-        self.net, self.qualities = net, 1 + net.shape.groups
-        self._chained = Chained(net, device)
-        self._singles = [Dithered(net, device, groups) for groups in range(self.qualities)]
-
-    def single(self, quality: int, hundredths: int = 0) -> Dithered:
-        """See codec.interface.Model."""
-        return self._singles[quality - 1]
-
-    def chained(self) -> Chained:
-        """See codec.interface.Model."""
-        return self._chained
+        self.net = net
+        singles = (Dithered(net, device, groups) for groups in range(1 + net.shape.groups))
+        super().__init__(Chained(net, device), *singles)
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables and pixels are made of, on golden pictures and of both kinds."""

@@ -1,7 +1,8 @@
 """The two kinds of posterior, and the grids on which their latents are coded.
 
 Gaussian: latents on a grid of 4096 cells of 1/128, for bits-back. Uniform, one step wide: latents in 1/32 step, for
-dither; its prior is the mass of logistics on the step around z.
+dither; its prior is the mass of logistics on the step around z. A net may have several uniform posteriors, one for each
+quality of lossy files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch import Tensor
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT
 from vlcodec.models.layers.mode import Mode
 
-Kind = Literal["gaussian", "uniform"]
+Kind = Literal["gaussian", "uniform", "uniform-2", "uniform-3"]
+UNIFORMS: tuple[Kind, ...] = ("uniform", "uniform-2", "uniform-3")  # by quality, the smallest first
 CELL_UNIT = 128  # cells of the gaussian grid per 1.0
 CELLS = 4096
 UNIFORM_MAX = 128 * FINE  # |z| in 1/32 step

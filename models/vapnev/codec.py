@@ -30,10 +30,10 @@ from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
 from vlcodec.models.vapnev.lanes import LEAST, VapnevLanes
 from vlcodec.models.vapnev.net import SIDE, Vapnev
 from vlcodec.models.vapnev.prior import YPrior
+from vlcodec.models.walks.by_quality import ByQuality
 from vlcodec.models.walks.dither import quantise, reconstruct
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, to_pictures, to_symbols
-from vlcodec.models.walks.two_nets import TwoNets
 
 
 class Middle:
@@ -179,7 +179,7 @@ class Dithered(_Lanes):
         return self._seen(reconstruct(symbols, u))
 
 
-class VapnevModel(TwoNets[Chained, Dithered]):
+class VapnevModel(ByQuality[Chained, Dithered]):
     """See codec.interface.Model."""
 
     def __init__(self, net: Vapnev, device: torch.device) -> None:
@@ -189,7 +189,7 @@ class VapnevModel(TwoNets[Chained, Dithered]):
         """All integers that tables and pixels are made of, on golden pictures and of both kinds: posteriors, priors,
         what couplings say, and y."""
         pictures = golden_pictures()
-        chained, dithered = self._chained, self._single
+        chained, (dithered,) = self._chained, self._singles
         centre, scale = chained._parameters(pictures)
         u = np.ones_like(centre)
         k = dithered.posterior(pictures, u).symbols

@@ -1,7 +1,8 @@
 """The family `vlae`: frozen VLAEs as codecs of binary pictures, many of one size at a time, in lanes.
 
-A model has two nets. The one with a gaussian posterior serves archives, by bits-back (`Chained`); the one with a
-uniform posterior serves lossy files, single pictures and an archive's first links, by dither (`Dithered`).
+A model has two nets or more. The one with a gaussian posterior serves archives, by bits-back (`Chained`); those with a
+uniform posterior serve lossy files of one quality each, and the first of them lossless pictures and an archive's first
+links, by dither (`Dithered`).
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vlae.blocks import BinaryPixelBlock, FlowBlock, LanePixelBlock, NoiseBlock
 from vlcodec.models.vlae.lanes import VlaeLanes
 from vlcodec.models.vlae.net import SIDE, Vlae, VlaeShape
+from vlcodec.models.walks.by_quality import ByQuality
 from vlcodec.models.walks.dither import CENTRE, quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
-from vlcodec.models.walks.two_nets import TwoNets
 
 WHITE = 255  # the value of a one in a picture
 CROP = 12  # of the golden pictures' pixels, which are walked step by step
 
 
 class VlaeNets(nn.ModuleDict):
-    """The nets of a model: "gaussian" and "uniform", while it is being trained perhaps one alone."""
+    """The nets of a model: "gaussian", "uniform", "uniform-2" ..., while it is being trained perhaps one alone."""
 
     def __init__(self, shapes: Mapping[str, VlaeShape]) -> None:
         super().__init__({kind: Vlae(shape) for kind, shape in shapes.items()})
@@ -95,7 +96,9 @@ class _Lanes:
             return features
 
     def mean_images(self, fz: Tensor, height: int, width: int) -> Bytes:
-        """(n, 28, 28, 1) uint8: the likeliest value of each pixel after the ones before it."""
+        """(n, 28, 28, 1) uint8: the auxiliary picture; without one, each pixel's likeliest value after those before."""
+        if self.net.shape.auxiliary:
+            return (WHITE * (to_numpy(fz[..., :1]) > 0)).astype(np.uint8)
         return self.to_pictures(self.pixels(fz, range(height), width, 1).pop(Likeliest()))
 
     def pixels(self, fz: Tensor, rows: range, width: int, colours: int, guided: bool = False) -> BinaryPixelBlock:
@@ -133,10 +136,17 @@ class Chained(_Lanes):
 
 
 class Dithered(_Lanes):
-    """See codec.interface.LatentNet: a uniform posterior of one step, latents in 1/32 step."""
+    """See codec.interface.LatentNet: a uniform posterior of one step, latents in 1/32 step.
+
+    short_code: see codec.coding.groups.Short.
+    """
 
     posterior_kind: Literal["dithered"] = "dithered"
     least_ratio = 0
+
+    def __init__(self, net: Vlae, device: torch.device, short_code: bool = False) -> None:
+        super().__init__(net, device)
+        self.short_code = short_code
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """Symbols k + 128 (n, latents)."""
@@ -155,16 +165,17 @@ class Dithered(_Lanes):
         return self._decoded(reconstruct(symbols, u))
 
 
-class VlaeModel(TwoNets[Chained, Dithered]):
-    """See codec.interface.Model."""
+class VlaeModel(ByQuality[Chained, Dithered]):
+    """See codec.interface.Model. short_code: see `Dithered`."""
 
-    def __init__(self, nets: VlaeNets, device: torch.device) -> None:
-        super().__init__(Chained(nets.of("gaussian"), device), Dithered(nets.of("uniform"), device))
+    def __init__(self, nets: VlaeNets, device: torch.device, short_code: bool = False) -> None:
+        singles = [Dithered(nets.of(kind), device, short_code) for kind in sorted(nets) if kind != "gaussian"]
+        super().__init__(Chained(nets.of("gaussian"), device), *singles)
 
     def golden(self) -> Iterator[Ints]:
         """All integers that tables are made of, on golden pictures: posteriors, flows, and pixel logits."""
         pictures = golden_pictures()
-        chained, dithered = self._chained, self._single
+        chained = self._chained
         q = chained.posterior(pictures, np.zeros(0, np.int64)).distribution
         assert isinstance(q, GaussianGrid)
         yield from (q.centre, q.scale)
@@ -172,15 +183,14 @@ class VlaeModel(TwoNets[Chained, Dithered]):
         u = np.ones_like(z)
         noise = chained.prior(u).to_noise(z)
         yield from (noise, chained.prior(u).from_noise(noise[::-1]))
-        centres = dithered.centres(pictures)
-        k = centres // FINE + CENTRE
-        yield centres
-        yield from both_walks(dithered.prior(u), k)
+        lanes: list[tuple[_Lanes, Tensor]] = [(chained, chained.features(z, u))]
+        for dithered in self._singles:
+            centres = dithered.centres(pictures)
+            k = centres // FINE + CENTRE
+            yield centres
+            yield from both_walks(dithered.prior(u), k)
+            lanes.append((dithered, dithered.features(k, u)))
         pixels = chained.to_symbols(pictures[:, :CROP, :CROP])
-        lanes: tuple[tuple[_Lanes, Tensor], ...] = (
-            (chained, chained.features(z, u)),
-            (dithered, dithered.features(k, u)),
-        )
         for net, fz in lanes:
             yield to_numpy(fz)
             part = fz[:, :CROP, :CROP].contiguous()

@@ -43,8 +43,11 @@ class VlaeShape:
     """Sizes and kinds. The variants of the paper are values of these.
 
     posterior: "gaussian", "uniform", or "none" for the unconditional PixelCNN. flow_steps: 0 for a plain prior.
-    window: masked layers; 0 for a factorised decoder. dilation: 4 makes the context heavily downsampled. tied: the
-    masked layers after the first share their weights.
+    flow_in: where the flow stands, in the prior (AF), or in a gaussian posterior (IAF, which is no codec): the same
+    layers, of which the decoder sees the other side (section 3.2). window: masked layers; 0 for a factorised decoder.
+    dilation: 4 makes the context heavily downsampled. tied: the masked layers after the first share their weights.
+    auxiliary: the first feature is the logit of the mean image, for which the latents answer too, as in AGAVE.
+    kl_weight: of the KL in training; a small one makes a code of more bits.
     """
 
     posterior: Literal["gaussian", "uniform", "none"]
@@ -60,6 +63,9 @@ class VlaeShape:
     window: int
     dilation: int
     tied: bool
+    flow_in: Literal["prior", "posterior"]
+    auxiliary: bool
+    kl_weight: float
 
 
 class VlaeEncoder(nn.Module):
@@ -186,7 +192,10 @@ class Vlae(IntegerModule):
                 self.spread.bias.fill_(math.log(SPREAD / SCALE_LOW) / SPREAD_GAIN)
 
     def draw(self, posterior: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL."""
+        """The encoder's output -> z ~ q(z | x) (N, latents), and ln q(z | x) - ln p(z) (N,), one sample of the KL.
+
+        Of a flow in the posterior, z is what the flow makes of the draw.
+        """
         if self.shape.posterior == "uniform":
             (centre,) = posterior
             z = centre + dither_like(centre, self.mode)
@@ -200,18 +209,20 @@ class Vlae(IntegerModule):
         z = centre / FINE + sigma * e
         noise = self.flow(z) / CELL_UNIT
         kl = 0.5 * noise.square() - 0.5 * e.square() - torch.log(sigma / CELL_UNIT)
-        return z, kl.sum(-1)
+        return z if self.shape.flow_in == "prior" else CELL_UNIT * noise, kl.sum(-1)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Nats per picture, (N,) each: kl, pixels. x (N, 28, 28, 1) of 0 and 1."""
+        """Nats per picture, (N,) each: kl, pixels, auxiliary. x (N, 28, 28, 1) of 0 and 1."""
+        zero = x.new_zeros(len(x))
         if self.shape.posterior == "none":
-            return {"kl": x.new_zeros(len(x)), "pixels": self._pixel_nats(x, None)}
+            return {"kl": zero, "pixels": self._pixel_nats(x, None), "auxiliary": zero}
         z, kl = self.draw(self.encoder(FINE_UNIT * (2 * x - 1)))
-        return {"kl": kl, "pixels": self._pixel_nats(x, self.decoder(z))}
+        features = self.decoder(z)
+        auxiliary = _nats_of(features[..., :1], x) if self.shape.auxiliary else zero
+        return {"kl": kl, "pixels": self._pixel_nats(x, features), "auxiliary": auxiliary}
 
     def _pixel_nats(self, x: Tensor, features: Tensor | None) -> Tensor:
-        logit = self.pixels.trunk(look_whole, FINE_UNIT * (2 * x - 1), features)[..., 0] / FINE_UNIT
-        return F.binary_cross_entropy_with_logits(logit, x[..., 0], reduction="none").sum((1, 2))
+        return _nats_of(self.pixels.trunk(look_whole, FINE_UNIT * (2 * x - 1), features), x)
 
     def sampled_nats(self, x: Tensor, samples: int) -> Tensor:
         """(N, samples) ln q(z | x) - ln p(x, z) with so many z for each picture, x (N, 28, 28, 1) of 0 and 1.
@@ -226,5 +237,11 @@ class Vlae(IntegerModule):
     def objective(self, x: Tensor) -> dict[str, Tensor]:
         """losses, and "loss": their mean with free bits."""
         terms = self.losses(x)
-        terms["loss"] = terms["pixels"].mean() + terms["kl"].mean().clamp_min(FREE_BITS)
+        kl = self.shape.kl_weight * terms["kl"].mean().clamp_min(FREE_BITS)
+        terms["loss"] = terms["pixels"].mean() + terms["auxiliary"].mean() + kl
         return terms
+
+
+def _nats_of(logit: Tensor, x: Tensor) -> Tensor:
+    """(N,) -ln P of bits x (N, 28, 28, 1) by logits in 1/1024 nat."""
+    return F.binary_cross_entropy_with_logits(logit / FINE_UNIT, x, reduction="none").sum((1, 2, 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,25 @@ SHAPE = VlaeShape(
     window=6,
     dilation=1,
     tied=False,
+    flow_in="prior",
+    auxiliary=False,
+    kl_weight=1.0,
 )
-SHAPES = {"gaussian": SHAPE, "uniform": replace(SHAPE, posterior="uniform")}
-CONFIG: dict[str, Any] = {"nets": {kind: asdict(shape) for kind, shape in SHAPES.items()}}
+UNIFORM = replace(SHAPE, posterior="uniform")
+KEPT = replace(UNIFORM, flow_steps=2, flow_hidden=192, auxiliary=True)  # whose mean image is to be looked at
+SHAPES = {  # "uniform-2" and on are the lossy qualities from 2 on, of more bits each
+    "gaussian": SHAPE,
+    "uniform": UNIFORM,
+    "uniform-2": replace(KEPT, kl_weight=3.0),
+    "uniform-3": replace(KEPT, kl_weight=0.5),
+}
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
 
 
 class BinaryTask:
     """See models.train.Task: Adamax and Polyak averaging, as in the paper."""
 
-    terms: tuple[str, ...] = ("loss", "pixels", "kl")
+    terms: tuple[str, ...] = ("loss", "pixels", "kl", "auxiliary")
     average = 0.998
     exported = False
 

@@ -17,12 +17,13 @@ import vlcodec
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.files.wire import is_archive
 from vlcodec.models import registry, zoo
-from vlcodec.models.agave.family import UNTIL_6
+from vlcodec.models.agave.family import UNTIL_6, UNTIL_31
 from vlcodec.models.family import Config
 from vlcodec.models.layers.exact import layers, uninitialised
 from vlcodec.models.photo.family import UNTIL_9
 from vlcodec.models.registry import Entry
 from vlcodec.models.vlae.codec import VlaeNets
+from vlcodec.models.vlae.family import UNTIL_5
 from vlcodec.models.weights.integers import read_tensors, write_tensors
 
 CPU = torch.device("cpu")
@@ -34,8 +35,13 @@ FOR_EVER = {  # number -> name and digest, as .vlz files hold them
     6: ("agave-cifar10", "af08"),
     8: ("photo", "6805"),
 }
-UNSAID = {6: UNTIL_6, 8: UNTIL_9, 9: UNTIL_9}  # by the configs of these numbers
-FILLED_IN = {registry.AGAVE: UNTIL_6, registry.PHOTO: UNTIL_9}  # by their families
+UNSAID: dict[int, Config] = {  # by the configs of these numbers
+    **dict.fromkeys((2, 3, 4, 5), UNTIL_5),
+    6: {**UNTIL_6, **UNTIL_31},
+    **dict.fromkeys((8, 9), UNTIL_9),
+    31: UNTIL_31,
+}
+FILLED_IN = {registry.AGAVE: {**UNTIL_6, **UNTIL_31}, registry.PHOTO: UNTIL_9, registry.VLAE: UNTIL_5}  # by families
 MOST_BYTES = 60_000_000  # of the package's weights
 every_entry = pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: f"{entry.name}-{entry.number}")
 
@@ -190,8 +196,13 @@ def test_a_config_is_complete(entry: Entry) -> None:
     held = {name.removesuffix(".weight") for name in read_tensors(entry.path) if name.endswith(".weight")}
     assert {name for name, _ in layers(net)} == held
     shapes = shapes_of(net)
-    unsaid = UNSAID.get(entry.number, {})
-    assert {key: (unsaid if key == "net" else {}) | config[key] for key in shapes} == shapes
+    unsaid = json.loads(json.dumps(UNSAID.get(entry.number, {})))
+    if "nets" in shapes:
+        nets: Config = config["nets"]
+        said = {kind: shape if UNTIL_5.keys() & shape.keys() else unsaid | shape for kind, shape in nets.items()}
+        assert said == shapes["nets"]
+    else:
+        assert unsaid | config["net"] == shapes["net"]
     paths = list(fields(config))
     assert len(paths) > 6
     for path in paths:

@@ -80,8 +80,8 @@ def agave_run(cifar_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def vlae_run(binary_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    nets = {kind: asdict(replace(shape, **VLAE)) for kind, shape in vlae_recipe.SHAPES.items()}
-    monkeypatch.setitem(vlae_recipe.CONFIG, "nets", nets)
+    small = {kind: replace(shape, **VLAE) for kind, shape in vlae_recipe.SHAPES.items()}
+    monkeypatch.setattr(vlae_recipe, "SHAPES", small)
     return Run("vlae-mnist", binary_sets, Image.fromarray(golden("vlae-mnist")[0, ..., 0]), {"batch": 5})
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_trained(photo_run: Run, agave_run: Run, vlae_run: Run, w
         (photo_run, {"exclude": ["a.png"]}, "there is no picture to train on"),
         (photo_run, {"resume": True}, "resume goes on from a checkpoint"),
         (agave_run, {"init": mnist}, "model agave-cifar10 takes nothing from weights of vlae-mnist"),
-        (vlae_run, {"part": "all"}, "the parts of model vlae-mnist are gaussian, uniform, not all"),
+        (vlae_run, {"part": "all"}, "of model vlae-mnist are gaussian, uniform, uniform-2, uniform-3, not all"),
         (replace(vlae_run, model="photos"), {}, "unknown model 'photos'"),
     ]
     for run, options, rule in refused:

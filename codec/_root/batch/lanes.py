@@ -44,7 +44,7 @@ def write(net: LatentNet, pixels: Bytes, header: Header, metered: bool = False) 
     chunks: list[list[bytes]] = [[] for _ in range(count)]
     of_groups: list[list[float]] = [[] for _ in range(count)]
     for part, block in groups.parts_of(net, symbols, u):
-        stacks = Stacks([b""] * count, axis=0)
+        stacks = Stacks([b""] * count, axis=0, coder=groups.coder_of(net))
         meter = Meters(stacks)
         block.push(symbols[:, part], meter if metered else stacks)
         for lane, stack in enumerate(stacks.to_bytes()):
@@ -85,7 +85,7 @@ def read(net: LatentNet, files: Sequence[File], decode: str | None, seed: int) -
     u = _dither(net, header, count)
     symbols: Ints = u * 0
     for number, (part, block) in enumerate(groups.parts_of(net, symbols, u)):
-        stacks = Stacks([file.groups[number] for file in files], axis=0)
+        stacks = Stacks([file.groups[number] for file in files], axis=0, coder=groups.coder_of(net))
         symbols[:, part] = block.pop(stacks)
         if not all(stacks.empty):
             raise FormatError("the latents' stack must be empty after the last latent; it is not")

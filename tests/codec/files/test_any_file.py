@@ -59,7 +59,8 @@ def pictures(draw: st.DrawFn) -> File:
         channels = 1 if header.grey else 3
         found: Palette = Transparent(draw(st.binary(min_size=channels, max_size=channels)))
         palette = pack_palette(Bilevel() if header.grey and draw(st.booleans()) else found)
-    return File(header, draw(SOME), bands, more, draw(st.just(b"") | SOME), draw(metadata()), alpha, palette)
+    file = File(header, draw(SOME), bands, more, draw(st.just(b"") | SOME), draw(metadata()), alpha, palette)
+    return picture_file.as_written(file)
 
 
 @st.composite

@@ -82,6 +82,19 @@ def test_bits_back_leaves_the_stack_as_it_was(model: LadderModel) -> None:
     assert stack.to_bytes() == bottom
 
 
+def test_each_quality_has_layers_of_its_own_at_the_latents(check_round_trip: RoundTrip) -> None:
+    model, some = frozen(random_ladder(finer=(2.0, 0.5))), pictures(2)
+    assert model.qualities == 3
+    codes = []
+    for quality in (1, 2, 3):
+        net = model.single(quality)
+        u = dither(net, 2)
+        codes.append(choose(net, some, u))
+        check_round_trip(net.prior(u), codes[-1])
+    assert len({code.tobytes() for code in codes}) == 3
+    assert len(list(model.golden())) > len(list(frozen(random_ladder()).golden()))
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 15, 16, 17])
 def test_lanes_do_not_matter(model: LadderModel, lanes: int) -> None:
     """The integers of a picture are the same, whatever stands beside it."""

@@ -59,6 +59,24 @@ def test_apart_the_halves_do_not_touch() -> None:
     assert net.pixels.predictor.weight.grad is not None
 
 
+def test_each_quality_has_its_lambda() -> None:
+    net = random_ladder(finer=(2.0, 0.5))
+    kinds = [(kind, 1) for kind in net.kinds]
+    with torch.no_grad():
+        terms = net.objective(centred(pictures(4)), kinds, torch.tensor(0.5))
+    weighed = (torch.tensor([8.0, 8.0, 2.0, 0.5]) * terms["kl"]).mean() / 2
+    expected = terms["pixels"].mean() + terms["auxiliary"].mean() + weighed
+    assert float(terms["loss"]) == pytest.approx(float(expected))
+
+
+def test_a_new_quality_begins_as_the_first() -> None:
+    weights = agave_recipe.with_finer(random_ladder().state_dict())
+    net = random_ladder(seed=1, finer=(2.0, 0.5))
+    take_what_fits(net, weights)
+    ends = [net.levels[1].ends[kind].state_dict() for kind in ("uniform", "uniform-2", "uniform-3")]  # type: ignore
+    assert all(torch.equal(one, ends[0][name]) for end in ends for name, one in end.items())
+
+
 def gradients(net: LadderAgave, term: str, **options: Any) -> dict[str, torch.Tensor]:
     """Of a term, by the names of what it reaches."""
     net.zero_grad()

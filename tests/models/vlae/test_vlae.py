@@ -52,6 +52,8 @@ KINDS: list[dict[str, Any]] = [
     {"dilation": 4},
     {"tied": True},
     {"flow_steps": 0},
+    {"flow_in": "posterior"},
+    {"posterior": "uniform", "auxiliary": True},
 ]
 
 
@@ -185,6 +187,57 @@ def test_losses(kind: dict[str, Any]) -> None:
     assert means[0] == pytest.approx(means[1], rel=0.02)
 
 
+def test_a_flow_in_the_posterior_is_the_priors_from_its_other_side() -> None:
+    """The same KL of the same draw; the decoder sees what the flow makes of it."""
+    before, behind = (random_net({"flow_in": place}, frozen=False) for place in ("prior", "posterior"))
+    behind.load_state_dict(before.state_dict())
+    drawn = []
+    with torch.no_grad():
+        for net in (before, behind):
+            torch.manual_seed(0)
+            drawn.append(net.draw(net.encoder(FINE_UNIT * (2 * bits(5) - 1))))
+        (z, kl), (other, same) = drawn
+        assert torch.equal(kl, same)
+        assert torch.allclose(other, before.flow(z))
+        assert not torch.allclose(other, z)
+
+
+def test_auxiliary_nats_are_those_of_the_mean_image() -> None:
+    net, x = random_net({"posterior": "uniform", "auxiliary": True, "kl_weight": 3.0}, frozen=True), bits(4)
+    dithered = Dithered(net, torch.device("cpu"))
+    fz = (700 * torch.randn(4, 28, 28, 2)).round()
+    p = torch.sigmoid(fz[..., :1] / 1024)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        terms = net.objective(x)
+        torch.manual_seed(0)
+        z, _ = net.draw(net.encoder(FINE_UNIT * (2 * x - 1)))
+        q = torch.sigmoid(net.decoder(z)[..., :1] / 1024)
+    assert torch.equal(torch.from_numpy(dithered.mean_images(fz, 28, 28) > 0), p > 0.5)
+    expected = -torch.where(x > 0, q, 1 - q).log().sum((1, 2, 3))
+    assert torch.allclose(terms["auxiliary"], expected, rtol=1e-3)
+    loss = terms["pixels"].mean() + terms["auxiliary"].mean() + 3 * terms["kl"].mean().clamp_min(7.84)
+    assert float(terms["loss"]) == pytest.approx(float(loss))
+
+
+def test_each_quality_has_a_net(check_round_trip: Callable[..., bytes]) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "uniform-2": {"posterior": "uniform", "auxiliary": True},
+        "gaussian": {},
+        "uniform": {"posterior": "uniform"},
+    }
+    nets = VlaeNets({kind: random_net(shape, frozen=True).shape for kind, shape in kinds.items()})
+    for kind, shape in kinds.items():
+        nets[kind] = random_net(shape, frozen=True)
+    model = VlaeModel(nets, torch.device("cpu"))
+    assert model.qualities == 2
+    assert [model.single(q).net.shape.auxiliary for q in (1, 2)] == [False, True]
+    u = dither(0, (3, 6))
+    for net in (model.single(1), model.single(2)):
+        check_round_trip(net.prior(u), choose(net, codec.golden_pictures(), u))
+    assert len(list(model.golden())) > 20
+
+
 @pytest.mark.parametrize("posterior", ["gaussian", "uniform"])
 def test_importance_sampling_tightens_the_bound(posterior: str) -> None:
     net, x = random_net({"posterior": posterior}, frozen=False).requires_grad_(False), bits(3)
@@ -202,6 +255,7 @@ def test_free_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     net = random_net({"flow_steps": 0}, frozen=False)
     for kl, pull in (((1.0, 12.0), 0.0), ((1.0, 15.0), 0.5)):
         terms = {"kl": torch.tensor(kl, requires_grad=True), "pixels": torch.tensor([60.0, 80.0])}
+        terms["auxiliary"] = torch.zeros(2)
         with monkeypatch.context() as patch:
             patch.setattr(net, "losses", lambda x, terms=terms: dict(terms))
             loss = net.objective(bits(2))["loss"]
@@ -270,7 +324,7 @@ def test_training_resumes_exactly(
     for (name, one), (_, two) in zip(straight.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(one, two), name
     rows = (tmp_path / "a" / "log.csv").read_text().splitlines()
-    assert rows[0] == "step,seconds,loss,pixels,kl"
+    assert rows[0] == "step,seconds,loss,pixels,kl,auxiliary"
     assert "elbo" in rows[-1]
 
 

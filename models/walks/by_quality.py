@@ -1,4 +1,4 @@
-"""A model of two nets for pictures of one size: one that is chained by bits-back, one for single pictures."""
+"""A model for pictures of one size: a net that is chained by bits-back, and one for each quality of single pictures."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ Chained = TypeVar("Chained", bound=LatentNet)
 Single = TypeVar("Single", bound=LatentNet)
 
 
-class TwoNets(Generic[Chained, Single]):
+class ByQuality(Generic[Chained, Single]):
     """See codec.interface.Model; a family adds `golden`."""
 
-    qualities = 1
-
-    def __init__(self, chained: Chained, single: Single) -> None:
-        self._chained, self._single = chained, single
+    def __init__(self, chained: Chained, *singles: Single) -> None:
+        self._chained, self._singles, self.qualities = chained, singles, len(singles)
 
     def single(self, quality: int, hundredths: int = 0) -> Single:
         """See codec.interface.Model."""
-        return self._single
+        return self._singles[quality - 1]
 
     def chained(self) -> Chained:
         """See codec.interface.Model."""

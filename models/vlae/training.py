@@ -48,7 +48,7 @@ SHAPES = {  # "uniform-2" and on are the lossy qualities from 2 on, of more bits
     "gaussian": SHAPE,
     "uniform": UNIFORM,
     "uniform-2": replace(KEPT, kl_weight=3.0),
-    "uniform-3": replace(KEPT, kl_weight=0.5),
+    "uniform-3": replace(KEPT, kl_weight=0.35),
 }
 AT_LATENTS = ("flow.", "spread.", "encoder.centre.", "encoder.scale.", "decoder.enter.")
 

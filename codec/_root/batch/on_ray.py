@@ -29,7 +29,8 @@ def run(job: Job, units: Iterator[Unit], workers: int, address: str | None) -> I
     began = not ray.is_initialized()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if began:
-        options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers * job.options.threads}
+        here = {"num_cpus": workers * job.options.threads, "include_dashboard": False}
+        options: dict[str, Any] = {"address": address} if address else here
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
         context = DataContext.get_current()

@@ -13,7 +13,7 @@ import pytest
 
 from vlcodec.codec import files
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.files import archive_file, composite_file, picture_file, picture_v2, stored_file
+from vlcodec.codec.files import archive_file, composite_file, picture_file, stored_file
 from vlcodec.codec.files import wire as fields
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, Starter
 from vlcodec.codec.files.chunks import (
@@ -152,31 +152,6 @@ def test_overhead_of_tiny_files() -> None:
     assert len(picture_file.pack(File(replace(SMALL, quality=1, hundredths=27), b""))) == 19
     assert len(stored_file.pack_stored(Stored("WebP", b"x"))) == 11
     assert len(archive_file.pack(replace(ARCHIVE, header=replace(ARCHIVE.header, starter=None)))) == 22 + 2 + 4 + 4
-
-
-def test_short_files_are_of_version_1() -> None:
-    """From number 32 on, where version 1 holds all that they have."""
-    header = replace(SMALL, model_id=32, hundredths=0)
-    file = File(header, b"\xc0\xff\xee")
-    data = picture_file.pack(file)
-    assert len(data) == 15 + 3
-    assert sum(picture_file.sizes(file).values()) == len(data)
-    assert unpack(data) == replace(file, header=replace(header, version=1))
-    longer = [
-        File(replace(header, model_id=31), b"\xc0"),
-        File(replace(header, hundredths=35), b"\xc0"),
-        File(header, b"\xc0" * 128),
-        replace(file, refinements=(b"",)),
-        replace(file, changes=b"x"),
-        replace(file, alpha=b"x"),
-        replace(file, metadata=LOSSLESS.metadata),
-        File(replace(header, lossless=True), b"\xc0", (Band(b"", 0),)),
-    ]
-    for other in longer:
-        assert read_header(picture_file.pack(other)).version == 2
-        assert unpack(picture_file.pack(other)) == other
-    with pytest.raises(FormatError, match="a short lossy file of model 32 must be of version 1"):
-        unpack(picture_v2.pack(file))
 
 
 def test_sizes() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from PIL import Image
 
 import vlcodec
 from vlcodec import facade
+from vlcodec.batch import CompressBatch, CompressOptions, DecompressBatch, DecompressOptions
+from vlcodec.codec.coding.latents import choose, dither_of
 from vlcodec.codec.errors import ImageError, ModelError, ProvisionalWarning
+from vlcodec.codec.files import picture_file
 from vlcodec.codec.interface import Bytes
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave import training as agave_recipe
@@ -151,6 +155,35 @@ def test_a_vlae_is_trained_in_two_parts(vlae_run: Run, weights: Path, tmp_path: 
 
     kept, start = (zoo.real_weights(p).weights for p in (weights / whole.name, part))
     assert all(torch.equal(kept[name], value) for name, value in start.items())
+
+
+def png_of(image: Image.Image) -> bytes:
+    stream = BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_short_codes_side_by_side_are_those_of_one_by_one(vlae_run: Run, weights: Path) -> None:
+    """Lossy and lossless: a chunk of latents without the bits that a stack begins with."""
+    path = vlae_run(weights / "whole", part="uniform", init=vlae_run(weights))
+    path.rename(weights / path.name)
+    assert zoo.config_of(weights / path.name)["short_code"]
+    net = zoo.load(registry.by_name(path.stem), "cpu").single(1)
+    digits = [Image.fromarray(picture[..., 0]) for picture in golden("vlae-mnist")]
+    pngs = [png_of(digit) for digit in digits]
+    for lossless in (False, True):
+        alone = [vlcodec.compress(digit, model=path.stem, lossless=lossless) for digit in digits]
+        batch = CompressBatch(CompressOptions(model=path.stem, lossless=lossless, device="cpu"))
+        assert batch({"bytes": pngs})["vlz"] == alone
+        back = DecompressBatch(DecompressOptions(column="vlz", decode="mean", device="cpu"))({"vlz": alone})
+        means = [vlcodec.decompress(data, decode="mean").tobytes() for data in alone]
+        assert [Image.open(BytesIO(data)).tobytes() for data in back["png"]] == means
+        for digit, data in zip(digits, alone, strict=True):
+            assert lossless == (vlcodec.decompress(data).tobytes() == digit.tobytes())
+            latents = picture_file.unpack(data).latents
+            u = dither_of(net, 0, 0, 1, 28, 28)
+            bits = net.prior(u).bits(choose(net, np.asarray(digit)[None, ..., None], u))
+            assert len(latents) <= bits / 8 + 1
 
 
 @pytest.mark.parametrize("name", ["photo_run", "agave_run"])

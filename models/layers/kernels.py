@@ -13,6 +13,7 @@ from vlcodec.models.layers.pairs import VECTORS, add_pairs
 from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Sums, Wide
 
 LOWEST = (1 << LOW) - 1
+MOST = 4 * WIDTH  # sums that are found together, to leave no register empty
 
 
 @part
@@ -92,6 +93,17 @@ def _add_two(sums: Wide, x: Wide, weight: Wide, column: int) -> None:
             )  # fmt: skip
 
 
+@part
+def _together(lanes: int) -> int:
+    """Positions that are summed side by side: as few as leave least of the registers empty."""
+    step, least = VECTORS * VECTOR, max(1, WIDTH // lanes)
+    found = least
+    for m in range(least + 1, max(least, MOST // lanes) + 1):
+        if -(-m * lanes // step) * found < -(-found * lanes // step) * m:
+            found = m
+    return found
+
+
 @wide_kernel(3, 2, 1, 3, 2, 2, 0, 0, 3, 1, 0, 0, 3)
 def layer(
     x: Wide,
@@ -118,8 +130,8 @@ def layer(
     """
     lanes, outputs, count = x.shape[2], weight.shape[0], taps.shape[1]
     channels, more = x.shape[1] // (1 + (planes > 0)), beside.shape[1] // (1 + (planes > 0))
-    outside, wide, together = len(x) - 1, group < count, max(1, WIDTH // lanes)
-    at_once = count if planes > 0 else group
+    outside, wide, together = len(x) - 1, group < count, _together(lanes)
+    at_once = count if planes == 2 else group
     width = -(-together * lanes // (VECTORS * VECTOR)) * VECTORS * VECTOR
     direct = planes == 0 and together == 1 and width == lanes
     rows = outputs * max(1, planes)

@@ -205,11 +205,13 @@ def _planes(weight: Wide, ends: Wide, most: int) -> int:
     """In how many planes inputs up to `most` are summed by pairs; 0 where they cannot be."""
     from vlcodec.models.layers.pairs import available
 
-    planes = 1 if most <= LARGEST else 2
-    peaks = np.abs(weight.astype(np.int64)).sum(1) * min(most, (1 << LOW) - 1 if planes == 2 else most)
+    if np.abs(weight).max(initial=0) > LARGEST or not available():
+        return 0
+    if most <= LARGEST:
+        return 1
+    peaks = np.abs(weight.astype(np.int64)).sum(1) * ((1 << LOW) - 1)
     peaks += np.abs(ends[0].astype(np.int64)) + (1 << ends[1].astype(np.int64))
-    fits = np.abs(weight).max(initial=0) <= LARGEST and most >> LOW <= LARGEST and peaks.max() < LIMIT
-    return planes if fits and available() else 0
+    return 2 if most >> LOW <= LARGEST and peaks.max() < LIMIT else 0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.vapnev.blocks import FlowBlock
 from vlcodec.models.vapnev.integer_flow import IntegerFlow, spread, unspread
-from vlcodec.models.vapnev.lanes import LEAST, VapnevLanes
+from vlcodec.models.vapnev.lanes import VapnevLanes
 from vlcodec.models.vapnev.net import SIDE, Vapnev
 from vlcodec.models.vapnev.prior import YPrior
 from vlcodec.models.walks.by_quality import ByQuality
@@ -75,23 +75,23 @@ class _Lanes:
         except BoundError:
             return None
 
-    def _over_lanes(self, pictures: int) -> VapnevLanes | None:
+    def _over_lanes(self) -> VapnevLanes | None:
         """The net in layers over lanes, where these serve."""
-        return self._packed if pictures >= LEAST and serve(self.device) else None
+        return self._packed if serve(self.device) else None
 
     def _parameters(self, pictures: Bytes) -> list[Ints]:
         """Centres and scale indices of the posterior, (n, latents)."""
         x = centred(in_colour(pictures))
-        if lanes := self._over_lanes(len(x)):
+        if lanes := self._over_lanes():
             return lanes.parameters(self.kind, x)
         with exact_inference():
             return [to_numpy(p) for p in self.net.ends_of(self.kind).posterior(self.net.encoder(x.to(self.device)))]
 
     def _seen(self, z: Ints) -> Seen:
         """z (n, latents), in cells or in 1/32 step."""
-        if lanes := self._over_lanes(len(z)):
+        if lanes := self._over_lanes():
             e = lanes.features(self.kind, z)
-            return Seen(IntegerFlow(partial(lanes.told, e=e)), YPrior(*lanes.of_y(e, len(z))))
+            return Seen(IntegerFlow(partial(lanes.told, e=e)), YPrior(*lanes.of_y(e)))
         with exact_inference():
             features = self.net.ends_of(self.kind).features(torch.from_numpy(z).to(self.device, torch.float32))
             of_y = [_innermost(each) for each in self.net.decoder(features)]

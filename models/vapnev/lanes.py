@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
@@ -27,17 +26,11 @@ from vlcodec.models.layers.lanes import (
     to_lanes,
 )
 from vlcodec.models.layers.posterior import Kind
-from vlcodec.models.layers.units import VECTOR, Wide
+from vlcodec.models.layers.units import Wide
 from vlcodec.models.vapnev.flow import CHANNELS, HALVES, MOST, SIDE, TURNS, Coupling, Shortcut
 from vlcodec.models.vapnev.net import Decoder, Encoder, Ends, Vapnev
 
 Features = Wide  # of z, (1 + 1, features, lanes)
-LEAST = VECTOR  # pictures: for fewer torch is as quick, which takes 40 ms of a core for each
-
-
-def whole_lanes(pictures: int) -> int:
-    """Lanes that so many pictures are filled up to: what is left of a vector takes longer than a whole one."""
-    return -(-pictures // VECTOR) * VECTOR
 
 
 class VectorLayer:
@@ -177,31 +170,28 @@ class VapnevLanes:
 
     def parameters(self, kind: Kind, x: Tensor) -> list[Ints]:
         """What a posterior is made of, (n, latents) each, of x (n, 32, 32, 3) in [-128, 127]."""
-        n, ends = len(x), self.ends[kind]
-        x = torch.cat((x, x.new_zeros(whole_lanes(n) - n, *x.shape[1:])))
+        ends = self.ends[kind]
         found = in_shares(lambda part: ends.posterior(self.encoder(to_lanes(x[part]))), len(x))
-        return [np.concatenate(parts, 1).T[:n].astype(np.int64) for parts in zip(*found, strict=True)]
+        return [np.concatenate(parts, 1).T.astype(np.int64) for parts in zip(*found, strict=True)]
 
     def features(self, kind: Kind, z: Ints) -> Features:
-        """Of z (n, latents), in whole lanes."""
-        x = np.zeros((z.shape[1], whole_lanes(len(z))), np.int32)
-        x[:, : len(z)] = z.T
-        ends = self.ends[kind]
+        """Of z (n, latents)."""
+        x, ends = z.T.astype(np.int32), self.ends[kind]
         return np.concatenate(in_shares(lambda part: ends.features(x[:, part]), x.shape[1]), 2)
 
-    def of_y(self, e: Features, pictures: int) -> list[Ints]:
+    def of_y(self, e: Features) -> list[Ints]:
         """Centres and scale indices of y, (16, 16, 12, n) each."""
         parts = in_shares(lambda part: self.decoder(np.ascontiguousarray(e[..., part])), e.shape[2])
-        found = (np.concatenate(each, 2)[..., :pictures].astype(np.int64) for each in zip(*parts, strict=True))
-        return [each.reshape(SIDE, SIDE, CHANNELS, pictures) for each in found]
+        found = (np.concatenate(each, 2).astype(np.int64) for each in zip(*parts, strict=True))
+        return [each.reshape(SIDE, SIDE, CHANNELS, -1) for each in found]
 
     def told(self, which: tuple[int, int, int], seen: Ints, e: Features) -> Ints:
         """What a coupling says; see `integer_flow.Told`."""
         side, _, channels, n = seen.shape
-        x = empty(side * side, channels, e.shape[2])
-        x[:-1, :channels, :n] = seen.reshape(side * side, channels, n)
+        x = empty(side * side, channels, n)
+        x[:-1, :channels] = seen.reshape(side * side, channels, n)
         coupling = self._couplings[which]
         parts = in_shares(
-            lambda part: coupling(np.ascontiguousarray(x[..., part]), np.ascontiguousarray(e[..., part])), e.shape[2]
+            lambda part: coupling(np.ascontiguousarray(x[..., part]), np.ascontiguousarray(e[..., part])), n
         )
-        return np.concatenate(parts, 2)[..., :n].reshape(side, side, -1, n).astype(np.int64)
+        return np.concatenate(parts, 2).reshape(side, side, -1, n).astype(np.int64)

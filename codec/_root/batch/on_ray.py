@@ -18,14 +18,18 @@ def run(job: Job, units: Iterator[Unit], workers: int, address: str | None) -> I
     address: of a cluster; None starts one here. A unit whose worker or machine is lost is done again. Raises
     VlcodecError where Ray is not installed.
     """
-    try:
-        import ray
-        from ray.data import ActorPoolStrategy, DataContext
-    except ImportError as error:
-        raise VlcodecError(f"the engine ray needs pip install 'vlcodec[ray]': {error}") from None
     planned = [{"unit": pickle.dumps(unit)} for unit in units]
     if not planned:
         return
+    try:
+        yield from _run(job, planned, workers, address)
+    except ImportError as error:
+        raise VlcodecError(f"the engine ray needs pip install 'vlcodec[ray]': {error}") from None
+
+
+def _run(job: Job, planned: list[dict[str, Any]], workers: int, address: str | None) -> Iterator[Figures]:
+    import ray
+
     began = not ray.is_initialized()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if began:
@@ -33,9 +37,10 @@ def run(job: Job, units: Iterator[Unit], workers: int, address: str | None) -> I
         options: dict[str, Any] = {"address": address} if address else here
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
-        context = DataContext.get_current()
-        context.enable_progress_bars = False
-        dataset = ray.data.from_items(planned, override_num_blocks=len(planned))  # a block is what is done again
+        from ray.data import ActorPoolStrategy, DataContext, from_items  # takes a second, in which workers begin
+
+        DataContext.get_current().enable_progress_bars = False
+        dataset = from_items(planned, override_num_blocks=len(planned))  # a block is what is done again
         done = dataset.map_batches(
             _Worker,
             fn_constructor_args=(job,),

@@ -77,11 +77,16 @@ def test_layers_are_the_same(planes: bool, taps: Taps, most: int, n: int) -> Non
     assert torch.equal(over_lanes(layer, x, beside), layer(x, beside))
 
 
-def test_sums_that_int32_does_not_hold_are_added_up_in_int64(planes: bool) -> None:
-    layer = frozen_layer(SQUARE, 90, 2)
-    assert lanes.packed(layer).group < len(SQUARE)
-    for n in (3, 64):
-        x = inputs_of(layer, n, 90)
+@pytest.mark.parametrize(("inputs", "most", "wanted"), [(90, FINE_MAX, 2), (400, 2**15 - 1, 1)])
+def test_sums_that_int32_does_not_hold_are_added_up_in_int64(
+    planes: bool, inputs: int, most: int, wanted: int
+) -> None:
+    layer = frozen_layer(SQUARE, inputs, 2, input_max=most)
+    packed = lanes.packed(layer)
+    assert packed.group < len(SQUARE)
+    assert packed.planes == (wanted if planes and pairs.available() else 0)
+    for n in (3, 40, 64):
+        x = inputs_of(layer, n, inputs)
         assert torch.equal(over_lanes(layer, x, None), layer(x))
 
 

@@ -31,7 +31,6 @@ def _run(job: Job, planned: list[dict[str, Any]], workers: int, address: str | N
     import ray
 
     began = not ray.is_initialized()
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if began:
         here = {"num_cpus": workers * job.options.threads, "include_dashboard": False}
         options: dict[str, Any] = {"address": address} if address else here
@@ -39,6 +38,7 @@ def _run(job: Job, planned: list[dict[str, Any]], workers: int, address: str | N
     try:
         from ray.data import ActorPoolStrategy, DataContext, from_items  # takes a second, in which workers begin
 
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
         dataset = from_items(planned, override_num_blocks=len(planned))  # a block is what is done again
         done = dataset.map_batches(

@@ -6,7 +6,8 @@
 CIFAR is the folder of cifar10.npz, whose test pictures become PNG files, of agave-cifar10; photographs are cropped to
 512 x 512 in their middle. Each way has processes of its own, and its time has all that it takes to begin: models,
 workers, a cluster. Seconds of the processors are beside those of the clock, since other work on a machine spoils the
-latter. What was measured before stays in the JSON, by set and kind; --ways measures some of the ways again.
+latter. With --rounds, all ways are measured in turn so often, and the median counts. What was measured before stays in
+the JSON, by set and kind; --ways measures some of the ways again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -102,22 +104,30 @@ def own_process(work: Callable[..., Row], *arguments: Any) -> Row:
         return pool.submit(work, *arguments).result()
 
 
-def measure(name: str, sources: Sequence[Path], count: int, lossless: bool, ways: Sequence[str], before: Row) -> Row:
+def measure(
+    name: str, sources: Sequence[Path], count: int, lossless: bool, ways: Sequence[str], rounds: int, before: Row
+) -> Row:
     """Figures by way; those that are not measured are those of before, if they are of as many pictures."""
     options = CompressOptions(model=MODELS[name], lossless=lossless, device="cpu")
     with tempfile.TemporaryDirectory() as place:
         fill(Path(place), name, sources, count)
         there = len(list(Path(place).iterdir()))
-        found: Row = {way: row for way, row in before.get("ways", {}).items() if before.get("pictures") == there}
-        for way in ways:
+        same, found = True, {way: row for way, row in before.get("ways", {}).items() if before.get("pictures") == there}
+        rows: dict[str, list[Row]] = {way: [] for way in ways}
+        for way in list(ways) * rounds:
             work, more = WAYS[way]
             load_before = os.getloadavg()[0]
             row = own_process(work, Path(place), options, *more) | {"load": load_before}
             digests = row.pop("digests")
             row["sha256"] = hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()  # of all files
-            found[way] = row
+            rows[way].append(row)
             say(f"{name}, {there} pictures, {way}: {row}")
-    return {"pictures": there, "same_bytes": len({row["sha256"] for row in found.values()}) == 1, "ways": found}
+        for way, of_way in rows.items():
+            in_order = sorted(of_way, key=itemgetter("seconds"))
+            found[way] = in_order[rounds // 2] | {"all_seconds": [row["seconds"] for row in of_way]}
+            same &= len({row["sha256"] for row in of_way}) == 1
+    same &= len({row["sha256"] for row in found.values()}) == 1
+    return {"pictures": there, "same_bytes": same, "ways": found}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,12 +138,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--pictures", type=int, default=200)
     options.add_argument("--kind", choices=["lossless", "lossy"], default="lossless")
     options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    options.add_argument("--rounds", type=int, default=1)
     chosen = options.parse_args(arguments)
     results = json.loads(chosen.out.read_text())["sets"] if chosen.out.exists() else {}
     name = f"{chosen.set}, {chosen.kind}"
     before = results.get(name, {})
     results[name] = measure(
-        chosen.set, chosen.sources, chosen.pictures, chosen.kind == "lossless", chosen.ways, before
+        chosen.set, chosen.sources, chosen.pictures, chosen.kind == "lossless", chosen.ways, chosen.rounds, before
     )
     keep(chosen.out, {"sets": results}, MODELS[chosen.set])
     show(

@@ -307,7 +307,7 @@ def test_ways_of_a_batch_are_held_against_each_other(tmp_path: Path, monkeypatch
     monkeypatch.setattr(batches, "WAYS", ways)
 
     def same(chosen: list[str], before: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = batches.measure("photos", [tmp_path], 3, True, chosen, before)
+        found: dict[str, Any] = batches.measure("photos", [tmp_path], 3, True, chosen, 1, before)
         return found
 
     first = same(["x1", "x2"], {})
@@ -315,6 +315,27 @@ def test_ways_of_a_batch_are_held_against_each_other(tmp_path: Path, monkeypatch
     second = same(["y"], first)
     assert (second["same_bytes"], sorted(second["ways"])) == (False, ["x1", "x2", "y"])
     assert sorted(same(["y"], first | {"pictures": 2})["ways"]) == ["y"]
+
+
+def test_the_median_of_a_batchs_rounds_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(600, 520).save(tmp_path / "a.png")
+    monkeypatch.setattr(batches, "own_process", lambda work, *arguments: work(*arguments))
+
+    def measured(bytes_of_rounds: str) -> dict[str, Any]:
+        rounds = iter(zip((3.0, 9.0, 4.0), bytes_of_rounds, strict=True))
+
+        def work(*_: Any) -> dict[str, Any]:
+            seconds, made = next(rounds)
+            return {"seconds": seconds, "digests": {"a": made}}
+
+        monkeypatch.setattr(batches, "WAYS", {"x": (work, ())})
+        found: dict[str, Any] = batches.measure("photos", [tmp_path], 3, True, ["x"], 3, {})
+        return found
+
+    found = measured("aaa")
+    assert (found["ways"]["x"]["seconds"], found["ways"]["x"]["all_seconds"]) == (4.0, [3.0, 9.0, 4.0])
+    assert found["same_bytes"]
+    assert not measured("aba")["same_bytes"]
 
 
 def test_rows_of_the_memory_benchmark_are_pictures(tmp_path: Path) -> None:

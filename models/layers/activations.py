@@ -100,5 +100,6 @@ class Elu(IntegerModule):
         if self.mode != "frozen":
             y = torch.ops.aten.elu(x, FINE_UNIT, 1.0, 1 / FINE_UNIT)
             return y if self.most == FINE_MAX else y.clamp(max=self.most)
-        below = self.table[(x.clamp(-_ELU_REACH, 0).round() + _ELU_REACH).long()]
-        return torch.where(x > 0, x, below).clamp(max=self.most)
+        place = x.clamp(-_ELU_REACH, 0).add_(_ELU_REACH).round_().int()
+        below = self.table.index_select(0, place.reshape(-1)).view(x.shape)  # 0 where x is positive
+        return below.add_(x.clamp(0, self.most))

@@ -3,7 +3,7 @@
 Where a position's sum begins at the top left of its neighbourhood, a tap at row r and column c lies r pitch + c
 positions further on, for all positions alike. So a layer's sums are one product a tap, each of a slice that nobody
 copies; they are added up in tiles that stay in the cache. Between two rows of the picture this makes as many sums that
-nobody asked for as a row is padded by.
+nobody asked for as a row is padded by. Small pictures are laid flat together, one after the other.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ def fill(
 
     corners: where each tap's part of the padded picture begins. finish: scaled sums, overwritten, to outputs.
     """
-    (height, width, outputs), (pitch, inputs) = out.shape[1:], padded.shape[2:]
+    (height, width, outputs), (size, pitch, inputs) = out.shape[1:], padded.shape[1:]
     taps = [(r * pitch + c, part) for (r, c), part in zip(corners, floats.weight.split(inputs), strict=True)]
-    rows = max(1, ROWS // pitch)
-    for picture, made in zip(padded.to(floats.weight.dtype), out, strict=True):
-        flat = picture.reshape(-1, inputs)
+    size *= pitch
+    many, rows = max(1, ROWS // size), max(1, ROWS // pitch)
+    for pictures, made in zip(padded.to(floats.weight.dtype).split(many), out.split(many), strict=True):
+        flat, n = pictures.reshape(-1, inputs), len(made)
         for r in range(0, height, rows):
             m = min(rows, height - r)
-            whole = flat.new_empty(m * pitch, outputs)
-            sums, first = whole[: (m - 1) * pitch + width], r * pitch
+            whole = flat.new_empty((n - 1) * size + m * pitch, outputs)
+            sums, first = whole[: len(whole) - pitch + width], r * pitch
             for number, (distance, weight) in enumerate(taps):
                 part = flat[first + distance : first + distance + len(sums)]
                 torch.addmm(sums if number else floats.bias, part, weight, out=sums)
             finished = finish(sums.mul_(floats.multiplier))
-            made[r : r + m] = finished.as_strided((m, width, outputs), (pitch * outputs, outputs, 1))
+            strides = (size * outputs, pitch * outputs, outputs, 1)
+            made[:, r : r + m] = finished.as_strided((n, m, width, outputs), strides)
     return out
 
 

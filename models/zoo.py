@@ -22,6 +22,7 @@ from vlcodec.codec.errors import BoundError, ModelError
 from vlcodec.models import checks, registry
 from vlcodec.models.family import Config, Family, Init, Takes
 from vlcodec.models.registry import Entry
+from vlcodec.models.weights.based import BASE, beyond, tensors_of
 
 if TYPE_CHECKING:
     import torch
@@ -142,9 +143,9 @@ def carried(path: Path, device: torch.device, carrier: str | None) -> tuple[Mode
 
     from vlcodec.models.layers.exact import uninitialised
     from vlcodec.models.layers.probe import carry, int8_serves
-    from vlcodec.models.weights.integers import freeze_from, read_tensors
+    from vlcodec.models.weights.integers import freeze_from
 
-    config, tensors = config_of(path), read_tensors(path)
+    config, tensors = config_of(path), tensors_of(path)
     kind = family(registry.metadata(path).get("family", ""))
     with _of_config(path), uninitialised():
         whole, net = kind.whole(config), kind.net(config).to(device)
@@ -191,11 +192,19 @@ def golden_digest(outputs: Iterator[Ints]) -> str:
     return digest.hexdigest()
 
 
-def save(net: nn.Module, config: Config, name: str, package: str, folder: Path, number: int | None = None) -> Path:
+def save(
+    net: nn.Module,
+    config: Config,
+    name: str,
+    package: str,
+    folder: Path,
+    number: int | None = None,
+    base: Entry | None = None,
+) -> Path:
     """Freeze a trained net to integers, and write them as NAME-NUMBER.safetensors with their golden vector.
 
-    number: None makes one of people's own, from the weights. Raises BoundError naming the first layer whose sums could
-    leave its carrier's exact range.
+    number: None makes one of people's own, from the weights. base: released weights whose tensors are left out. Raises
+    BoundError naming the first layer whose sums could leave its carrier's exact range.
     """
     from vlcodec.models.weights.integers import digest_of, freeze_from, integer_tensors, write_tensors
 
@@ -209,6 +218,8 @@ def save(net: nn.Module, config: Config, name: str, package: str, folder: Path, 
         number = registry.OWN.start + int(digest_of(tensors)[:8], 16) // 2
     path = folder / f"{name}-{number}.safetensors"
     about = {"name": name, "number": str(number), "family": package, "config": json.dumps(config, sort_keys=True)}
+    if base is not None:
+        tensors, about = beyond(base, tensors), about | {BASE: str(base.number)}
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(path, tensors, about | {"golden": golden})
     return path
@@ -217,12 +228,12 @@ def save(net: nn.Module, config: Config, name: str, package: str, folder: Path, 
 def real_weights(path: Path) -> Init:
     """The real weights of an exported file, for training to start from. Raises ModelError."""
     from vlcodec.models.layers.mode import set_mode
-    from vlcodec.models.weights.integers import freeze_from, read_tensors
+    from vlcodec.models.weights.integers import freeze_from
 
     about, config = registry.metadata(path), config_of(path)
     package = about.get("family", "")
     with _of_config(path):
         net = family(package).net(config)
-    freeze_from(net, read_tensors(path))
+    freeze_from(net, tensors_of(path))
     set_mode(net, "training")
     return Init(about.get("name", ""), package, config, net.state_dict())

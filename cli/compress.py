@@ -25,6 +25,7 @@ from vlcodec.cli.progress import progress
 @click.option("--bpp", type=click.FloatRange(min=0, min_open=True), help="Likewise, bits per pixel.")
 @click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
+@options.near_lossless
 @options.seed
 @options.model
 @options.threshold
@@ -48,6 +49,7 @@ def compress(
     bpp: float | None,
     psnr: float | None,
     lossless: bool | None,
+    near: int | None,
     seed: int,
     model: str | None,
     threshold: int | None,
@@ -75,13 +77,16 @@ def compress(
     """
     wishes = {"size": size, "bpp": bpp, "psnr": psnr}
     wished = [f"--{name}" for name, value in wishes.items() if value is not None] + ["-q"] * (quality is not None)
-    if len(wished) > 1 or (wished and wished != ["-q"] and lossless):
-        raise click.UsageError(f"{' and '.join([*wished, *['--lossless'] * bool(lossless)])} exclude each other")
+    kept = ["--lossless"] * bool(lossless) + ["--near-lossless"] * (near is not None)
+    kept += ["--lossy"] * (near is not None and lossless is False)
+    if len(wished) > 1 or len(kept) > 1 or (kept and wished and wished != ["-q"]):
+        raise click.UsageError(f"{' and '.join([*wished, *kept])} exclude each other")
     tree, unread = trees.found(images, facade.PICTURES) if recursive else (None, [])
     first = files.peek(images) if tree is None else b""
     if tree is None and archives.wanted(images, out, first):
-        if wished or max_pixels is not None or dry_run:
-            raise click.UsageError("-q, --size, --bpp, --psnr, --max-pixels and --dry-run are for single pictures")
+        if wished or near is not None or max_pixels is not None or dry_run:
+            options_of_one = "-q, --size, --bpp, --psnr, --near-lossless, --max-pixels and --dry-run"
+            raise click.UsageError(f"{options_of_one} are for single pictures")
         target = files.target_of_all(images, out, vlz_name)
 
         def pack(_: str) -> files.Said | None:
@@ -107,7 +112,7 @@ def compress(
     several = len(targets) > 1
     at_once = facade.jobs_of(jobs) if several else 1
     room = facade.Room()
-    planned: dict[str, Any] = {"lossless": bool(lossless), "jobs": 1 if several else jobs}
+    planned: dict[str, Any] = {"lossless": bool(lossless or near), "jobs": 1 if several else jobs}
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
@@ -126,7 +131,8 @@ def compress(
             if set(wished) - {"-q"}:
                 data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
             else:
-                data = facade.compress(image, lossless=bool(lossless), quality=quality, **about)
+                about |= {"lossless": bool(lossless), "near_lossless": near or 0}
+                data = facade.compress(image, quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)
         if recursive:
@@ -149,10 +155,11 @@ def report(source: str, target: str, data: bytes, as_json: bool) -> str:
     header = facade.info(data)
     bpp = 8 * len(data) / (header["width"] * header["height"])
     if as_json:
-        told = ("model", "stored", "width", "height", "mode", "bits", "lossless", "quality", "seed")
+        told = ("model", "stored", "width", "height", "mode", "bits", "lossless", "near_lossless", "quality", "seed")
         kept = {key: header[key] for key in told if key in header}
         return json.dumps({"input": source, "output": target, "bytes": len(data), "bits_per_pixel": bpp} | kept)
     kind = "lossless" if header["lossless"] else f"lossy q{header['quality']}"
+    kind = f"within {header['near_lossless']} levels" if "near_lossless" in header else kind
     kind += f", {header['bits']} bits" if "bits" in header else ""
     kind += f", as {header['stored']}" if "stored" in header else ""
     names = f"{click.format_filename(source)} -> {click.format_filename(target)}"

@@ -15,6 +15,9 @@ device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), de
 quality = click.option(
     "-q", "--quality", type=click.FloatRange(min=0), help="1 smallest to 4 best; 0: 40 bytes. Of dvaepp 1 to 5 groups."
 )
+near_lossless = click.option(
+    "--near-lossless", "near", type=click.IntRange(1, 63), help="Every level within so many of the original."
+)
 seed = click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of all noise.")
 json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text.")
 quiet = click.option("--quiet", is_flag=True, help="No report and no progress bar; errors are still shown.")

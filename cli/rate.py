@@ -15,6 +15,7 @@ from vlcodec.cli.progress import progress
 @click.command(short_help="What each part of a picture's file costs.")
 @click.argument("images", nargs=-1, required=True, type=options.path, metavar="IMG...")
 @options.quality
+@options.near_lossless
 @options.seed
 @options.model
 @options.threshold
@@ -34,6 +35,7 @@ from vlcodec.cli.progress import progress
 def rate(
     images: tuple[str, ...],
     quality: float | None,
+    near: int | None,
     seed: int,
     model: str | None,
     threshold: int | None,
@@ -51,6 +53,8 @@ def rate(
     """
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two forms of one thing")
+    if near is not None and (html is not None or heatmap is not None):
+        raise click.UsageError("--html and --heatmap show lossless files: not with --near-lossless")
     outputs = {option: name for option, name in (("--html", html), ("--heatmap", heatmap)) if name is not None}
     if outputs and len(images) > 1:
         raise click.UsageError("--html and --heatmap are of one picture: IMG must be one")
@@ -69,13 +73,14 @@ def rate(
             report: Any
             data = files.read(source)
             if archives.wanted((source,), None, data):
-                if quality is not None or samples or outputs or as_csv:
-                    raise click.UsageError("-q, --samples, --html, --heatmap and --csv are for single pictures")
+                if quality is not None or near is not None or samples or outputs or as_csv:
+                    of_one = "-q, --near-lossless, --samples, --html, --heatmap and --csv"
+                    raise click.UsageError(f"{of_one} are for single pictures")
                 pictures, names = archives.read((source,), data)
                 report = facade.rate_archive(pictures, model=model, names=names, progress=show, **shared)
             else:
                 shared |= {"model": model or "photo", "quality": quality}
-                report = facade.rate(data, samples=samples, progress=show, **shared)
+                report = facade.rate(data, near_lossless=near or 0, samples=samples, progress=show, **shared)
                 if html is not None:
                     title = click.format_filename(source, shorten=True)
                     page = facade.rate_page(data, name=title, report=report, progress=show, **shared)

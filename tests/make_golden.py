@@ -35,6 +35,7 @@ BESIDE: dict[str, Case] = {
     "cut-lossless": ("cut", {"lossless": True}, "alpha and metadata, lossless"),
     "clear-lossless": ("clear", {"lossless": True}, "a transparent colour"),
     "scan-lossless": ("scan", {"lossless": True}, "bilevel, by the model"),
+    "rgb-near2": ("rgb", {"near_lossless": 2, "model": "photo"}, "every level within 2"),
     "deep-lossless": ("deep", {"lossless": True}, "low bytes of 16-bit levels, as planes"),
 }
 COMPOSITES: dict[str, Case] = {  # which no number makes

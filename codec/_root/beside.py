@@ -45,7 +45,7 @@ def of_picture(whole: Whole, header: Header) -> dict[str, Any]:
     if whole.low is not None:
         fields["low"] = pack_low(whole.levels, whole.low)
     palette = whole.palette
-    if header.lossless and any_size and isinstance(palette, Bilevel | Transparent):
+    if header.exact and any_size and isinstance(palette, Bilevel | Transparent):
         return fields | {"palette": pack_palette(palette)}
     return fields | ({"alpha": pack_planes(alpha)} if alpha is not None else {})
 
@@ -65,7 +65,7 @@ def dressed(pixels: Bytes, file: File, decode: str | None) -> Whole:
     if file.alpha:
         alpha = unpack_planes(file.alpha, file.header.height, file.header.width, 1)
         levels = np.concatenate([levels, alpha], axis=2)
-    exact = file.header.lossless and decode is None
+    exact = file.header.exact and decode is None
     palette = unpack_palette(file.palette) if file.palette and exact else None
     low = unpack_low(file.low, levels) if file.low and exact else None
     return Whole(made(levels, palette, file.metadata), file.metadata, low=low)

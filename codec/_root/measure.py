@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,7 +13,7 @@ from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare, write
+from vlcodec.pictures import as_kept, check_near, compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ def rate(
     *,
     model: str = "photo",
     quality: float | None = None,
+    near_lossless: int = 0,
     seed: int = 0,
     threshold: int | None = None,
     samples: int = 0,
@@ -38,13 +40,16 @@ def rate(
 ) -> RateReport:
     """What every part of a picture costs, beside the likelihood's promise. quality None is 1, as for lossless files.
 
+    near_lossless: of the file that is measured, see `compress`; 0 is a lossless one.
     samples: of the importance-sampled likelihood, -log2 of the mean of p(x, z) / q(z | x) over so many z, each with a
     dither of its own; 0 leaves it out. Where the model makes archives alone, z and whatever else bits-back takes off
     the stack are drawn from noise.
     """
     from vlcodec.codec import image as images
 
+    check_near(registry.by_name(model), near_lossless)
     pixels, ready, header = prepare(images.load(image), model, True, quality, seed, threshold, device)
+    header = replace(header, near=near_lossless)
     if not zoo.takes(registry.by_number(header.model_id)).alone:
         return rate_chained(ready, pixels, header, samples, progress)
     with memory():
@@ -60,7 +65,7 @@ def measured(
     made = write(net, pixels, header, jobs, progress, metered=True)
     groups, totals = group_bits(net, made.symbols, made.u), list[float]()
     for sample in range(samples):
-        totals.append(_promised(net, pixels, sample))
+        totals.append(_promised(net, pixels, sample, header.near))
         if progress is not None:
             progress("samples", sample + 1, samples)
     mean = net.mean_images(made.fz, header.height, header.width)[0]
@@ -118,17 +123,18 @@ def report_of(
     )
 
 
-def _promised(net: LatentNet, pixels: Bytes, seed: int) -> float:
-    """Bits that the model promises for a picture with the dither of a seed."""
+def _promised(net: LatentNet, pixels: Bytes, seed: int, near: int) -> float:
+    """Bits that the model promises for a picture, some levels off or none, with the dither of a seed."""
     from vlcodec.codec.coding import latents
     from vlcodec.codec.coding.meter import Meter
+    from vlcodec.codec.coding.near import restored
     from vlcodec.codec.coding.pixels import bands, push_band
 
     u = latents.dither_of(net, seed, 0, *pixels.shape[:3])
     symbols, meter = latents.choose(net, pixels, u), Meter()
-    fz = net.features(symbols, u)
+    fz, kept = net.features(symbols, u), restored(pixels, near) if near else pixels
     for place in bands(*pixels.shape[1:]):
-        push_band(net, fz, pixels, place, meter)
+        push_band(net, fz, kept, place, meter, near=near)
     return meter.total + net.prior(u).bits(symbols)
 
 

@@ -48,6 +48,7 @@ def compress(
     *,
     model: str | None = None,
     lossless: bool = False,
+    near_lossless: int = 0,
     quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
@@ -66,6 +67,8 @@ def compress(
         model: a name, or NAME-NUMBER, which codes the picture in any case. None is photo, or whatever takes fewer bytes
             without a loss: planes, a PNG, a WebP, or the PNG or WebP that the picture came in. An animation is kept
             without a loss in any case, as a file of all its frames.
+        near_lossless: levels that each pixel may be off, up to 63; 0 makes a lossy file, or a lossless one. Alpha comes
+            back exactly. A file that other codecs make smaller, or a picture with a palette, is lossless all the same.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
@@ -92,9 +95,12 @@ def compress(
             raise ImageError(f"model {model} codes single pictures: an animation is kept as a file of frames")
         return stored_file.pack_stored(animation.smallest(frames))
     whole, name = open_whole(source, max_pixels, strip), model or DEFAULT_MODEL
-    whole = whole if lossless else whole.rounded
+    whole = whole if lossless and not near_lossless else whole.rounded
+    lossless = lossless or near_lossless > 0
     check_alone(encoder(name), lossless)
+    check_near(encoder(name), near_lossless)
     picture, header = fitted(whole.picture, name, lossless, quality, seed, threshold)
+    header = replace(header, near=near_lossless)
     with memory():
         near = others.quick(whole) if model is None and lossless else None
         if near is not None and others.is_flat(whole, near):
@@ -241,6 +247,13 @@ def check_alone(entry: Entry, lossless: bool) -> None:
         )
 
 
+def check_near(entry: Entry, near: int) -> None:
+    """Raises ModelError where a model's pixels have no levels to be off by so many."""
+    if near and (entry.version == 1 or zoo.takes(entry).bilevel):
+        name = f"{entry.name}-{entry.number}"
+        raise ModelError(f"near-lossless files need a model of levels that writes version 2, which {name} is not")
+
+
 def model_of(header: Header, device: str) -> Model:
     """The model that a file needs. Raises ModelError where it is not here, FormatError where it is for others."""
     entry = installed(header.model_id, header.digest)
@@ -254,6 +267,8 @@ def model_of(header: Header, device: str) -> Model:
         raise FormatError(f"model {entry.name} makes no lossless files of single pictures")
     if takes.bilevel and not header.grey:
         raise FormatError(f"model {entry.name} makes grey pictures alone")
+    if takes.bilevel and header.near:
+        raise FormatError(f"model {entry.name} makes black and white pictures alone, without levels to be off by")
     _check_size(header)
     return load(entry, device)
 
@@ -306,9 +321,13 @@ class Written:
 def write(
     net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool = False
 ) -> Written:
-    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept."""
+    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept.
+
+    Latents are of the picture as it is, bands of what it is restored to, where the file may be some levels off.
+    """
     from vlcodec.codec.coding import groups, latents
     from vlcodec.codec.coding.meter import Meter
+    from vlcodec.codec.coding.near import restored
     from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
     from vlcodec.codec.coding.stack import Stack
 
@@ -318,11 +337,12 @@ def write(
     fz = net.features(symbols, u) if header.lossless else None
     places = list(bands(*pixels.shape[1:])) if header.lossless else []
     ticks = Ticks(progress, "pixels", len(places))
+    pixels = restored(pixels, header.near) if header.near else pixels
 
     def coded(place: Place) -> tuple[picture_file.Band, dict[str, float]]:
         stack = Stack()
         meter = Meter(stack) if metered else None
-        push_band(net, fz, pixels, place, meter or stack, ticks.of(place.number))
+        push_band(net, fz, pixels, place, meter or stack, ticks.of(place.number), header.near)
         part = pixels[0, place.rows.start : place.rows.stop]
         return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
 
@@ -358,7 +378,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | No
     def made(place: Place) -> Bytes:
         done = ticks.of(place.number)
         if seed is None:
-            return read_band(net, fz, file.bands[place.number], place, done)
+            return read_band(net, fz, file.bands[place.number], place, done, header.near)
         return sample_band(net, fz, seed, place, done)
 
     for place, part in zip(places, side_by_side(made, places, at_once(header, jobs)), strict=True):
@@ -368,7 +388,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | No
 
 def lossy_part(file: File) -> File:
     """The lossy file that a lossless one begins with."""
-    return replace(file, header=replace(file.header, lossless=False), bands=(), palette=b"")
+    return replace(file, header=file.header.lossy, bands=(), palette=b"", low=b"")
 
 
 def _check_size(header: Header) -> None:

@@ -79,7 +79,7 @@ def salvage(
         def read(place: Place) -> Bytes | None:
             band: Band | None = pieces.bands[place.number]
             try:
-                return None if band is None else read_band(net, fz, band, place, ticks.of(place.number))
+                return None if band is None else read_band(net, fz, band, place, ticks.of(place.number), pieces.near)
             except FormatError:
                 return None
 

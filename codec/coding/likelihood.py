@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vlcodec.codec.coding.near import Cells
 from vlcodec.codec.coding.tables import (
     Bernoulli,
     Categorical,
@@ -18,7 +19,7 @@ from vlcodec.codec.coding.tables import (
     Uniform,
     Uniforms,
 )
-from vlcodec.codec.coding.units import ARGUMENT_HALF
+from vlcodec.codec.coding.units import ARGUMENT_HALF, LEVELS
 from vlcodec.codec.interface import Distribution, Ints
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,15 @@ def mixture_bits(d: LogisticMixture, symbols: Ints) -> Floats:
     low = np.where((first & (flip > 0)) | (last & (flip < 0)), 0.0, _sigmoid(lower))
     mass = (weight * (high - low)).sum(1)
     return np.asarray(-np.log2(mass * (1 - 2.0**-14) + 2.0**-22))
+
+
+def cell_bits(d: Cells, symbols: Ints) -> Floats:
+    """(n,) -log2 of the sum of the probabilities of a cell's levels, in float64."""
+    mass = np.zeros(len(symbols))
+    for i in range(d.width):
+        level = symbols * d.width + i
+        mass += np.where(level < LEVELS, np.exp2(-mixture_bits(d.mixture, np.minimum(level, LEVELS - 1))), 0.0)
+    return np.asarray(-np.log2(mass))
 
 
 def bernoulli_bits(d: Bernoulli, symbols: Ints) -> Floats:
@@ -76,6 +86,8 @@ def bits_of(distribution: Distribution, symbols: Ints) -> Floats:
     """(n,) -log2 P of symbols. Raises TypeError for a distribution without a float64 twin."""
     if isinstance(distribution, LogisticMixture):
         return mixture_bits(distribution, symbols)
+    if isinstance(distribution, Cells):
+        return cell_bits(distribution, symbols)
     if isinstance(distribution, Bernoulli):
         return bernoulli_bits(distribution, symbols)
     if isinstance(distribution, FlooredGaussian):

@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 from vlcodec.codec.coding.latents import PIXELS
+from vlcodec.codec.coding.near import NearCoder
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
@@ -38,19 +39,29 @@ def checksum(pixels: Bytes) -> int:
 
 
 def push_band(
-    net: LatentNet, fz: Any, pixels: Bytes, place: Place, stack: Coder, tick: Tick | None = None
+    net: LatentNet, fz: Any, pixels: Bytes, place: Place, stack: Coder, tick: Tick | None = None, near: int = 0
 ) -> None:
-    """One band of pictures (n, H, W, C) uint8 that are coded together, mostly of one, onto a stack."""
+    """One band of pictures (n, H, W, C) uint8 that are coded together, mostly of one, onto a stack.
+
+    near: that the pictures were `near.restored` with; 0 for lossless ones.
+    """
     stack.section(PIXELS)
     part = pixels[:, place.rows.start : place.rows.stop]
     block = net.pixels(fz, place.rows, place.width, place.colours)
-    block.push(net.to_symbols(part), stack, tick)
+    block.push(net.to_symbols(part), NearCoder(stack, near) if near else stack, tick)
 
 
-def read_band(net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | None = None) -> Bytes:
+def read_band(
+    net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | None = None, near: int = 0
+) -> Bytes:
     """(rows, W, C) uint8. Raises FormatError where the stack or the pixels' checksum does not end as it should."""
-    stack = Stack(band.stack)
-    part: Bytes = net.to_pictures(net.pixels(fz, place.rows, place.width, place.colours).pop(stack, tick))[0]
+    stack, block = Stack(band.stack), net.pixels(fz, place.rows, place.width, place.colours)
+    if near:
+        source = NearCoder(stack, near)
+        symbols = source.filled(block.pop(source, tick))
+    else:
+        symbols = block.pop(stack, tick)
+    part: Bytes = net.to_pictures(symbols)[0]
     which = f"rows {place.rows.start} to {place.rows.stop - 1}"
     if not stack.empty:
         raise FormatError(f"the stack of {which} must be empty at its end; it is not")

@@ -4,7 +4,7 @@ Headers and files check themselves when they are made, so one that exists is one
 was read from bytes or is about to be written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vlcodec.codec.errors import FormatError
@@ -17,6 +17,7 @@ from vlcodec.codec.files.wire import MAX_SEED, check_range
 BAND_ROWS: Final = 512  # rows of one independently coded band of pixels
 MAX_GROUPS: Final = 256  # chunks of latents
 MAX_QUALITY: Final = 255
+MAX_NEAR: Final = 63  # levels
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Header(Front):
     seed: int  # of the decoder's noise, 0 to MAX_SEED
     version: int = 1  # of the format
     hundredths: int = 0  # of quality, 0 to 99; in version 1 always 0
+    near: int = 0  # levels that a pixel of the bands may be off, 0 to MAX_NEAR; in version 1 always 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,11 +43,26 @@ class Header(Front):
         check_range("seed", self.seed, 0, MAX_SEED)
         if self.version == 1 and self.hundredths:
             raise FormatError(f"quality {self.level} has decimals: version 1 holds whole qualities alone")
+        check_range("number of levels that a pixel may be off", self.near, 0, MAX_NEAR)
+        if self.near and not self.lossless:
+            raise FormatError("levels that a pixel may be off must stand in a file with bands of pixels")
+        if self.version == 1 and self.near:
+            raise FormatError("version 1 holds lossless and lossy pictures: near-lossless ones need version 2")
 
     @property
     def level(self) -> float:
         """The quality with its decimals."""
         return self.quality + self.hundredths / 100
+
+    @property
+    def exact(self) -> bool:
+        """Whether the bands are the picture, to the last bit."""
+        return self.lossless and not self.near
+
+    @property
+    def lossy(self) -> "Header":
+        """Of the latents alone."""
+        return replace(self, lossless=False, near=0)
 
     @property
     def bands(self) -> int:
@@ -99,12 +116,12 @@ class File:
         return {ALPHA: self.alpha, PALETTE: self.palette, LOW_BYTES: self.low}
 
     def _check_palette(self) -> None:
-        if self.low and (self.palette or not self.header.lossless):
+        if self.low and (self.palette or not self.header.exact):
             raise FormatError("low bytes of 16-bit levels must stand in a lossless picture's file without a palette")
         if not self.palette:
             return
         palette, grey = unpack_palette(self.palette), self.header.grey
-        if isinstance(palette, Colours) or self.alpha or not self.header.lossless:
+        if isinstance(palette, Colours) or self.alpha or not self.header.exact:
             raise FormatError("a palette's chunk in a picture's file must say bilevel or a transparent colour, alone")
         if (isinstance(palette, Bilevel) and not grey) or (
             isinstance(palette, Transparent) and len(palette.colour) != (1 if grey else 3)
@@ -120,6 +137,7 @@ class Pieces:
     bands: tuple[Band | None, ...]  # header.bands of them; None where one is not wholly there
     beside: tuple[Chunk, ...] = ()  # what else is wholly there; no checksum tells whether it is right
     missing: tuple[int, ...] = ()  # types of what is not
+    near: int = 0  # levels that a pixel of the bands may be off
 
 
 def split_quality(level: float) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def preview(data: bytes) -> File:
     """The lossy part of a whole file. Raises FormatError as `unpack` does: version 1 cannot check a front."""
     file = unpack(data)
     header = file.header
-    return File(replace(header, lossless=False), file.latents)
+    return File(header.lossy, file.latents)
 
 
 def pieces(data: bytes) -> Pieces:
@@ -74,7 +74,7 @@ def pieces(data: bytes) -> Pieces:
         last = _read_band(reader, header.bands, header.bands)
         bands.append(replace(last, stack=last.stack[:-CRC_BYTES]))
     lost = [None] * (header.bands - len(bands))
-    return Pieces(File(replace(header, lossless=False), latents), (*bands, *lost))
+    return Pieces(File(header.lossy, latents), (*bands, *lost))
 
 
 def sizes(file: File) -> dict[str, int]:

@@ -28,11 +28,12 @@ from vlcodec.codec.files.chunks import (
 )
 from vlcodec.codec.files.front import read_front, read_low, write_front
 from vlcodec.codec.files.metadata import pack_metadata, unpack_metadata
-from vlcodec.codec.files.picture_data import MAX_QUALITY, Band, File, Header, Pieces
+from vlcodec.codec.files.picture_data import MAX_NEAR, MAX_QUALITY, Band, File, Header, Pieces
 from vlcodec.codec.files.wire import ARCHIVE, COMPOSITE, CRC_BYTES, Reader, check_range, check_size, varint
 
 SMALLEST: Final = 19  # bytes: every field at its shortest, no seed, an empty latents chunk
 _GREY, _SEED = 1, 2  # in the low nibble of byte 4; the two bits above are the kind, 0
+_NEAR: Final = 1 << 15  # times the levels that a pixel may be off, over the quality in hundredths
 _KNOWN: Final = frozenset({ICC, LATENTS, CHANGES, BAND, ALPHA, PALETTE, LOW_BYTES, EXIF, XMP, TEXT, RESOLUTION})
 
 
@@ -40,7 +41,7 @@ def pack(file: File) -> bytes:
     """A file's bytes. Raises FormatError when they would be too many."""
     header = file.header
     out = write_front(2, _GREY * header.grey | _SEED * (header.seed > 0), header)
-    out += varint(100 * header.quality + header.hundredths)
+    out += varint(header.near * _NEAR + 100 * header.quality + header.hundredths)
     if header.seed:
         out += varint(header.seed)
     chunks = pack_metadata(file.metadata)
@@ -105,7 +106,7 @@ def preview(data: bytes) -> File:
     groups = chunks_file.arrived(data, table)
     if not groups:
         raise FormatError(f"cut short: the file has {len(data)} bytes, and its first group of latents is not whole")
-    return File(replace(header, lossless=False), groups[0], refinements=tuple(groups[1:]))
+    return File(header.lossy, groups[0], refinements=tuple(groups[1:]))
 
 
 def pieces(data: bytes) -> Pieces:
@@ -114,7 +115,7 @@ def pieces(data: bytes) -> Pieces:
     groups = chunks_file.arrived(data, table)
     if len(groups) < sum(place.type == LATENTS for place in table.places):
         raise FormatError("cut short: the latents are not wholly there")
-    lossy = File(replace(header, lossless=False), groups[0], refinements=tuple(groups[1:]))
+    lossy = File(header.lossy, groups[0], refinements=tuple(groups[1:]))
     if not header.lossless:
         return Pieces(lossy, ())
     places = [place for place in table.places if place.type == BAND]
@@ -125,7 +126,7 @@ def pieces(data: bytes) -> Pieces:
     others = [place for place in table.places if place.type not in (LATENTS, CHANGES, BAND) and place.type in _KNOWN]
     beside = tuple(Chunk(place.type, data[place.start : place.end]) for place in others if place.end <= len(data))
     missing = tuple(place.type for place in others if place.end > len(data))
-    return Pieces(replace(lossy, changes=changes), tuple(bands), beside, missing)
+    return Pieces(replace(lossy, changes=changes), tuple(bands), beside, missing, header.near)
 
 
 def sizes(file: File) -> dict[str, int]:
@@ -153,14 +154,14 @@ def _read_start(data: bytes) -> tuple[Header, Table]:
     if low & ~(_GREY | _SEED):
         raise FormatError("a stored picture of another format, not a coded one: it must be read as stored")
     front = read_front(reader)
-    level = reader.varint(100 * MAX_QUALITY, "quality in hundredths")
+    near, level = divmod(reader.varint(_NEAR * MAX_NEAR + 100 * MAX_QUALITY, "quality in hundredths"), _NEAR)
     check_range("quality in hundredths", level, 0, 100 * MAX_QUALITY)
     seed = reader.seed(bool(low & _SEED))
     table = chunks_file.read_table(reader, _KNOWN)
     types = [place.type for place in table.places]
     if LATENTS not in types:
         raise FormatError("no latents: a picture's file must have a chunk of them")
-    header = Header(*front, bool(low & _GREY), BAND in types, level // 100, seed, 2, level % 100)
+    header = Header(*front, bool(low & _GREY), BAND in types, level // 100, seed, 2, level % 100, near)
     return header, table
 
 

@@ -18,6 +18,7 @@ from vlcodec.codec.files.chunks import EXIF, ICC, RESOLUTION, TEXT, XMP
 from vlcodec.codec.files.composite_file import KEPT, Composite, Planes
 from vlcodec.codec.files.metadata import Metadata
 from vlcodec.codec.files.palette import Bilevel, Colours, Palette, Transparent, pack_palette, unpack_palette
+from vlcodec.codec.files.picture_data import MAX_NEAR
 from vlcodec.codec.files.picture_file import BAND_ROWS, MAX_PIXELS, MAX_SIDE, Band, File, Header
 from vlcodec.codec.files.stored_file import FORMATS, Stored
 
@@ -49,13 +50,14 @@ def pictures(draw: st.DrawFn) -> File:
     quality = draw(st.integers(0, 255))
     hundredths = draw(st.integers(0, 99)) if version == 2 and quality < 255 else 0
     fields = draw(WORDS), draw(DIGESTS), *draw(sides()), draw(st.booleans()), lossless, quality, draw(SEEDS)
-    header = Header(*fields, version, hundredths)
+    near = draw(st.integers(0, MAX_NEAR)) if version == 2 and lossless else 0
+    header = Header(*fields, version, hundredths, near)
     bands = tuple(Band(draw(SOME), draw(WORDS)) for _ in range(header.bands * lossless))
     if version == 1:
         return File(header, draw(SOME), bands)
     more = tuple(draw(st.lists(SOME, max_size=4)))
     alpha, palette = draw(st.just(b"") | SOME), b""
-    if lossless and not alpha and draw(st.booleans()):
+    if header.exact and not alpha and draw(st.booleans()):
         channels = 1 if header.grey else 3
         found: Palette = Transparent(draw(st.binary(min_size=channels, max_size=channels)))
         palette = pack_palette(Bilevel() if header.grey and draw(st.booleans()) else found)

@@ -1,10 +1,11 @@
 """Does it survive? How often a classifier sees in a regenerated picture what it sees in the original, against bits.
 
-    python benchmarks/survival.py vlae-mnist SETS mnist.pt --pictures 1000
+    python benchmarks/survival.py vlae-mnist SETS mnist.pt --pictures 10000 --size 24
     python benchmarks/survival.py agave-cifar10 CIFAR cifar10.pt --pictures 500
 
 The classifier is one of benchmarks/classifiers.py. Of each quality of a model: the mean image and a sample of the
 latents that a lossy file holds, at the bits these take, and the mean and the most bytes of a file of one picture.
+With --size, too, of each picture the best quality whose file takes no more bytes, as `vlcodec compress --size` makes it.
 Beside them JPEG and WebP at their smallest, and principal components of the training pictures, rounded to steps so wide
 that their entropy is the bits of the model.
 """
@@ -34,7 +35,7 @@ from vlcodec.models.vlae.data import load_binary
 FITTED = 10_000  # training pictures that the principal components are of
 COMPONENTS = 256  # at most
 HALVINGS = 30  # of the interval that a step is looked for in
-SINGLES = 50  # files of one picture
+SINGLES = 500  # files of one picture
 OTHERS = ("JPEG", "WebP")
 
 
@@ -59,6 +60,25 @@ def from_latents(model: str, quality: int, pictures: Bytes) -> list[Regenerated]
     named = f"-q {quality}, "
     means = net.mean_images(fz, side, side)
     return [Regenerated(named + "mean image", bits, means), Regenerated(named + "sample", bits, drawn)]
+
+
+def within(model: str, codes: Sequence[Regenerated], pictures: Bytes, most: int) -> Regenerated:
+    """Mean images of files of at most so many bytes, each of the best quality that fits; codes: `from_latents`, of all
+    qualities, worst first. Raises ValueError for a picture that no quality fits."""
+    means, chosen = [code for code in codes if "mean image" in code.name], np.empty(len(pictures), np.int64)
+    for i, picture in enumerate(pictures):
+        image = Image.fromarray(picture.squeeze())
+        for quality in range(len(means), 0, -1):
+            if len(vlcodec.compress(image, model=model, quality=quality)) <= most:
+                chosen[i] = quality - 1
+                break
+        else:
+            raise ValueError(f"picture {i} has no file of at most {most} bytes")
+    shares = np.bincount(chosen, minlength=len(means)) / len(pictures)
+    told = ", ".join(f"{100 * share:.1f} % -q {q}" for q, share in enumerate(shares, 1) if share)
+    every = np.stack([code.pictures for code in means])
+    bits = float(shares @ [code.bits for code in means])
+    return Regenerated(f"--size {most} ({told}), mean image", bits, every[chosen, np.arange(len(pictures))])
 
 
 def from_components(known: Bytes, pictures: Bytes, bits: float) -> Regenerated:
@@ -112,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("data", type=Path)
     options.add_argument("classifier", type=Path)
     options.add_argument("--pictures", type=int, default=1000)
+    options.add_argument("--size", type=int, help="bytes of a file, at most")
     chosen = options.parse_args(arguments)
 
     classifier, test = load(chosen.classifier), strided(test_set(chosen.model, chosen.data), chosen.pictures)
@@ -127,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         some = (Image.fromarray(p) for p in strided(test, SINGLES))
         sizes = [len(vlcodec.compress(picture, model=chosen.model, quality=quality)) for picture in some]
         files.append({"quality": quality, "mean": float(np.mean(sizes)), "most": max(sizes)})
+    if chosen.size is not None:
+        codes.append(within(chosen.model, codes, pictures, chosen.size))
     rows: list[Row] = [
         {"name": name, "bits": bits, "agreement": agreement(classifier, pictures, back)}
         for name, bits, back in (*codes, *from_others(pictures))

@@ -176,6 +176,13 @@ ENTRIES = [
         "small pictures, 32x32, RGB and grey (VLAE of large window, CIFAR-10)",
         "6fcbf1aff0b5c6709895db3050af251b4e44c183e544e412154c7f4a7f4f0530",
     ),
+    Entry(
+        32,
+        "vlae-mnist",
+        VLAE,
+        "black and white digits, 28x28, in three qualities (VLAE, statically binarised MNIST)",
+        "91dd91f4c632772b203748cf6f148f0fa3860c2784283e13c83c82e5f5850ca2",
+    ),
 ]
 _chosen: list[Path] = []
 

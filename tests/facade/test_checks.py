@@ -128,7 +128,7 @@ def test_the_record_does_not_grow_without_end(cache: Path) -> None:
 def test_what_fails_is_refused_and_not_recorded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "golden_digest", lambda outputs: "another")
     for _ in range(2):
-        with pytest.raises(ModelError, match=r"device cpu does not reproduce the golden vector of vlae-mnist-2"):
+        with pytest.raises(ModelError, match=r"device cpu does not reproduce the golden vector of vlae-mnist-32"):
             load()
     assert not cache.exists()
 

@@ -115,7 +115,7 @@ def test_defaults(lossless: bool) -> None:
     [
         ({"quality": -1}, ModelError, "model photo has qualities 0 to 4, not -1"),
         ({"quality": 5}, ModelError, "model photo has qualities 0 to 4, not 5"),
-        ({"quality": 0, "model": "vlae-mnist"}, ModelError, "model vlae-mnist has qualities 1 to 1, not 0"),
+        ({"quality": 0, "model": "vlae-mnist"}, ModelError, "model vlae-mnist has qualities 1 to 3, not 0"),
         ({"model": "phot"}, ModelError, "unknown model 'phot'"),
         ({"seed": -1}, FormatError, "the seed is -1: it must be from 0 to"),
         ({"seed": 2**64}, FormatError, "the seed is 18446744073709551616"),
@@ -231,6 +231,7 @@ def test_models() -> None:
         ("dvaepp-caltech101", 21, [1, 2, 3, 4, 5]),
         ("dvaepp-cifar10", 22, [1, 2, 3, 4, 5]),
         ("vlae-cifar10", 31, [1]),
+        ("vlae-mnist", 32, [1, 2, 3]),
     ]
     assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path

@@ -62,23 +62,24 @@ def from_latents(model: str, quality: int, pictures: Bytes) -> list[Regenerated]
     return [Regenerated(named + "mean image", bits, means), Regenerated(named + "sample", bits, drawn)]
 
 
-def within(model: str, codes: Sequence[Regenerated], pictures: Bytes, most: int) -> Regenerated:
-    """Mean images of files of at most so many bytes, each of the best quality that fits; codes: `from_latents`, of all
-    qualities, worst first. Raises ValueError for a picture that no quality fits."""
-    means, chosen = [code for code in codes if "mean image" in code.name], np.empty(len(pictures), np.int64)
+def within(model: str, pictures: Bytes, most: int) -> Regenerated:
+    """Mean images of files of at most so many bytes, each of the best quality that fits; bits: of the whole files.
+
+    Raises ValueError for a picture that no quality fits.
+    """
+    qualities = range(zoo.qualities(registry.by_name(model)), 0, -1)
+    means, sizes, chosen = list[Bytes](), list[int](), list[int]()
     for i, picture in enumerate(pictures):
         image = Image.fromarray(picture.squeeze())
-        for quality in range(len(means), 0, -1):
-            if len(vlcodec.compress(image, model=model, quality=quality)) <= most:
-                chosen[i] = quality - 1
-                break
-        else:
+        files = ((q, vlcodec.compress(image, model=model, quality=q)) for q in qualities)
+        quality, data = next(((q, data) for q, data in files if len(data) <= most), (0, b""))
+        if not quality:
             raise ValueError(f"picture {i} has no file of at most {most} bytes")
-    shares = np.bincount(chosen, minlength=len(means)) / len(pictures)
-    told = ", ".join(f"{100 * share:.1f} % -q {q}" for q, share in enumerate(shares, 1) if share)
-    every = np.stack([code.pictures for code in means])
-    bits = float(shares @ [code.bits for code in means])
-    return Regenerated(f"--size {most} ({told}), mean image", bits, every[chosen, np.arange(len(pictures))])
+        means.append(np.asarray(vlcodec.decompress(data, decode="mean")).reshape(picture.shape))
+        sizes.append(len(data))
+        chosen.append(quality)
+    told = ", ".join(f"-q {q} {100 * chosen.count(q) / len(chosen):.1f} %" for q in qualities if q in chosen)
+    return Regenerated(f"--size {most}, mean image ({told})", 8 * float(np.mean(sizes)), np.stack(means))
 
 
 def from_components(known: Bytes, pictures: Bytes, bits: float) -> Regenerated:
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sizes = [len(vlcodec.compress(picture, model=chosen.model, quality=quality)) for picture in some]
         files.append({"quality": quality, "mean": float(np.mean(sizes)), "most": max(sizes)})
     if chosen.size is not None:
-        codes.append(within(chosen.model, codes, pictures, chosen.size))
+        codes.append(within(chosen.model, pictures, chosen.size))
     rows: list[Row] = [
         {"name": name, "bits": bits, "agreement": agreement(classifier, pictures, back)}
         for name, bits, back in (*codes, *from_others(pictures))

@@ -253,6 +253,19 @@ def test_survival(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(file["most"] >= file["mean"] > mean["bits"] / 8 for file in found["files"])
 
 
+def test_survival_within_a_size(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some pictures at one quality and some at another, as their files fit."""
+    monkeypatch.setattr(survival, "SINGLES", 1)
+    classifiers.save(classifiers.Classifier(1, 10, 4), tmp_path / "a.pt")
+    out, start = tmp_path / "a.json", ["vlae-mnist", str(binary_sets), str(tmp_path / "a.pt"), "--pictures", "3"]
+    survival.main([*start, "--size", "200", "--out", str(out)])
+    row = next(row for row in json.loads(out.read_text())["rows"] if row["name"].startswith("--size 200"))
+    assert row["name"] == "--size 200, mean image (-q 3 100.0 %)"
+    assert 8 * 15 < row["bits"] <= 8 * 200
+    with pytest.raises(ValueError, match="picture 0 has no file of at most 14 bytes"):
+        survival.main([*start, "--size", "14", "--out", str(out)])
+
+
 @pytest.mark.slow
 def test_a_revision_against_itself(binary_sets: Path, tmp_path: Path) -> None:
     picture(24, 20).save(tmp_path / "a.png")

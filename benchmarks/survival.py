@@ -5,7 +5,7 @@
 
 The classifier is one of benchmarks/classifiers.py. Of each quality of a model: the mean image and a sample of the
 latents that a lossy file holds, at the bits these take, and the mean and the most bytes of a file of one picture.
-With --size, too, of each picture the best quality whose file takes no more bytes, as `vlcodec compress --size` makes it.
+With --size, too, of each picture the best quality whose file takes no more bytes, as `vlcodec compress --size` has it.
 Beside them JPEG and WebP at their smallest, and principal components of the training pictures, rounded to steps so wide
 that their entropy is the bits of the model.
 """

@@ -63,6 +63,22 @@ def check_quality(entry: Entry, quality: float, error: type[VlcodecError]) -> No
         raise error(f"model {entry.name} has qualities {lowest} to {highest}{steps}, not {quality:g}")
 
 
+def check_alone(entry: Entry, lossless: bool) -> None:
+    """Raises ModelError where a lossless file cannot hold a single picture of a model."""
+    if lossless and not zoo.takes(entry).alone:
+        raise ModelError(
+            f"model {entry.name} takes bits off a stack before it codes a pixel, and a single picture has none to "
+            "begin with: lossless, it makes archives alone"
+        )
+
+
+def check_near(entry: Entry, near: int) -> None:
+    """Raises ModelError where a model's pixels have no levels to be off by so many."""
+    if near and (entry.version == 1 or zoo.takes(entry).bilevel):
+        name = f"{entry.name}-{entry.number}"
+        raise ModelError(f"near-lossless files need a model of levels that writes version 2, which {name} is not")
+
+
 def load(entry: Entry, device: str, encodes: bool = False) -> Model:
     """A model, ready to work; to encode alone it is ready sooner."""
     return (zoo.load if encodes else zoo.whole)(entry, device_of(device))

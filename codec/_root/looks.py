@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vlcodec._shared import Progress, encoder, memory
+from vlcodec._shared import Progress, check_alone, encoder, memory
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.wire import MAGIC
 from vlcodec.jobs import Ticks, side_by_side
-from vlcodec.pictures import at_once, check_alone, decoded, net_of, prepare, write
+from vlcodec.pictures import at_once, decoded, net_of, prepare, write
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vlcodec._shared import Progress, device_of, load, memory
+from vlcodec._shared import Progress, check_near, device_of, load, memory
 from vlcodec.archives import compress_archive, decompress_archive
 from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import as_kept, check_near, compress, decompress, lossy_part, net_of, prepare, write
+from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

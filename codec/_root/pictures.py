@@ -11,7 +11,9 @@ from vlcodec._shared import (
     MAX_PIXELS,
     Progress,
     as_taken,
+    check_alone,
     check_memory,
+    check_near,
     check_pixels,
     check_quality,
     encoder,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from vlcodec.codec.image import Picture
     from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
     from vlcodec.codec.whole import Whole
-    from vlcodec.models.registry import Entry
 
 DEFAULT_MODEL = "photo"
 MOST_PIXELS = wire.MAX_PIXELS  # of what is compressed: all that the format holds, unless told otherwise
@@ -236,22 +237,6 @@ def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: b
         file = replace(file, header=replace(file.header, quality=min(header.quality, len(file.groups))))
     check_chunks(file, net_of(model, file.header))
     return file, drawn, model
-
-
-def check_alone(entry: Entry, lossless: bool) -> None:
-    """Raises ModelError where a lossless file cannot hold a single picture of a model."""
-    if lossless and not zoo.takes(entry).alone:
-        raise ModelError(
-            f"model {entry.name} takes bits off a stack before it codes a pixel, and a single picture has none to "
-            "begin with: lossless, it makes archives alone"
-        )
-
-
-def check_near(entry: Entry, near: int) -> None:
-    """Raises ModelError where a model's pixels have no levels to be off by so many."""
-    if near and (entry.version == 1 or zoo.takes(entry).bilevel):
-        name = f"{entry.name}-{entry.number}"
-        raise ModelError(f"near-lossless files need a model of levels that writes version 2, which {name} is not")
 
 
 def model_of(header: Header, device: str) -> Model:

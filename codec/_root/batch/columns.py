@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import vlcodec
 from vlcodec import beside, pictures, placeholder
-from vlcodec._shared import MAX_PIXELS, device_of, encoder, load, memory
+from vlcodec._shared import MAX_PIXELS, check_alone, device_of, encoder, load, memory
 from vlcodec.batch import lanes
 from vlcodec.codec.errors import ImageError, VlcodecError
 from vlcodec.codec.files import composite_file, picture_file, stored_file
@@ -190,7 +190,7 @@ class _Coding(_Batch):
     def __init__(self, options: CompressOptions, lossless: bool) -> None:
         super().__init__(options)
         entry = encoder(options.model)
-        pictures.check_alone(entry, lossless)
+        check_alone(entry, lossless)
         self._options, self._lossless = options, lossless
         self._lanes = bool(zoo.takes(entry).archives)  # which many pictures begin side by side
         self._model = load(entry, self._device)

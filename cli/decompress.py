@@ -28,6 +28,7 @@ FORMATS = {".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
     help="Regenerate with noise, or the mean image.  [default: sample if lossy, every pixel if lossless]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Another pixel noise than the file's own.")
+@click.option("--texture", type=click.FloatRange(0, 1), help="Of a sample: 0 is the mean image.  [default: 1]")
 @click.option("--preview", is_flag=True, help="The mean image, from the front of a file or pipe: the rest is not read.")
 @click.option("--front", is_flag=True, help="Take what has arrived of a file that may be cut: a coarser picture.")
 @click.option("--salvage", is_flag=True, help="Take what is sound of a damaged lossless file; the rest is striped.")
@@ -47,6 +48,7 @@ def decompress(
     out: str | None,
     decode: Literal["sample", "mean"] | None,
     seed: int | None,
+    texture: float | None,
     preview: bool,
     front: bool,
     salvage: bool,
@@ -71,14 +73,18 @@ def decompress(
         raise click.UsageError("--preview is the mean image of a front: without --decode and --front")
     if preview:
         decode, front = "mean", True
-    if salvage and (decode is not None or seed is not None or front or frame is not None):
-        raise click.UsageError("--salvage is for every sound pixel: without --decode, --seed, --front and --frame")
+    if texture is not None and decode == "mean":
+        raise click.UsageError("--texture is of a sample: not with the mean image alone")
+    drawn = decode is not None or seed is not None or texture is not None
+    if salvage and (drawn or front or frame is not None):
+        rule = "without --decode, --seed, --texture, --front and --frame"
+        raise click.UsageError(f"--salvage is for every sound pixel: {rule}")
     tree, unread = trees.found(sources, (".vlz",)) if recursive else (None, [])
     first = files.peek(sources, files.read_vlz) if tree is None and not preview else b""
     if facade.is_archive(first) or (
         tree is None and len(sources) > 1 and any(archives.is_one(source) for source in sources)
     ):
-        if len(sources) > 1 or decode is not None or front or salvage or dry_run:
+        if len(sources) > 1 or decode is not None or texture is not None or front or salvage or dry_run:
             raise click.UsageError("an archive is decompressed alone; options of single pictures are none of its own")
 
         def unpack(source: str) -> files.Said | None:
@@ -123,7 +129,8 @@ def decompress(
                 how = "sample" if front and decode is None else decode
                 cut = front and facade.preview_size(data) is not None  # a file of which the front alone may be here
                 kind = str(how) if cut else _kind(facade.info(data), how)
-                whole = facade.decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
+                shared |= {"seed": seed, "texture": 1.0 if texture is None else texture}
+                whole = facade.decoded(data, decode=decode, front=front, frame=frame, **shared)
                 image, lost, deep = whole.image, "", whole.low is not None
                 made = written(whole, format)
         if recursive:
@@ -163,4 +170,5 @@ def _kind(header: dict[str, Any], decode: str | None) -> str:
     if "stored" in header:
         return f"stored {header['stored']}"
     usual = "lossless" if header["lossless"] else "sample"
+    usual = f"within {header['near_lossless']} levels" if "near_lossless" in header else usual
     return "mean" if header["quality"] == 0 else decode or usual

@@ -18,6 +18,7 @@ def decompress_array(
     *,
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
+    texture: float = 1.0,
     front: bool = False,
     frame: int | None = None,
     device: str = "auto",
@@ -35,7 +36,7 @@ def decompress_array(
     import numpy as np
 
     shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "jobs": jobs, "progress": progress}
-    found = decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared)
+    found = decoded(data, decode=decode, seed=seed, texture=texture, front=front, frame=frame, **shared)
     if found.deep is not None:
         return found.deep[..., 0] if found.deep.shape[2] == 1 else found.deep
     image = found.image

@@ -119,6 +119,7 @@ def decompress(
     *,
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
+    texture: float = 1.0,
     front: bool = False,
     frame: int | None = None,
     device: str = "auto",
@@ -133,6 +134,7 @@ def decompress(
             gives the mean image. "mean" of a lossless file is its preview, of 8 bits. A placeholder has the mean image
             alone.
         seed: draws other pixels than the file's own seed would; the latents stay.
+        texture: of what is drawn, from 0, the mean image, to 1: mean + texture (sample - mean), in hundredths.
         front: take what has arrived of a file that may be cut: its latents, of a progressive model the groups that are
             there, as of a lossy file; each is held against its checksum.
         frame: of an animation, counted from 1; None is an image of all of them, as Pillow opens such files.
@@ -144,7 +146,7 @@ def decompress(
     `decompress_array`. Warns (ProvisionalWarning) of a file made with weights in the making.
     """
     shared: dict[str, Any] = {"device": device, "max_pixels": max_pixels, "jobs": jobs, "progress": progress}
-    return decoded(data, decode=decode, seed=seed, front=front, frame=frame, **shared).shown
+    return decoded(data, decode=decode, seed=seed, texture=texture, front=front, frame=frame, **shared).shown
 
 
 def decoded(
@@ -152,6 +154,7 @@ def decoded(
     *,
     decode: Literal["sample", "mean"] | None = None,
     seed: int | None = None,
+    texture: float = 1.0,
     front: bool = False,
     frame: int | None = None,
     device: str = "auto",
@@ -160,7 +163,7 @@ def decoded(
     progress: Progress | None = None,
 ) -> Whole:
     """What `decompress` and `decompress_array` give, with 16 bits where the file has them."""
-    check_decode(decode)
+    check_decode(decode, texture)
     as_preview = front or decode == "mean"
     if stored_file.is_stored(data):
         return others.shown(others.read_stored(data, max_pixels, frame), as_preview)
@@ -170,7 +173,7 @@ def decoded(
         return others.shown(others.read_composite(data, max_pixels), as_preview)
     file, drawn, model = opened(data, seed, device, max_pixels, front)
     with memory():
-        return beside.dressed(regenerated(model, file, decode, drawn, jobs, progress), file, decode)
+        return beside.dressed(regenerated(model, file, decode, drawn, jobs, progress, texture), file, decode)
 
 
 def fitted(
@@ -208,10 +211,12 @@ def prepare(
     return planes(picture), load(encoder(model), device, encodes=True), header
 
 
-def check_decode(decode: str | None) -> None:
+def check_decode(decode: str | None, texture: float = 1.0) -> None:
     """Raises VlcodecError for what decoding is not."""
     if decode not in (None, "sample", "mean"):
         raise VlcodecError(f"decode is sample or mean, not {decode!r}")
+    if not 0 <= texture <= 1:
+        raise VlcodecError(f"texture is from 0, the mean image, to 1, not {texture:g}")
 
 
 def file_of(model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None) -> File:
@@ -264,7 +269,13 @@ def net_of(model: Model, header: Header) -> LatentNet:
 
 
 def regenerated(
-    model: Model, file: File, decode: str | None, seed: int, jobs: int | None, progress: Progress | None = None
+    model: Model,
+    file: File,
+    decode: str | None,
+    seed: int,
+    jobs: int | None,
+    progress: Progress | None = None,
+    texture: float = 1.0,
 ) -> Bytes:
     """(H, W, 1 or 3) uint8: what a file's picture is decoded to, with the seed of its pixels where they are drawn."""
     header = file.header
@@ -272,10 +283,15 @@ def regenerated(
     if header.quality == placeholder.QUALITY:
         return as_kept(placeholder.read(net, file), header)
     fz = features_of(net, file, progress)
-    if decode == "mean":
-        return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
     regenerate = decode == "sample" or not header.lossless
-    return _bands(net, fz, file, seed if regenerate else None, jobs, progress)
+    hundredths = round(100 * texture) if regenerate else 100
+    if decode == "mean" or not hundredths:
+        return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
+    made = _bands(net, fz, file, seed if regenerate else None, jobs, progress)
+    if hundredths == 100:
+        return made
+    mean = as_kept(net.mean_images(fz, header.height, header.width)[0], header).astype("int32")
+    return (mean + (hundredths * (made - mean) + 50) // 100).astype("uint8")
 
 
 def as_kept(pixels: Bytes, header: Header) -> Bytes:

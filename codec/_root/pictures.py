@@ -291,7 +291,8 @@ def regenerated(
     if hundredths == 100:
         return made
     mean = as_kept(net.mean_images(fz, header.height, header.width)[0], header).astype("int32")
-    return (mean + (hundredths * (made - mean) + 50) // 100).astype("uint8")
+    shown: Bytes = (mean + (hundredths * (made - mean) + 50) // 100).astype("uint8")
+    return shown
 
 
 def as_kept(pixels: Bytes, header: Header) -> Bytes:

@@ -26,6 +26,7 @@ from vlcodec.cli.progress import progress
 @click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.near_lossless
+@click.option("-e", "--effort", type=click.IntRange(1, 9), help="Time spent on a lossless file.  [default: 1]")
 @options.seed
 @options.model
 @options.threshold
@@ -50,6 +51,7 @@ def compress(
     psnr: float | None,
     lossless: bool | None,
     near: int | None,
+    effort: int | None,
     seed: int,
     model: str | None,
     threshold: int | None,
@@ -81,11 +83,13 @@ def compress(
     kept += ["--lossy"] * (near is not None and lossless is False)
     if len(wished) > 1 or len(kept) > 1 or (kept and wished and wished != ["-q"]):
         raise click.UsageError(f"{' and '.join([*wished, *kept])} exclude each other")
+    if effort is not None and effort > 1 and not kept:
+        raise click.UsageError("--effort is spent on --lossless and --near-lossless files")
     tree, unread = trees.found(images, facade.PICTURES) if recursive else (None, [])
     first = files.peek(images) if tree is None else b""
     if tree is None and archives.wanted(images, out, first):
-        if wished or near is not None or max_pixels is not None or dry_run:
-            options_of_one = "-q, --size, --bpp, --psnr, --near-lossless, --max-pixels and --dry-run"
+        if wished or near is not None or effort is not None or max_pixels is not None or dry_run:
+            options_of_one = "-q, -e, --size, --bpp, --psnr, --near-lossless, --max-pixels and --dry-run"
             raise click.UsageError(f"{options_of_one} are for single pictures")
         target = files.target_of_all(images, out, vlz_name)
 
@@ -113,6 +117,7 @@ def compress(
     at_once = facade.jobs_of(jobs) if several else 1
     room = facade.Room()
     planned: dict[str, Any] = {"lossless": bool(lossless or near), "jobs": 1 if several else jobs}
+    planned["effort"] = effort or 1
 
     def work(source: str) -> files.Said | None:
         target = targets[source]
@@ -131,7 +136,7 @@ def compress(
             if set(wished) - {"-q"}:
                 data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
             else:
-                about |= {"lossless": bool(lossless), "near_lossless": near or 0}
+                about |= {"lossless": bool(lossless), "near_lossless": near or 0, "effort": effort or 1}
                 data = facade.compress(image, quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)

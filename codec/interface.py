@@ -157,6 +157,18 @@ class LatentNet(Protocol):
         """The inverse of to_symbols."""
 
 
+@runtime_checkable
+class Adaptive(Protocol):
+    """What a LatentNet offers besides, whose network of the pixels a file may change."""
+
+    def learned(self, pictures: Bytes, fz: Any, steps: int, tick: Tick | None = None) -> bytes:
+        """Changes that make a picture (1, H, W, C) cheaper given its f(z), from so many steps of training. Equal input
+        may give other changes on another machine."""
+
+    def changed(self, changes: bytes) -> LatentNet:
+        """The net with a file's changes. Raises FormatError for what is none."""
+
+
 class Model(Protocol):
     """A trained model: nets for single pictures, by quality, and perhaps one for archives by bits-back."""
 

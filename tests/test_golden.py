@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from compiled_loops import carrier
-from make_golden import COMPOSITES, FOLDER, PICTURES, cases, digest, digests, made, manifest, newest
+from make_golden import COMPOSITES, FOLDER, MACHINES, PICTURES, cases, digest, digests, made, manifest, newest
 from PIL import Image
 
 import vlcodec
@@ -105,6 +105,8 @@ def test_encoders_write_the_newest_files(entry: registry.Entry) -> None:
     for case in cases(entry) if not entry.retired else ():
         name = newest(rows, case)
         assert name is not None
+        if MACHINES & rows[name]["options"].keys():
+            continue
         data = compress(entry.number, name, "cpu")
         assert hashlib.sha256(data).hexdigest() == rows[name]["sha256"], name
         assert len(data) <= 1.01 * rows[f"{case}.vlz"]["bytes"]
@@ -149,6 +151,8 @@ def _cuda(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("_cuda")
 @every_file
 def test_cuda_writes_the_same_file(number: int, name: str) -> None:
+    if MACHINES & GOLDEN[number, name]["options"].keys():
+        pytest.skip("what is learned depends on the machine")
     assert compress(number, name, "cuda") == compress(number, name, "cpu")
 
 

@@ -79,6 +79,18 @@ def check_near(entry: Entry, near: int) -> None:
         raise ModelError(f"near-lossless files need a model of levels that writes version 2, which {name} is not")
 
 
+EFFORTS = (0, 10, 20, 40, 70, 120, 200, 320, 480)  # steps in which a model learns a picture, by effort
+
+
+def effort_steps(effort: int, lossless: bool) -> int:
+    """How long a model may learn a picture. Raises VlcodecError for an effort outside 1 to 9, and of a lossy file."""
+    if not 1 <= effort <= len(EFFORTS):
+        raise VlcodecError(f"effort is from 1 to {len(EFFORTS)}, not {effort}")
+    if effort > 1 and not lossless:
+        raise VlcodecError("effort is spent on lossless and near-lossless files: a lossy one has none to gain by it")
+    return EFFORTS[effort - 1]
+
+
 def load(entry: Entry, device: str, encodes: bool = False) -> Model:
     """A model, ready to work; to encode alone it is ready sooner."""
     return (zoo.load if encodes else zoo.whole)(entry, device_of(device))

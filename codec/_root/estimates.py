@@ -11,13 +11,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from vlcodec._shared import present_memory
+from vlcodec._shared import effort_steps, present_memory
 from vlcodec.codec.files import composite_file, picture_file, stored_file
 from vlcodec.codec.files.picture_file import BAND_ROWS, Header
 from vlcodec.jobs import jobs_of
@@ -33,6 +33,7 @@ PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole 
     "mean": (1.3, 0.0),
     "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
+PACE_OF_LEARNING = 0.35  # seconds a step, whatever the picture
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba
 PROCESS_BYTES = 640 << 20  # of memory, whatever the picture
 BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
@@ -75,14 +76,18 @@ def of_header(header: Header, decode: str | None = None, jobs: int | None = None
     return expected(work, header.width, header.height, jobs)
 
 
-def expected_to_compress(image: bytes, *, lossless: bool = False, jobs: int | None = None) -> Estimate:
+def expected_to_compress(
+    image: bytes, *, lossless: bool = False, jobs: int | None = None, effort: int = 1
+) -> Estimate:
     """What `vlcodec.compress` is expected to take for a picture file's bytes, of which the header alone is read.
 
-    Raises ImageError for a picture that cannot be taken, as far as its header tells, VlcodecError for jobs below 1.
+    Raises ImageError for a picture that cannot be taken, as far as its header tells, VlcodecError for jobs below 1, and
+    for an effort that a file does not have.
     """
     from vlcodec.codec import image as images
 
-    return expected("compress --lossless" if lossless else "compress", *images.size_of(image), jobs)
+    found = expected("compress --lossless" if lossless else "compress", *images.size_of(image), jobs)
+    return replace(found, seconds=found.seconds + PACE_OF_LEARNING * effort_steps(effort, lossless))
 
 
 def expected_to_decompress(data: bytes, *, decode: str | None = None, jobs: int | None = None) -> Estimate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from vlcodec import beside, others, placeholder
+from vlcodec import adaptive, beside, others, placeholder
 from vlcodec._shared import (
     MAX_PIXELS,
     Progress,
@@ -16,6 +16,7 @@ from vlcodec._shared import (
     check_near,
     check_pixels,
     check_quality,
+    effort_steps,
     encoder,
     installed,
     load,
@@ -50,6 +51,7 @@ def compress(
     model: str | None = None,
     lossless: bool = False,
     near_lossless: int = 0,
+    effort: int = 1,
     quality: float | None = None,
     seed: int = 0,
     threshold: int | None = None,
@@ -70,6 +72,9 @@ def compress(
             without a loss in any case, as a file of all its frames.
         near_lossless: levels that each pixel may be off, up to 63; 0 makes a lossy file, or a lossless one. Alpha comes
             back exactly. A file that other codecs make smaller, or a picture with a palette, is lossless all the same.
+        effort: 1 to 9, of lossless and near-lossless files: from 2 on a model that can (photo's) learns the picture,
+            and the file holds what it has learned. Its bytes then depend on the machine that writes it, too; it decodes
+            everywhere alike.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
@@ -100,6 +105,7 @@ def compress(
     lossless = lossless or near_lossless > 0
     check_alone(encoder(name), lossless)
     check_near(encoder(name), near_lossless)
+    steps = effort_steps(effort, lossless)
     picture, header = fitted(whole.picture, name, lossless, quality, seed, threshold)
     header = replace(header, near=near_lossless)
     with memory():
@@ -107,7 +113,7 @@ def compress(
         if near is not None and others.is_flat(whole, near):
             return others.smallest(whole, near)
         kept = beside.of_picture(whole, header)
-        file = file_of(load(encoder(name), device, encodes=True), planes(picture), header, jobs, progress)
+        file = file_of(load(encoder(name), device, encodes=True), planes(picture), header, jobs, progress, steps)
         ours = picture_file.pack(replace(file, **kept))
         if model is not None or header.quality == placeholder.QUALITY:
             return ours
@@ -219,12 +225,15 @@ def check_decode(decode: str | None, texture: float = 1.0) -> None:
         raise VlcodecError(f"texture is from 0, the mean image, to 1, not {texture:g}")
 
 
-def file_of(model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None) -> File:
-    """A picture (1, H, W, C) as the file of its header."""
+def file_of(
+    model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None, steps: int = 0
+) -> File:
+    """A picture (1, H, W, C) as the file of its header; steps: that the model may learn the picture in."""
     net = net_of(model, header)
     if header.quality == placeholder.QUALITY:
         return placeholder.write(net, pixels, header)
-    return write(net, pixels, header, jobs, progress).file
+    made = write(net, pixels, header, jobs, progress)
+    return adaptive.improved(net, pixels, made, steps, jobs, progress) if steps else made.file
 
 
 def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: bool = False) -> tuple[File, int, Model]:
@@ -241,6 +250,8 @@ def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: b
     if front and zoo.takes(registry.by_number(header.model_id)).progressive:
         file = replace(file, header=replace(file.header, quality=min(header.quality, len(file.groups))))
     check_chunks(file, net_of(model, file.header))
+    if file.changes and not header.lossless:
+        raise FormatError("the file holds changes of weights, and no pixels that were coded with them")
     return file, drawn, model
 
 
@@ -287,6 +298,8 @@ def regenerated(
     hundredths = round(100 * texture) if regenerate else 100
     if decode == "mean" or not hundredths:
         return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
+    if file.changes and not regenerate:
+        net = adaptive.as_file_has_it(net, file)
     made = _bands(net, fz, file, seed if regenerate else None, jobs, progress)
     if hundredths == 100:
         return made
@@ -303,8 +316,9 @@ def as_kept(pixels: Bytes, header: Header) -> Bytes:
 def check_chunks(file: File, net: LatentNet) -> None:
     """Raises FormatError for chunks that a file's net does not take."""
     from vlcodec.codec.coding.groups import check_groups
+    from vlcodec.codec.interface import Adaptive
 
-    if file.changes:
+    if file.changes and not isinstance(net, Adaptive):
         raise FormatError("the file holds changes of weights, which its model does not take")
     check_groups(net, file.groups)
 
@@ -328,16 +342,25 @@ def write(
     Latents are of the picture as it is, bands of what it is restored to, where the file may be some levels off.
     """
     from vlcodec.codec.coding import groups, latents
-    from vlcodec.codec.coding.meter import Meter
-    from vlcodec.codec.coding.near import restored
-    from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
-    from vlcodec.codec.coding.stack import Stack
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
     fz = net.features(symbols, u) if header.lossless else None
-    places = list(bands(*pixels.shape[1:])) if header.lossless else []
+    parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
+    return Written(File(header, chunk, parts, tuple(further)), u, symbols, fz, promised)
+
+
+def banded(
+    net: LatentNet, fz: Any, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool
+) -> tuple[tuple[picture_file.Band, ...], dict[str, float]]:
+    """A picture (1, H, W, C) given its f(z) as bands, and what they promise, by section, where that is `metered`."""
+    from vlcodec.codec.coding.meter import Meter
+    from vlcodec.codec.coding.near import restored
+    from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
+    from vlcodec.codec.coding.stack import Stack
+
+    places = list(bands(*pixels.shape[1:]))
     ticks = Ticks(progress, "pixels", len(places))
     pixels = restored(pixels, header.near) if header.near else pixels
 
@@ -348,12 +371,12 @@ def write(
         part = pixels[0, place.rows.start : place.rows.stop]
         return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
 
-    parts, promised = [], dict[str, float]()
+    parts, promised = list[picture_file.Band](), dict[str, float]()
     for band, sections in side_by_side(coded, places, at_once(header, jobs)):
         parts.append(band)
         for name, bits in sections.items():
             promised[name] = promised.get(name, 0.0) + bits
-    return Written(File(header, chunk, tuple(parts), tuple(further)), u, symbols, fz, promised)
+    return tuple(parts), promised
 
 
 def features_of(net: LatentNet, file: File, progress: Progress | None) -> Any:
@@ -390,7 +413,7 @@ def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | No
 
 def lossy_part(file: File) -> File:
     """The lossy file that a lossless one begins with."""
-    return replace(file, header=file.header.lossy, bands=(), palette=b"", low=b"")
+    return replace(file, header=file.header.lossy, bands=(), changes=b"", palette=b"", low=b"")
 
 
 def _check_size(header: Header) -> None:

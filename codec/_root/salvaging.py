@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vlcodec import beside
 from vlcodec._shared import MAX_PIXELS, Progress, check_pixels, memory
+from vlcodec.adaptive import as_file_has_it
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.codec.files.chunks import ALPHA, LATENTS, LOW_BYTES, PALETTE, TITLES
@@ -74,6 +75,7 @@ def salvage(
     ticks = Ticks(progress, "pixels", len(places))
     with memory():
         fz = features_of(net, pieces.lossy, progress)
+        net = as_file_has_it(net, pieces.lossy)
         pixels = as_kept(net.mean_images(fz, header.height, header.width)[0], header).copy()
 
         def read(place: Place) -> Bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +15,17 @@ from torch import Tensor
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import Settled
-from vlcodec.codec.interface import Block, Bytes, Ints
+from vlcodec.codec.interface import Block, Bytes, Ints, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder, centred
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.photo.adapted import adapted, count, pack_changes, unpack_changes
 from vlcodec.models.photo.between import STEP_UNIT, between
-from vlcodec.models.photo.net import STRIDE, TOLD, GridAgave
+from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, TOLD, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.photo.told import told
 from vlcodec.models.walks.corrected_block import CorrectedBlock
-from vlcodec.models.walks.correction import Correction, Edges, count
+from vlcodec.models.walks.correction import Correction, Edges
+from vlcodec.models.walks.correction import count as weights_of
 from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far
 from vlcodec.models.walks.golden import Known, both_walks, parallel_integers
 from vlcodec.models.walks.latent_block import LatentBlock
@@ -33,7 +36,6 @@ from vlcodec.models.walks.together import pop_together
 from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
 HUNDREDTHS = 37  # beyond a trained quality, of the golden vector
-BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIP_ROWS = 64  # of the mean image at a time
 
 
@@ -145,6 +147,21 @@ class PhotoLatents:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
         return PixelBlock(self._pixels.drawn, fz, grey, self.guide)
 
+    def learned(self, pictures: Bytes, fz: Features, steps: int, tick: Tick | None = None) -> bytes:
+        """See codec.interface.Adaptive."""
+        from vlcodec.models.photo.adapting import learned
+
+        width = pictures.shape[2]
+        return pack_changes(
+            learned(self._pixels.coded, lambda rows: self.render(fz, rows, width), pictures, steps, tick)
+        )
+
+    def changed(self, changes: bytes) -> PhotoLatents:
+        """See codec.interface.Adaptive: what is drawn stays as it is."""
+        made, coded = copy.copy(self), self._pixels.coded
+        made._pixels = Both(adapted(coded, unpack_changes(changes, count(coded))), self._pixels.drawn)
+        return made
+
     def to_symbols(self, pictures: Bytes) -> Ints:
         """(n, rows, W, C) uint8 -> (rows, W, C, n): G, R, B, or the one channel of grey pictures."""
         return to_symbols(pictures)
@@ -221,7 +238,7 @@ def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> I
     if net.net.shape.prior_large:
         symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
     yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
-    numbers = WEIGHT_MIDDLE + (37 * np.arange(count(COLOURS, net.edges))) % 41 - 20
+    numbers = WEIGHT_MIDDLE + (37 * np.arange(weights_of(COLOURS, net.edges))) % 41 - 20
     plain = PixelBlock(model.pixels.coded, fz[None], False)
     corrected, guided = plain.corrected(Correction(numbers, COLOURS, net.edges)), net.guided(fz[None], False)
     yield from parallel_integers(corrected, pixels)

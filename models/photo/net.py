@@ -38,6 +38,7 @@ from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
 from vlcodec.models.walks.dither import FAR
 
+BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIDE = 16
 NEAR = 127  # largest |latent| in steps, where latents do not reach far
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from vlcodec._shared import Progress, memory
 from vlcodec.codec.files import picture_file
 from vlcodec.codec.files.picture_file import Header
-from vlcodec.pictures import as_kept, write
+from vlcodec.pictures import as_kept
+from vlcodec.writing import write
 
 if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, LatentNet, Model

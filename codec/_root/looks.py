@@ -10,7 +10,8 @@ from vlcodec._shared import Progress, check_alone, encoder, memory
 from vlcodec.codec.errors import ImageError
 from vlcodec.codec.files.wire import MAGIC
 from vlcodec.jobs import Ticks, side_by_side
-from vlcodec.pictures import at_once, decoded, net_of, prepare, write
+from vlcodec.pictures import decoded, net_of, prepare
+from vlcodec.writing import at_once, write
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from vlcodec.chained import rate_chained
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
-from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare, write
+from vlcodec.pictures import as_kept, compress, decompress, lossy_part, net_of, prepare
+from vlcodec.writing import write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

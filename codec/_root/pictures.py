@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -22,22 +22,22 @@ from vlcodec._shared import (
     load,
     memory,
     planes,
-    present_memory,
     tick,
 )
 from vlcodec.codec.errors import FormatError, ImageError, ModelError, VlcodecError
 from vlcodec.codec.files import composite_file, picture_file, stored_file, wire
 from vlcodec.codec.files.picture_file import File, Header
 from vlcodec.estimates import needed
-from vlcodec.jobs import Ticks, jobs_of, side_by_side
+from vlcodec.jobs import Ticks, side_by_side
 from vlcodec.models import registry, zoo
+from vlcodec.writing import at_once, banded, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from vlcodec.codec.image import Picture
-    from vlcodec.codec.interface import Bytes, Ints, LatentNet, Model
+    from vlcodec.codec.interface import Bytes, LatentNet, Model
     from vlcodec.codec.whole import Whole
 
 DEFAULT_MODEL = "photo"
@@ -233,7 +233,13 @@ def file_of(
     if header.quality == placeholder.QUALITY:
         return placeholder.write(net, pixels, header)
     made = write(net, pixels, header, jobs, progress)
-    return adaptive.improved(net, pixels, made, steps, jobs, progress) if steps else made.file
+    if not steps:
+        return made.file
+
+    def again(net: LatentNet) -> tuple[picture_file.Band, ...]:
+        return banded(net, made.fz, pixels, header, jobs, progress)[0]
+
+    return adaptive.improved(net, pixels, made.fz, made.file, again, steps, progress)
 
 
 def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: bool = False) -> tuple[File, int, Model]:
@@ -323,62 +329,6 @@ def check_chunks(file: File, net: LatentNet) -> None:
     check_groups(net, file.groups)
 
 
-@dataclass(frozen=True)
-class Written:
-    """A picture's file, and what it was made of. promised: bits by section of the ledger, of the pixels."""
-
-    file: File
-    u: Ints
-    symbols: Ints
-    fz: Any
-    promised: dict[str, float]
-
-
-def write(
-    net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool = False
-) -> Written:
-    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept.
-
-    Latents are of the picture as it is, bands of what it is restored to, where the file may be some levels off.
-    """
-    from vlcodec.codec.coding import groups, latents
-
-    u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
-    symbols = latents.choose(net, pixels, u)
-    chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
-    fz = net.features(symbols, u) if header.lossless else None
-    parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
-    return Written(File(header, chunk, parts, tuple(further)), u, symbols, fz, promised)
-
-
-def banded(
-    net: LatentNet, fz: Any, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool
-) -> tuple[tuple[picture_file.Band, ...], dict[str, float]]:
-    """A picture (1, H, W, C) given its f(z) as bands, and what they promise, by section, where that is `metered`."""
-    from vlcodec.codec.coding.meter import Meter
-    from vlcodec.codec.coding.near import restored
-    from vlcodec.codec.coding.pixels import Place, bands, checksum, push_band
-    from vlcodec.codec.coding.stack import Stack
-
-    places = list(bands(*pixels.shape[1:]))
-    ticks = Ticks(progress, "pixels", len(places))
-    pixels = restored(pixels, header.near) if header.near else pixels
-
-    def coded(place: Place) -> tuple[picture_file.Band, dict[str, float]]:
-        stack = Stack()
-        meter = Meter(stack) if metered else None
-        push_band(net, fz, pixels, place, meter or stack, ticks.of(place.number), header.near)
-        part = pixels[0, place.rows.start : place.rows.stop]
-        return picture_file.Band(stack.to_bytes(), checksum(part)), dict(meter.promised) if meter is not None else {}
-
-    parts, promised = list[picture_file.Band](), dict[str, float]()
-    for band, sections in side_by_side(coded, places, at_once(header, jobs)):
-        parts.append(band)
-        for name, bits in sections.items():
-            promised[name] = promised.get(name, 0.0) + bits
-    return tuple(parts), promised
-
-
 def features_of(net: LatentNet, file: File, progress: Progress | None) -> Any:
     """f(z) of a file's latents, in the net's own form."""
     from vlcodec.codec.coding import groups, latents
@@ -418,11 +368,3 @@ def lossy_part(file: File) -> File:
 
 def _check_size(header: Header) -> None:
     check_memory(sum(needed(header.width, header.height)), header.width, header.height)
-
-
-def at_once(header: Header, jobs: int | None) -> int:
-    """Bands to work on at the same time: as many as asked for, while memory lasts."""
-    whole, band = needed(header.width, header.height)
-    present = present_memory()
-    room = jobs_of(jobs) if present is None else max(1, (present - whole) // band)
-    return min(jobs_of(jobs), room)

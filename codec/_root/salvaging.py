@@ -18,7 +18,8 @@ from vlcodec.codec.files.picture_file import Band, File, Pieces
 from vlcodec.codec.files.stored_file import is_stored
 from vlcodec.codec.files.wire import sound
 from vlcodec.jobs import Ticks, side_by_side
-from vlcodec.pictures import as_kept, at_once, check_chunks, features_of, model_of, net_of
+from vlcodec.pictures import as_kept, check_chunks, features_of, model_of, net_of
+from vlcodec.writing import at_once
 
 if TYPE_CHECKING:
     from PIL.Image import Image

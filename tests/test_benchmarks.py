@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vlcodec import _shared
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.vapnev import data as cifar_pictures
@@ -26,6 +27,7 @@ vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
 batches, batch_memory, opening = map(importlib.import_module, ("batches", "batch_memory", "opening"))
 everyday, many_files = map(importlib.import_module, ("everyday", "many_files"))
+effort, near_lossless = map(importlib.import_module, ("effort", "near_lossless"))
 
 
 def picture(width: int = 192, height: int = 176, mode: str = "RGB") -> Image.Image:
@@ -48,6 +50,31 @@ def test_lossless(folder: Path, tmp_path: Path) -> None:
     assert row["identical"]
     assert row["within_bound"]
     assert row["bytes"]["vlcodec"] * 8 == pytest.approx(row["bits_per_dim"]["vlcodec"] * 24 * 20 * 3, abs=0.01)
+
+
+def test_near_lossless(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without CharLS: what stands in for it makes files of a byte a level, one level off."""
+    monkeypatch.setattr(near_lossless, "jpeg_ls_of", lambda levels, near: (levels.size, levels + (near > 0)))
+    picture(24, 20).save(folder / "a.png")
+    command = [str(folder), "--levels", "2", "--out", str(tmp_path / "a.json")]
+    assert near_lossless.main(command) == 0
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["pictures"][0]["off"] == {"vlcodec, 0": 0, "JPEG-LS, 0": 0, "vlcodec, 2": 2, "JPEG-LS, 2": 1}
+    assert found["mean"]["vlcodec, 2"] < found["mean"]["vlcodec, 0"] < found["mean"]["JPEG-LS, 0"] == 8
+    monkeypatch.setattr(near_lossless, "jpeg_ls_of", lambda levels, near: (levels.size, levels + 3))
+    assert near_lossless.main(command) == 1
+
+
+def test_effort(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured is not measured again."""
+    picture(24, 20).save(folder / "a.png")
+    monkeypatch.setattr(_shared, "EFFORTS", (0, 1))
+    command = [str(folder), "--efforts", "1", "2", "--out", str(tmp_path / "a.json")]
+    for _ in range(2):
+        assert effort.main(command) == 0
+    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert [(row["effort"], row["identical"]) for row in rows] == [(1, True), (2, True)]
+    assert rows[1]["bits_per_dim"] <= rows[0]["bits_per_dim"]
 
 
 def test_lossy(

@@ -74,9 +74,11 @@ def check_alone(entry: Entry, lossless: bool) -> None:
 
 def check_near(entry: Entry, near: int) -> None:
     """Raises ModelError where a model's pixels have no levels to be off by so many."""
-    if near and (entry.version == 1 or zoo.takes(entry).bilevel):
+    takes = zoo.takes(entry)
+    if near and (entry.version == 1 or takes.bilevel or not takes.alone):
         name = f"{entry.name}-{entry.number}"
-        raise ModelError(f"near-lossless files need a model of levels that writes version 2, which {name} is not")
+        rule = "near-lossless files need a model of levels that writes version 2, of single pictures"
+        raise ModelError(f"{rule}, which {name} is not")
 
 
 EFFORTS = (0, 10, 20, 40, 70, 120, 200, 320, 480)  # steps in which a model learns a picture, by effort

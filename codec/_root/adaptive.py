@@ -27,8 +27,8 @@ def improved(
 
     if not isinstance(net, Adaptive):
         return plain
-    near = plain.header.near
-    changes = net.learned(restored(pixels, near) if near else pixels, fz, steps, tick(progress, "learning", 0, 1))
+    kept = restored(pixels, plain.header.near)
+    changes = net.learned(kept, fz, steps, tick(progress, "learning", 0, 1))
     found = replace(plain, bands=banded(net.changed(changes)), changes=changes)
     sizes = [len(file.changes) + sum(len(band.stack) for band in file.bands) for file in (found, plain)]
     return found if sizes[0] < sizes[1] else plain

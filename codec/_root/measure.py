@@ -133,7 +133,7 @@ def _promised(net: LatentNet, pixels: Bytes, seed: int, near: int) -> float:
 
     u = latents.dither_of(net, seed, 0, *pixels.shape[:3])
     symbols, meter = latents.choose(net, pixels, u), Meter()
-    fz, kept = net.features(symbols, u), restored(pixels, near) if near else pixels
+    fz, kept = net.features(symbols, u), restored(pixels, near)
     for place in bands(*pixels.shape[1:]):
         push_band(net, fz, kept, place, meter, near=near)
     return meter.total + net.prior(u).bits(symbols)

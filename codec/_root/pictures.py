@@ -304,7 +304,7 @@ def regenerated(
     hundredths = round(100 * texture) if regenerate else 100
     if decode == "mean" or not hundredths:
         return as_kept(net.mean_images(fz, header.height, header.width)[0], header)
-    if file.changes and not regenerate:
+    if not regenerate:
         net = adaptive.as_file_has_it(net, file)
     made = _bands(net, fz, file, seed if regenerate else None, jobs, progress)
     if hundredths == 100:

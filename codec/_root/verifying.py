@@ -44,7 +44,7 @@ def verify(
         return
     found = decoded(data, decode=how, device=device, max_pixels=2**63, progress=progress)
     back, whole = replace(open_whole(found.image), low=found.low), open_whole(image, strip=strip)
-    if back.low is None and (header is None or not header.lossless or not beside.kept(header)):
+    if back.low is None and (header is None or not header.exact or not beside.kept(header)):
         whole = whole.rounded
     if header is None:
         if not same(back, whole):

@@ -59,7 +59,7 @@ def banded(
 
     places = list(bands(*pixels.shape[1:]))
     ticks = Ticks(progress, "pixels", len(places))
-    pixels = restored(pixels, header.near) if header.near else pixels
+    pixels = restored(pixels, header.near)
 
     def coded(place: Place) -> tuple[Band, dict[str, float]]:
         stack = Stack()

@@ -32,7 +32,9 @@ def middles(near: int) -> Ints:
 
 
 def restored(levels: Bytes, near: int) -> Bytes:
-    """Levels (any shape) as they are given back: none is more than `near` from what it was."""
+    """Levels (any shape) as they are given back: none is more than `near` from what it was, at 0 the same ones."""
+    if not near:
+        return levels
     return middles(near).astype(np.uint8)[levels // width_of(near)]
 
 

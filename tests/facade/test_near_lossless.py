@@ -74,6 +74,11 @@ def test_16_bits_are_rounded_to_8() -> None:
     assert off(back, Image.fromarray(COLOURS[..., 0])) == 1
 
 
+def test_16_bits_are_verified_as_they_were_rounded(tmp_path: Path) -> None:
+    Image.fromarray(COLOURS[..., 0].astype(np.uint16) * 256 + 200).save(tmp_path / "a.png")
+    ok("compress", "a.png", "--near-lossless", "1", "--model", "photo", "--verify", cwd=tmp_path)
+
+
 def test_what_is_smaller_without_a_loss_is_kept_so() -> None:
     flat = Image.new("P", (64, 64))
     assert vlcodec.info(vlcodec.compress(flat, near_lossless=2))["lossless"]
@@ -98,6 +103,8 @@ def test_the_ledger_adds_up() -> None:
     assert report.likelihood == pytest.approx(report.elbo, rel=1e-3)
     with pytest.raises(ModelError, match="near-lossless files need a model of levels"):
         vlcodec.rate(PICTURE.crop((0, 0, 28, 28)), model="vlae-mnist", near_lossless=2)
+    with pytest.raises(ModelError, match="of single pictures, which vapnev-cifar10-13 is not"):
+        vlcodec.rate(PICTURE.crop((0, 0, 32, 32)), model="vapnev-cifar10", near_lossless=2)
 
 
 def test_small_pictures_of_colour_too() -> None:

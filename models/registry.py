@@ -183,6 +183,27 @@ ENTRIES = [
         "black and white digits, 28x28, in three qualities (VLAE, statically binarised MNIST)",
         "91dd91f4c632772b203748cf6f148f0fa3860c2784283e13c83c82e5f5850ca2",
     ),
+    Entry(
+        33,
+        "vlae-caltech101",
+        VLAE,
+        "black and white shapes, 28x28, in three qualities (VLAE, Caltech-101 Silhouettes)",
+        "f4205fdc3118b01f0fdac71d7d0880f70dbc05cf626b1ece2abe655c64426785",
+    ),
+    Entry(
+        34,
+        "vlae-omniglot",
+        VLAE,
+        "black and white letters, 28x28, in three qualities (VLAE, a derived OMNIGLOT)",
+        "0c2dbb5ecb5d2becfcd77f0a3cb8cb8fa637725702c3bce79cc1aa2c179b6364",
+    ),
+    Entry(
+        35,
+        "vlae-mnist-dynamic",
+        VLAE,
+        "black and white digits, 28x28, in three qualities (VLAE, dynamic MNIST)",
+        "ce5ad54e1603752a9307f5d37e27cb36fbdbbce73fecaf845f7411881d959457",
+    ),
 ]
 _chosen: list[Path] = []
 

@@ -232,6 +232,9 @@ def test_models() -> None:
         ("dvaepp-cifar10", 22, [1, 2, 3, 4, 5]),
         ("vlae-cifar10", 31, [1]),
         ("vlae-mnist", 32, [1, 2, 3]),
+        ("vlae-caltech101", 33, [1, 2, 3]),
+        ("vlae-omniglot", 34, [1, 2, 3]),
+        ("vlae-mnist-dynamic", 35, [1, 2, 3]),
     ]
     assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path

@@ -30,6 +30,7 @@ from vlcodec.models.photo.data import find_pictures
 from vlcodec.models.photo.family import UNTIL_9
 from vlcodec.models.photo.grow import started
 from vlcodec.models.photo.net import GridAgave, GridShape
+from vlcodec.models.photo.pixel_training import train_pixels
 
 SIZES = ((80, 5, 48), (96, 6, 64), (112, 8, 64), (128, 6, 64))  # channels, layers, hidden units of a head
 FIRST = 66_000  # number of the first size's weights, in the making
@@ -48,15 +49,13 @@ def train(folder: Path, data: Sequence[Path], steps: int, device: str) -> None:
     for channels, depth, hidden in SIZES:
         shape = replace(before, pixel_channels=channels, pixel_depth=depth, pixel_hidden=hidden, pixel_bits=8)
         say(f"{channels} channels, {depth} layers")
-        net = training.train(
+        net = train_pixels(
             find_pictures(data),
             folder / f"{channels}_{depth}_{hidden}",
             shape=shape,
+            weights=started(GridAgave(shape), start.weights, before),
             steps=steps,
-            init=started(GridAgave(shape), start.weights, before),
             batch=16,
-            variants=1,
-            part="pixels",
             device=device,
         )
         export(net, folder)

@@ -169,6 +169,14 @@ class Adaptive(Protocol):
         """The net with a file's changes. Raises FormatError for what is none."""
 
 
+@runtime_checkable
+class Restoring(Protocol):
+    """What a LatentNet offers besides, whose network of the pixels knows that it sees restored ones."""
+
+    def within(self, near: int) -> LatentNet:
+        """The net of pixels that are restored within so many levels, from 0 on."""
+
+
 class Model(Protocol):
     """A trained model: nets for single pictures, by quality, and perhaps one for archives by bits-back."""
 

@@ -23,12 +23,14 @@ def improved(
     pixels, fz: of the picture (1, H, W, C). banded: makes the bands of the file, with a net.
     """
     from vlcodec.codec.coding.near import restored
-    from vlcodec.codec.interface import Adaptive
+    from vlcodec.codec.interface import Adaptive, Restoring
 
     if not isinstance(net, Adaptive):
         return plain
-    kept = restored(pixels, plain.header.near)
-    changes = net.learned(kept, fz, steps, tick(progress, "learning", 0, 1))
+    near = plain.header.near
+    seen = net.within(near) if near and isinstance(net, Restoring) else net
+    assert isinstance(seen, Adaptive)
+    changes = seen.learned(restored(pixels, near), fz, steps, tick(progress, "learning", 0, 1))
     found = replace(plain, bands=banded(net.changed(changes)), changes=changes)
     sizes = [len(file.changes) + sum(len(band.stack) for band in file.bands) for file in (found, plain)]
     return found if sizes[0] < sizes[1] else plain

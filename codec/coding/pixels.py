@@ -14,7 +14,7 @@ from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.picture_file import BAND_ROWS, Band
-from vlcodec.codec.interface import Bytes, Coder, LatentNet, Tick
+from vlcodec.codec.interface import Block, Bytes, Coder, LatentNet, Restoring, Tick
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def push_band(
     """
     stack.section(PIXELS)
     part = pixels[:, place.rows.start : place.rows.stop]
-    block = net.pixels(fz, place.rows, place.width, place.colours)
+    block = _coded(net, fz, place, near)
     block.push(net.to_symbols(part), NearCoder(stack, near) if near else stack, tick)
 
 
@@ -55,7 +55,7 @@ def read_band(
     net: LatentNet, fz: Any, band: Band, place: Place, tick: Tick | None = None, near: int = 0
 ) -> Bytes:
     """(rows, W, C) uint8. Raises FormatError where the stack or the pixels' checksum does not end as it should."""
-    stack, block = Stack(band.stack), net.pixels(fz, place.rows, place.width, place.colours)
+    stack, block = Stack(band.stack), _coded(net, fz, place, near)
     if near:
         source = NearCoder(stack, near)
         symbols = source.filled(block.pop(source, tick))
@@ -68,6 +68,12 @@ def read_band(
     if checksum(part) != band.pixels_crc:
         raise FormatError(f"the pixels of {which} do not match their checksum")
     return part
+
+
+def _coded(net: LatentNet, fz: Any, place: Place, near: int) -> Block:
+    if near and isinstance(net, Restoring):
+        net = net.within(near)
+    return net.pixels(fz, place.rows, place.width, place.colours)
 
 
 def sample_band(net: LatentNet, fz: Any, seed: int, place: Place, tick: Tick | None = None) -> Bytes:

@@ -35,11 +35,11 @@ def layout(k: int, offset_gain: float, scale: float) -> tuple[list[float], list[
     return gain, low, high, bias
 
 
-def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor, width: float = 1.0) -> Tensor:
+def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor, width: float | Tensor = 1.0) -> Tensor:
     """-ln P(value) under the mixture, uniform floor included.
 
-    logit, centre, scale: (..., k) in the units above; value: (...) in levels, the middle of a cell of the given width;
-    the cells fill -128.5 .. 127.5, and the outermost reach to infinity.
+    logit, centre, scale: (..., k) in the units above; value: (...) in levels, the middle of a cell of the given width,
+    or of widths (..., 1); the cells fill -128.5 .. 127.5, and the outermost reach to infinity.
     """
     inverse = torch.exp(-scale / SCALE_UNIT) / SCALE_LOW  # 1 / level
     d = value[..., None] - centre / FINE
@@ -50,8 +50,8 @@ def nats(logit: Tensor, centre: Tensor, scale: Tensor, value: Tensor, width: flo
     first, last = -LEVELS / 2 - 0.5 + width, LEVELS / 2 - 0.5 - width
     upper = torch.where(((v < first) & (flip < 0)) | ((v > last) & (flip > 0)), torch.ones_like(upper), upper)
     lower = torch.where(((v < first) & (flip > 0)) | ((v > last) & (flip < 0)), torch.zeros_like(lower), lower)
-    mass = (F.softmax(logit / LOGIT_UNIT, -1) * (upper - lower)).sum(-1)
-    return -torch.log(mass * (1 - FLOOR) + FLOOR * width / LEVELS)
+    mass = (F.softmax(logit / LOGIT_UNIT, -1) * (upper - lower)).sum(-1, keepdim=True)
+    return -torch.log(mass * (1 - FLOOR) + FLOOR * width / LEVELS)[..., 0]
 
 
 def draw(logit: Tensor, centre: Tensor, scale: Tensor) -> Tensor:

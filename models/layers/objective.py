@@ -35,13 +35,22 @@ class Agave(IntegerModule):
 
     pixels: PixelDecoder
 
-    def pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+    def pixel_nats(
+        self,
+        x: Tensor,
+        fz: Tensor,
+        grey: Tensor | None = None,
+        seen: Tensor | None = None,
+        width: float | Tensor = 1.0,
+    ) -> Tensor:
         """(N,) -ln p(x | z) per pixel.
 
         x (N, H, W, 3), fz (N, H, W, 3 + features), grey (N,) 1 where only the first channel's symbols would be coded.
-        seen: what the net sees in place of x, like x.
+        seen: what the net sees in place of x, like x. width: of the cells in whose middles x is, in levels, of all or
+        (N, 1, 1, 1).
         """
-        terms = [nats(*m, x[..., c]).mean((1, 2)) for c, m in enumerate(self.mixtures(x if seen is None else seen, fz))]
+        mixtures = self.mixtures(x if seen is None else seen, fz)
+        terms = [nats(*m, x[..., c], width).mean((1, 2)) for c, m in enumerate(mixtures)]
         rest = terms[1] + terms[2]
         return terms[0] + (rest if grey is None else (1 - grey) * rest)
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vlcodec.codec.coding.near import width_of
 from vlcodec.codec.interface import Bytes, Ints, Tick
 from vlcodec.models.layers.causal_pixels import PixelDecoder, centred
 from vlcodec.models.layers.exact import layers
@@ -30,16 +31,20 @@ PRICE = 0.5  # nats that a change costs for each nat of 1 + |change|
 Render = Callable[[range], Tensor]
 
 
-def learned(decoder: PixelDecoder, render: Render, picture: Bytes, steps: int, tick: Tick | None) -> Ints:
-    """(count,) changes in [-127, 127] that make a picture (1, H, W, C) cheaper.
+def learned(
+    decoder: PixelDecoder, render: Render, picture: Bytes, near: int, steps: int, tick: Tick | None
+) -> Ints:
+    """(count,) changes in [-127, 127] that make a picture (1, H, W, C) cheaper, which is restored within `near` levels.
 
     decoder: frozen. render: rows of the picture, the first of them a multiple of 4, to f(z) (rows, W, 3 + features).
     """
     with torch.inference_mode(False), torch.enable_grad():
-        return _learned(decoder, render, picture, steps, tick)
+        return _learned(decoder, render, picture, near, steps, tick)
 
 
-def _learned(decoder: PixelDecoder, render: Render, picture: Bytes, steps: int, tick: Tick | None) -> Ints:
+def _learned(
+    decoder: PixelDecoder, render: Render, picture: Bytes, near: int, steps: int, tick: Tick | None
+) -> Ints:
     net = Agave()
     net.pixels = copy.deepcopy(decoder)
     net.requires_grad_(False)
@@ -63,7 +68,7 @@ def _learned(decoder: PixelDecoder, render: Render, picture: Bytes, steps: int, 
         pixels = torch.cat([x[:, top : top + side, c : c + side] for c in starts]).to(device)
         seen = torch.stack([strip[:, c : c + side] for c in starts])
         with torch.autocast(device.type, torch.bfloat16):
-            nats = net.pixel_nats(pixels, seen, grey).mean()
+            nats = net.pixel_nats(pixels, seen, grey, width=float(width_of(near))).mean()
         moved = torch.cat([bias - before for bias, before in zip(biases, first, strict=True)])
         price = PRICE * torch.log1p(STEPS * moved.abs()).sum() / (height * width)
         optimiser.zero_grad()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -46,18 +45,34 @@ class Features:
     body: Tensor
 
 
-class Both(NamedTuple):
-    """The PixelCNN of pixels that are coded, and that of pixels that are drawn."""
+class Pixels:
+    """The PixelCNN of a net, as it is told of the pixels that it sees: of levels, restored levels, drawn ones."""
 
-    coded: PixelDecoder
-    drawn: PixelDecoder
+    def __init__(self, net: GridAgave) -> None:
+        self._net, self._told = net, dict[int, PixelDecoder]()
+
+    @property
+    def drawn(self) -> PixelDecoder:
+        """That of pixels that are drawn."""
+        return self._of(TOLD)
+
+    def coded(self, near: int = 0) -> PixelDecoder:
+        """That of pixels that are coded, restored within so many levels."""
+        return self._of(self._net.told_of(near))
+
+    def _of(self, value: int) -> PixelDecoder:
+        if not self._net.shape.told:
+            return self._net.pixels
+        if value not in self._told:
+            self._told[value] = told(self._net.pixels, value)
+        return self._told[value]
 
 
 class PhotoLatents:
     """See codec.interface.LatentNet: latents on a grid at 1/16, rounded to whole steps. One picture at a time.
 
     Args:
-        pixels: the PixelCNN of coded pixels, and that of drawn ones.
+        pixels: the PixelCNN.
         quality: 0-based, and hundredths of the way to the next one. guide_width: of the gaussian that keeps samples
             near the mean image, in widths of the auxiliary decoder's. edges: of the correction's classes.
     """
@@ -68,13 +83,15 @@ class PhotoLatents:
     def __init__(
         self,
         net: GridAgave,
-        pixels: Both,
+        pixels: Pixels,
         device: torch.device,
         quality: tuple[int, int],
         guide_width: float,
         edges: Edges,
     ) -> None:
         self.net, self._pixels, self.device, self.edges = net, pixels, device, edges
+        self._near, self._coded = 0, pixels.coded()
+        self._changes: Ints | None = None
         (self.quality, self._beyond), sigmas = quality, net.shape.aux_sigma
         if self._beyond:
             variance = guide_width**2 * sigmas[self.quality] ** 2, guide_width**2 * sigmas[self.quality + 1] ** 2
@@ -141,25 +158,33 @@ class PhotoLatents:
         full, grey = self.render(fz, rows, width)[None], colours == 1
         if guided:
             return self.guided(full, grey)
-        return CorrectedBlock(PixelBlock(self._pixels.coded, full, grey), self.edges)
+        return CorrectedBlock(PixelBlock(self._coded, full, grey), self.edges)
 
     def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
         return PixelBlock(self._pixels.drawn, fz, grey, self.guide)
 
+    def within(self, near: int) -> PhotoLatents:
+        """See codec.interface.Restoring."""
+        return self._for(near, self._changes)
+
     def learned(self, pictures: Bytes, fz: Features, steps: int, tick: Tick | None = None) -> bytes:
         """See codec.interface.Adaptive."""
         from vlcodec.models.photo.adapting import learned
 
-        width = pictures.shape[2]
-        return pack_changes(
-            learned(self._pixels.coded, lambda rows: self.render(fz, rows, width), pictures, steps, tick)
-        )
+        def render(rows: range) -> Tensor:
+            return self.render(fz, rows, pictures.shape[2])
+
+        return pack_changes(learned(self._pixels.coded(self._near), render, pictures, self._near, steps, tick))
 
     def changed(self, changes: bytes) -> PhotoLatents:
         """See codec.interface.Adaptive: what is drawn stays as it is."""
-        made, coded = copy.copy(self), self._pixels.coded
-        made._pixels = Both(adapted(coded, unpack_changes(changes, count(coded))), self._pixels.drawn)
+        return self._for(self._near, unpack_changes(changes, count(self.net.pixels)))
+
+    def _for(self, near: int, changes: Ints | None) -> PhotoLatents:
+        """Of coded pixels that are restored, by a changed PixelCNN."""
+        made, coded = copy.copy(self), self._pixels.coded(near)
+        made._near, made._changes, made._coded = near, changes, coded if changes is None else adapted(coded, changes)
         return made
 
     def to_symbols(self, pictures: Bytes) -> Ints:
@@ -188,13 +213,7 @@ class PhotoModel:
 
     def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities, self._about = net.qualities, (guide_width, edges)
-
-    @cached_property
-    def pixels(self) -> Both:
-        """The PixelCNN, told that it sees pixels, and that it sees drawn ones."""
-        decoder, told_of = self.net.pixels, self.net.shape.told
-        return Both(told(decoder, 0), told(decoder, TOLD)) if told_of else Both(decoder, decoder)
+        self.qualities, self._about, self.pixels = net.qualities, (guide_width, edges), Pixels(self.net)
 
     def single(self, quality: int, hundredths: int = 0) -> PhotoLatents:
         """See codec.interface.Model."""
@@ -239,7 +258,7 @@ def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> I
         symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
     yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
     numbers = WEIGHT_MIDDLE + (37 * np.arange(weights_of(COLOURS, net.edges))) % 41 - 20
-    plain = PixelBlock(model.pixels.coded, fz[None], False)
+    plain = PixelBlock(model.pixels.coded(), fz[None], False)
     corrected, guided = plain.corrected(Correction(numbers, COLOURS, net.edges)), net.guided(fz[None], False)
     yield from parallel_integers(corrected, pixels)
     first, second = Known(pixels), Known(pixels)
@@ -249,6 +268,8 @@ def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> I
     yield from parallel_integers(guided, pixels)
     yield from second.seen
     yield from drawn
+    if model.net.shape.told_near:
+        yield from parallel_integers(PixelBlock(model.pixels.coded(1), fz[None], False), pixels)
 
 
 def golden_pictures() -> Bytes:

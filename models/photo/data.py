@@ -109,5 +109,9 @@ def draw_patches(pool: Sequence[Tensor], count: int, size: int, rng: torch.Gener
         patch = patch.flip(1) if draw[2] < 0.5 else patch
         patches.append(patch.transpose(0, 1) if draw[3] < 0.5 else patch)
     x = torch.stack(patches)[..., [1, 0, 2]].float() - 128
-    grey = ((x[..., 0] == x[..., 1]) & (x[..., 0] == x[..., 2])).all(-1).all(-1).float()
-    return x, grey
+    return x, is_grey(x).float()
+
+
+def is_grey(x: Tensor) -> Tensor:
+    """(N, H, W, 3) -> (N,) whether R = G = B everywhere."""
+    return ((x[..., 0] == x[..., 1]) & (x[..., 0] == x[..., 2])).all(-1).all(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.models.family import Config, Family, Takes, Training
@@ -18,6 +18,7 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "hidden": [64, 128, 256],
     "prior_large": 0,
     "told": 0,
+    "told_near": 0,
 }
 
 
@@ -48,11 +49,10 @@ def golden_pictures(config: Config) -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
     from vlcodec.models.layers.shapes import shape_of
-    from vlcodec.models.photo import training
+    from vlcodec.models.photo import pixel_training, training
     from vlcodec.models.photo.data import find_pictures
     from vlcodec.models.photo.net import GridShape
 
-    batch, rate = wanted.batch or 10, 1.2e-3 if wanted.rate is None else wanted.rate
     if wanted.patch % 16:
         raise ModelError("a patch's side is a multiple of 16")
     if wanted.init is not None and wanted.init.family != __package__:
@@ -63,28 +63,36 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     held_out = [path for path in find_pictures(wanted.data) if path.name in set(wanted.exclude)]
     config: Config = training.CONFIG if wanted.init is None else wanted.init.config
     weights = None if wanted.init is None else dict(wanted.init.weights)
+    given: dict[str, Any] = {
+        "steps": wanted.steps,
+        "minutes": wanted.minutes,
+        "validation": held_out,
+        "seed": wanted.seed,
+        "device": wanted.device,
+        "patch": wanted.patch,
+        "progress": wanted.progress,
+    }
+    given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
+    if wanted.part == "pixels":
+        if weights is None:
+            raise ModelError("the pixel network alone is trained on from exported weights: they are missing")
+        config = {**config, "net": {**UNTIL_9, **config["net"], **pixel_training.TOLD_OF}}
+        shape = shape_of(GridShape, config["net"])
+        return pixel_training.train_pixels(pictures, wanted.out, shape=shape, weights=weights, **given), config
     shape, related = shape_of(GridShape, {**UNTIL_9, **config["net"]}), None
     if weights is not None and training.begins(shape):
         related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
         config, shape, weights = training.CONFIG, training.SHAPE, None
-    if batch < len(shape.kl_weight):
+    if given.get("batch", training.BATCH) < len(shape.kl_weight):
         raise ModelError(f"a batch has at least {len(shape.kl_weight)} patches: one of each quality")
     made = training.train(
         pictures,
         wanted.out,
         shape=shape,
-        steps=wanted.steps,
-        minutes=wanted.minutes,
         init=weights,
         related=related,
-        validation=held_out,
-        seed=wanted.seed,
-        device=wanted.device,
-        batch=batch,
-        patch=wanted.patch,
-        rate=rate,
         part=wanted.part,  # type: ignore[arg-type]
-        progress=wanted.progress,
+        **given,
     )
     return made, config
 

@@ -42,8 +42,8 @@ BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIDE = 16
 NEAR = 127  # largest |latent| in steps, where latents do not reach far
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
-DRAWN = 4  # one picture in so many is seen as if it were being drawn
-TOLD = 256  # what the pixel network is told of pixels that were all drawn
+DRAWN = 4  # one picture in so many, at most, is seen as if it were being drawn
+TOLD = 256  # what the pixel network is told of pixels that were all drawn; at most, and at least as -TOLD
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class GridShape:
     prior_mixtures: int
     prior_large: int  # latents that reach far: see LatentPrior
     told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
+    told_near: int  # what it is told, as a negative value, for each level that restored pixels may be off; 0: nothing
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]
 
@@ -161,6 +162,10 @@ class GridAgave(Agave):
         slopes = [w * s * s for w, s in zip(self.shape.kl_weight, self.shape.aux_sigma, strict=True)]
         return [math.sqrt(b / a) for a, b in pairwise(slopes)]
 
+    def told_of(self, near: int) -> int:
+        """What the pixel network is told of pixels that may be `near` levels off."""
+        return -min(self.shape.told_near * near, TOLD)
+
     def losses(
         self,
         x: Tensor,
@@ -168,15 +173,15 @@ class GridAgave(Agave):
         split: list[tuple[int, int]],
         with_pixels: bool = True,
         beyond: Tensor | None = None,
-        drawn: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image, and smooth,
         that of its averages.
 
         x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
         False leaves the PixelCNN out (its term is 0). beyond (N,): in [0, 1), how far each lies from its quality to the
-        next. drawn (N,): in [0, 1], which share of the way the pixels that the PixelCNN sees are moved towards ones
-        that it would draw; 0 but for one picture in DRAWN.
+        next. noise (N,): of what the PixelCNN sees; -n for pixels restored within n levels, in (0, 1] the share of the
+        way on which they are moved towards ones that it would draw, which one picture in DRAWN is at most.
         """
         mu = self.encoder(x, split) / FINE
         step = torch.ones_like(mu[:, :1, :1, :1])
@@ -196,22 +201,28 @@ class GridAgave(Agave):
         error = fz[..., :COLOURS] / MEAN_UNIT - x
         mse = error.square().mean((1, 2, 3))
         smooth = sum((w * averages(error, n).square().mean((1, 2, 3)) for n, w in SMOOTH), torch.zeros_like(mse))
-        pixels = self._pixel_nats(x, fz, grey, drawn) if with_pixels else torch.zeros_like(mse)
+        pixels = self.noisy_pixel_nats(x, fz, grey, noise) if with_pixels else torch.zeros_like(mse)
         return {"kl": kl, "mse": mse, "smooth": smooth, "pixels": pixels}
 
-    def _pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor, drawn: Tensor | None) -> Tensor:
-        """As `pixel_nats`, which tells the net what of the pixels was drawn."""
-        told, seen = x.new_zeros(*x.shape[:3], self.shape.told), x
-        if drawn is not None:
-            index = drawn.topk(len(x) // DRAWN).indices
-            share = drawn[index][:, None, None, None]
-            told[index] = (TOLD * share).round()
-            with torch.no_grad():
-                own, beside = x[index], torch.cat((fz[index], told[index]), -1)
-                sample = torch.stack([draw(*m) for m in self.mixtures(own, beside)], -1)
-                sample = torch.where(grey[index, None, None, None] > 0, sample[..., :1], sample)
-                seen = x.index_copy(0, index, (own + share * (sample - own)).round())
-        return self.pixel_nats(x, torch.cat((fz, told), -1), grey, seen)
+    def noisy_pixel_nats(self, x: Tensor, fz: Tensor, grey: Tensor, noise: Tensor | None) -> Tensor:
+        """As `pixel_nats`, which tells the net how noisy the pixels are that it sees; noise: see `losses`."""
+        told, seen, width = x.new_zeros(*x.shape[:3], self.shape.told), x, x.new_ones(len(x), 1, 1, 1)
+        if noise is not None:
+            near = noise.clamp(max=0).neg()[:, None, None, None]
+            width = 2 * near + 1
+            x = torch.where(near > 0, middles(x, width), x)
+            told = told - (self.shape.told_near * near).clamp(max=TOLD)
+            seen = x
+            if drawn := len(x) // DRAWN:
+                index = noise.topk(drawn).indices
+                share = noise[index].clamp(min=0)[:, None, None, None]
+                told[index] += (TOLD * share).round()
+                with torch.no_grad():
+                    own, beside = x[index], torch.cat((fz[index], told[index]), -1)
+                    sample = torch.stack([draw(*m) for m in self.mixtures(own, beside)], -1)
+                    sample = torch.where(grey[index, None, None, None] > 0, sample[..., :1], sample)
+                    seen = x.index_copy(0, index, (own + share * (sample - own)).round())
+        return self.pixel_nats(x, torch.cat((fz, told), -1), grey, seen, width)
 
     def objective(
         self,
@@ -221,10 +232,10 @@ class GridAgave(Agave):
         anneal: Tensor,
         with_pixels: bool = True,
         beyond: Tensor | None = None,
-        drawn: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with a gaussian auxiliary decoder, whose KL is weighed by anneal lambda."""
-        terms = self.losses(x, grey, split, with_pixels, beyond, drawn)
+        terms = self.losses(x, grey, split, with_pixels, beyond, noise)
         sigma, weight = (
             torch.exp(torch.lerp(at, following, torch.zeros_like(at) if beyond is None else beyond))
             for at, following in (self._logs(x, split, v) for v in (self.shape.aux_sigma, self.shape.kl_weight))
@@ -241,6 +252,12 @@ class GridAgave(Agave):
             torch.cat([x.new_full((n,), math.log(values[min(q + more, len(values) - 1)])) for q, n in split])
             for more in (0, 1)
         )
+
+
+def middles(x: Tensor, width: Tensor) -> Tensor:
+    """Levels in [-128, 127] as near-lossless files restore them, in cells of odd widths: see `coding.near`."""
+    first = ((x + 128) / width).floor() * width
+    return ((first + (first + width - 1).clamp(max=255)) / 2).floor() - 128
 
 
 def averages(x: Tensor, n: int) -> Tensor:

@@ -28,11 +28,13 @@ from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
 LOWEST_SHARE = 3 / 8  # of a batch, for the lowest quality, whose latents lossless files use
+NEAR_MOST = 12  # levels that pixels which the PixelCNN sees are off
 BETWEEN = 0.4  # of the pictures lie between two qualities
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
 MUON_SHARE = 2.0  # of the learning rate
 HIDDEN = 48  # inputs and outputs of a layer that Muon trains, at least
+BATCH = 10  # patches, unless told otherwise
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 SHAPE = GridShape(
@@ -54,11 +56,12 @@ SHAPE = GridShape(
     prior_mixtures=2,
     prior_large=24,
     told=1,
+    told_near=32,
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
 )
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, "correction_edges": (100, 115)}
-Part = Literal["all", "autoencoder", "pixels"]
+Part = Literal["all", "autoencoder"]
 
 
 def begins(shape: GridShape) -> bool:
@@ -124,7 +127,7 @@ class PhotoTask:
         self._part = part
         self._batch, self._pool_number, self._pool = batch, -1, list[Tensor]()
         for name, parameter in net.named_parameters():
-            parameter.requires_grad_(part != "pixels" or name.startswith(("pixels.", "decoder.leave.")))
+            parameter.requires_grad_(part == "all" or not name.startswith("pixels."))
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
@@ -141,7 +144,7 @@ class PhotoTask:
             set_mode(self.net.pixels, "simulated")
         x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
         warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
-        return x, grey, torch.tensor(warm, device=self._device), exact, self._between(rng), self._drawn(rng)
+        return x, grey, torch.tensor(warm, device=self._device), exact, self._between(rng), self._noise(rng)
 
     def _between(self, rng: torch.Generator) -> Tensor | None:
         """How far each picture of a batch lies beyond its quality; never beyond the last."""
@@ -152,14 +155,19 @@ class PhotoTask:
         beyond[self._batch - split_batch(self._batch, self.net.qualities)[-1][1] :] = 0
         return beyond.to(self._device)
 
-    def _drawn(self, rng: torch.Generator) -> Tensor | None:
-        """Which pictures of a batch, of all qualities, are seen as if they were being drawn, and how much so."""
+    def _noise(self, rng: torch.Generator) -> Tensor | None:
+        """Of what is seen of each picture of a batch, of all qualities: some as if they were being drawn, as many as if
+        they were restored, most within one level or two."""
         if not self.net.shape.told:
             return None
-        share = torch.zeros(self._batch)
-        which = torch.randperm(self._batch, generator=rng)[: self._batch // DRAWN]
-        share[which] = 1 - torch.rand(len(which), generator=rng)
-        return share.to(self._device)
+        noise, count = torch.zeros(self._batch), self._batch // DRAWN
+        which = torch.randperm(self._batch, generator=rng)
+        noise[which[:count]] = 1 - torch.rand(count, generator=rng)
+        if self.net.shape.told_near:
+            near = torch.randint(1, NEAR_MOST + 1, (count,), generator=rng)
+            usual = torch.randint(1, 3, (count,), generator=rng)
+            noise[which[count : 2 * count]] = -torch.where(torch.rand(count, generator=rng) < 0.8, usual, near).float()
+        return noise.to(self._device)
 
     def start(self) -> None:
         """The linear start, fitted to patches of the first pool."""
@@ -176,12 +184,12 @@ class PhotoTask:
                 raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
 
     def _objective(
-        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, drawn: Tensor | None
+        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, noise: Tensor | None
     ) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
             split = split_batch(len(x), self.net.qualities)
-            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", beyond, drawn)
+            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", beyond, noise)
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""
@@ -202,7 +210,7 @@ def train(
     validation: Sequence[Path] = (),
     seed: int = 0,
     device: str = "cpu",
-    batch: int = 10,
+    batch: int = BATCH,
     patch: int = 96,
     variants: int = 3,
     rate: float = 1.2e-3,
@@ -216,8 +224,7 @@ def train(
     steps: length of the schedule; minutes: stop earlier and leave a checkpoint. init: exported weights to start from;
     related: where there are none, a PixelCNN's, of which what fits is taken.
     validation: files that are only measured, at the end. rate: peak learning rate of Adam.
-    part: "autoencoder" trains that and the prior alone, at a fifth of the cost; "pixels" the PixelCNN and the decoder's
-    last layer, which makes its features, with the rest fixed.
+    part: "autoencoder" trains that and the prior alone, at a fifth of the cost.
     """
     on = torch.device(device)
     net = begin(lambda: GridAgave(shape), on, seed, init, related)

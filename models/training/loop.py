@@ -1,8 +1,8 @@
 """The training loop, one for all models: a task in, trained weights and a checkpoint out; stops at a time limit.
 
 Runs with torch, numpy and Pillow alone. The schedule is by steps, or as long as the time that is given: warm-up, a
-plateau, and a decay over the last 30 %. A run by steps resumes exactly from its checkpoint. Several processes may share
-it (`ranks`).
+plateau, and a decay, over the last 30 % unless a run wants it otherwise. A run by steps resumes exactly from its
+checkpoint. Several processes may share it (`ranks`).
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class Task(Protocol):
         """Figures of the trained net on what was held out, row by row: frozen, as its export will be."""
 
 
-def learning_rate(peak: float, step: int, steps: int) -> float:
-    """Warm-up, plateau, cosine decay to 1 % of the peak."""
+def learning_rate(peak: float, step: int, steps: int, decay_from: float = DECAY_FROM) -> float:
+    """Warm-up, plateau, cosine decay to 1 % of the peak, from a share of the steps on."""
     done = min(1.0, step / steps)
-    decay = 0.0 if done < DECAY_FROM else (done - DECAY_FROM) / (1 - DECAY_FROM)
+    decay = 0.0 if done < decay_from else (done - decay_from) / (1 - decay_from)
     return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * (0.505 + 0.495 * math.cos(math.pi * decay))
 
 
@@ -98,13 +98,14 @@ def run(
     rate: float,
     progress: Progress | None = None,
     on_gpu: OnGpu = "compiled",
+    decay_from: float = DECAY_FROM,
 ) -> None:
     """Train a task's net in place; it ends with its averaged weights, not frozen.
 
     out: folder of `checkpoint.pt` (resumed from where it exists) and `log.csv`. steps: length of the schedule;
     minutes: stop earlier and leave a checkpoint, or, without steps, let the schedule end then. on_gpu: how the
     objective is computed there: compiled as a whole, replayed by CUDA graphs, or as it is, where the task compiles
-    what is worth it.
+    what is worth it. decay_from: share of the steps after which the rate falls.
     """
     ranks = here()
     ranks.begin_noise(seed)
@@ -136,7 +137,7 @@ def run(
                 gone = ranks.agreed(time.monotonic() - started)
                 length = foretold(first_step, step, gone, 60 * minutes)
             for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-                group["lr"] = group["share"] * learning_rate(rate, step, length)
+                group["lr"] = group["share"] * learning_rate(rate, step, length, decay_from)
             arguments, weight = ranks.share(task.arguments(step, length, rng))
             if gradients is not None:
                 terms = gradients(*arguments)

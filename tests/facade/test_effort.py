@@ -86,7 +86,7 @@ def test_models_that_cannot_learn_make_their_usual_files() -> None:
 
 
 def test_changes_come_back(net: PhotoLatents) -> None:
-    size = count(net._pixels.coded)
+    size = count(net._pixels.coded())
     changes = RNG.integers(-20, 21, size) * RNG.integers(0, 2, size)
     for some in (changes, changes * 0, np.clip(changes * 9, -127, 127)):
         assert np.array_equal(unpack_changes(pack_changes(some), size), some)
@@ -97,7 +97,7 @@ def test_changes_come_back(net: PhotoLatents) -> None:
 
 
 def test_without_changes_a_network_is_what_it_was(net: PhotoLatents) -> None:
-    coded = net._pixels.coded
+    coded = net._pixels.coded()
     same = adapted(coded, np.zeros(count(coded), np.int64))
     for (_, a), (_, b) in zip(coded.named_modules(), same.named_modules(), strict=True):
         if hasattr(a, "integers"):
@@ -105,7 +105,7 @@ def test_without_changes_a_network_is_what_it_was(net: PhotoLatents) -> None:
 
 
 def test_changes_that_leave_the_exact_range_are_refused(net: PhotoLatents) -> None:
-    coded = net._pixels.coded
+    coded = net._pixels.coded()
     with pytest.raises(FormatError, match=r"changes of weights that layer .* does not take: a sum can reach"):
         adapted(coded, np.full(count(coded), 10**9))
 
@@ -160,7 +160,7 @@ def test_the_command_says_the_time_beforehand(tmp_path: Path) -> None:
 
 def test_a_file_is_never_larger_for_it(monkeypatch: pytest.MonkeyPatch, net: PhotoLatents) -> None:
     """Whatever is learned."""
-    size = count(net._pixels.coded)
+    size = count(net._pixels.coded())
     monkeypatch.setattr(PhotoLatents, "learned", lambda *_: pack_changes(RNG.integers(-60, 61, size)))
     files = [vlcodec.compress(PICTURE, lossless=True, effort=effort, **OPTIONS) for effort in (1, 2)]
     assert files[0] == files[1]

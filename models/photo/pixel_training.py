@@ -1,0 +1,168 @@
+"""Training of the pixel network of `photo` alone, given what an exported autoencoder says of whole pictures.
+
+f(z) is that of the integers, as files will have it, computed once for each picture of a pool and cut with its pixels
+into patches. A batch is five parts levels, two parts restored levels (near-lossless files) and one part pixels on
+their way to drawn ones, of each of which the net is told (`GridAgave.told_of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlcodec.codec.errors import ImageError
+from vlcodec.models.layers.causal_pixels import centred
+from vlcodec.models.layers.exact import frozen_copy, layers
+from vlcodec.models.layers.mode import set_mode
+from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.data import Pixels, is_grey, read_rgb, widen
+from vlcodec.models.photo.net import GridAgave, GridShape
+from vlcodec.models.photo.training import MUON_SHARE, is_hidden, measure
+from vlcodec.models.training.loop import Progress, run
+from vlcodec.models.training.optimisers import muon_and_adam
+from vlcodec.models.training.recipe import begin
+
+TOLD_OF = {"told": 1, "told_near": 32}  # fields of the shape
+POOL, POOL_STEPS = 240, 1000  # pictures that patches are cut from, and steps until others take their places
+LARGEST = 704  # side of the part of a picture that is taken
+FINER = 0.25  # of the pictures have latents of any quality, the others the lowest one's, as most lossless files
+WIDENED = 0.75
+RESTORED, DRAWN = 2 / 8, 1 / 8  # shares of a batch
+USUAL, NEAR_MOST = 0.8, 12  # share of restored levels that are within one or two; the most levels of the others
+
+
+class Seen(NamedTuple):
+    """A picture of the pool: levels (H, W, 3) uint8 in the order G, R, B, and f(z) (H, W, 3 + features) int16."""
+
+    levels: Tensor
+    fz: Tensor
+
+
+class PixelTask:
+    """See models.train.Task. The pool is a function of the seed and of the step."""
+
+    terms: tuple[str, ...] = ("loss", "lossless", "near", "drawn")
+    average = 0.9995
+
+    def __init__(
+        self,
+        net: GridAgave,
+        pictures: Sequence[Path],
+        validation: Sequence[Path],
+        *,
+        seed: int,
+        device: torch.device,
+        batch: int,
+        patch: int,
+    ) -> None:
+        self.net, self.exported = net, True
+        self.objective: Callable[..., dict[str, Tensor]] = self._objective
+        self._pictures, self._held_out = pictures, [read_rgb(p) for p in validation]
+        self._model = PhotoModel(frozen_copy(net), device, 0.0, ())
+        self._seed, self._device, self._batch, self._patch = seed, device, batch, patch
+        self._restored = round(RESTORED * batch) if net.shape.told_near else 0
+        self._drawn = round(DRAWN * batch) if net.shape.told else 0
+        self._number, self._pool = -1, list[Seen]()
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name.startswith("pixels."))
+
+    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
+        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
+        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
+
+    def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """Of the objective at a step: levels, f(z), whether they are grey, and noise (see `GridAgave.losses`)."""
+        if step // POOL_STEPS != self._number:
+            self._number = step // POOL_STEPS
+            self._fill(np.random.default_rng([self._seed, self._number]))
+        set_mode(self.net, "simulated")
+        areas = torch.tensor([part.levels[..., 0].numel() for part in self._pool], dtype=torch.float64)
+        patches = [self._cut(self._pool[i], rng) for i in torch.multinomial(areas, self._batch, True, generator=rng)]
+        levels, fz = (torch.stack(parts).float().to(self._device) for parts in zip(*patches, strict=True))
+        return levels - 128, fz, is_grey(levels).float(), self._noise(rng)
+
+    def _cut(self, part: Seen, rng: torch.Generator) -> Seen:
+        top, left = (
+            int(torch.randint(0, side - self._patch + 1, (), generator=rng)) for side in part.levels.shape[:2]
+        )
+        return Seen(*(each[top : top + self._patch, left : left + self._patch] for each in part))
+
+    def _noise(self, rng: torch.Generator) -> Tensor:
+        noise, restored, drawn = torch.zeros(self._batch), self._restored, self._drawn
+        usual = torch.randint(1, 3, (restored,), generator=rng)
+        near = torch.randint(1, NEAR_MOST + 1, (restored,), generator=rng)
+        noise[:restored] = -torch.where(torch.rand(restored, generator=rng) < USUAL, usual, near).float()
+        noise[restored : restored + drawn] = 1 - torch.rand(drawn, generator=rng)
+        return noise.to(self._device)
+
+    def _fill(self, rng: np.random.Generator) -> None:
+        """Another pool: of random pictures, most of them widened, some of them mirrored or transposed."""
+        self._pool = []
+        for i in rng.permutation(len(self._pictures))[:POOL]:
+            pixels = read_rgb(self._pictures[i])
+            pixels = widen(pixels, rng, self._patch) if rng.random() < WIDENED else pixels
+            pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+            pixels = pixels.transpose(1, 0, 2) if rng.random() < 0.5 else pixels
+            top, left = (int(rng.integers(max(1, side - LARGEST + 1))) for side in pixels.shape[:2])
+            quality = int(rng.integers(self.net.qualities)) if rng.random() < FINER else 0
+            self._pool.append(self._seen(pixels[top : top + LARGEST, left : left + LARGEST], quality))
+        self._pool = [part for part in self._pool if min(part.levels.shape[:2]) >= self._patch]
+        if not self._pool:
+            raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
+
+    def _seen(self, pixels: Pixels, quality: int) -> Seen:
+        picture = np.ascontiguousarray(pixels)[None]
+        net, (height, width) = self._model.single(quality + 1), picture.shape[1:3]
+        u = np.zeros(net.shape(1, height, width), np.int64)
+        fz = net.render(net.features(net.rounded(net.centres(picture), u), u), range(height), width)
+        return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
+
+    def _objective(self, x: Tensor, fz: Tensor, grey: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """In bfloat16, which holds activations of 8 bits exactly."""
+        with torch.autocast(self._device.type, torch.bfloat16):
+            nats = self.net.noisy_pixel_nats(x, fz, grey, noise)
+        parts = nats.split([self._restored, self._drawn, len(x) - self._restored - self._drawn])
+        near, drawn, lossless = (part.mean() if len(part) else nats.new_zeros(()) for part in parts)
+        return {"loss": nats.mean(), "lossless": lossless, "near": near, "drawn": drawn}
+
+    def finish(self) -> None:
+        """Nothing: rounding was part of the training."""
+
+    def measure(self) -> list[dict[str, float]]:
+        """On the pictures that are held out, of what would be exported."""
+        return measure(frozen_copy(self.net), self._held_out, self._device) if self._held_out else []
+
+
+def train_pixels(
+    pictures: Sequence[Path],
+    out: Path,
+    *,
+    shape: GridShape,
+    weights: dict[str, Tensor],
+    steps: int | None,
+    minutes: float | None = None,
+    validation: Sequence[Path] = (),
+    seed: int = 0,
+    device: str = "cpu",
+    batch: int = 8,
+    patch: int = 96,
+    rate: float = 8e-4,
+    progress: Progress | None = None,
+) -> GridAgave:
+    """Train the pixel network of exported weights; the autoencoder stays as it is. See `training.train`.
+
+    shape: of the net, whose pixel network may be told what that of the weights is not. The rate falls from the first
+    step on, as befits a net that has been trained before.
+    """
+    on = torch.device(device)
+    net = begin(lambda: GridAgave(shape), on, seed, None, weights)
+    task = PixelTask(net, pictures, validation, seed=seed, device=on, batch=batch, patch=patch)
+    lengths: dict[str, Any] = {"steps": steps, "minutes": minutes, "seed": seed, "rate": rate}
+    run(task, out, device=on, progress=progress, on_gpu="replayed", decay_from=0.0, **lengths)
+    return net

@@ -39,6 +39,28 @@ def round_through(x: Tensor) -> Tensor:
     return rounded
 
 
+class _Requantised(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float, low: float, high: float) -> Tensor:
+        y = x if scale == 1 else x * scale
+        ctx.save_for_backward(y)
+        ctx.about = scale, low, high
+        return F.hardtanh(y, low, high).round_()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        scale, low, high = ctx.about
+        found = torch.ops.aten.hardtanh_backward(gradients[0], ctx.saved_tensors[0], low, high)
+        return found if scale == 1 else found.mul_(scale), None, None, None
+
+
+def requantised(x: Tensor, scale: float, low: float, high: float) -> Tensor:
+    """round(scale x), clamped, whose gradient is that of the clamp: in few passes, as training spends most of its time
+    on them where products are fast."""
+    found: Tensor = _Requantised.apply(x, scale, low, high)
+    return found
+
+
 def relu(x: Tensor) -> Tensor:
     """Residual stream -> activation: integers clamped to [0, 1023]."""
     return F.hardtanh(x, 0, ACTIVATION_MAX)  # clamp, whose gradient takes five times as long
@@ -60,6 +82,8 @@ class Rectifier(IntegerModule):
         """Of any shape; rounded half to even, in training not at all. int8 carries values less 128."""
         if self._in_int8:
             return torch.add(_LESS, x, alpha=self._shrink).clamp_(*BYTE).round_().to(torch.int8)
+        if self.mode == "simulated" and self._shrink < 1:
+            return requantised(x, self._shrink, 0, self.most)
         y = x if self._shrink == 1 else x * self._shrink
         y = F.hardtanh(y, 0, self.most)  # clamp, whose gradient takes five times as long
         return y if self.mode == "training" or self._shrink == 1 else round_through(y)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers import shifted
-from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, round_through
+from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, requantised, round_through
 from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
@@ -149,6 +149,7 @@ class Layer(IntegerModule):
         self.rectified = bool((self.low == 0).all())
         ranges = set(zip(self.low.tolist(), self.high.tolist(), strict=True))
         self.range = next(iter(ranges)) if len(ranges) == 1 else None
+        self._same_gain = float(self.gain[0]) if (self.gain == self.gain[0]).all() else None
         self._frozen: Floats | None = None
         self._narrows = False  # to float32, for values that allow it
         self._bytes: Bytes | None = None
@@ -340,6 +341,8 @@ class Layer(IntegerModule):
             y = y + F.linear(beside, w[:, seen:])
         if self.fine:
             return F.relu(y) if self.rectified else y
+        if rounding and self.range is not None and self._same_gain is not None:
+            return requantised(y, self._same_gain, *self.range)
         if rounding:
             y = round_through(y * self.gain)
         return torch.clamp(y, self.low, self.high) if self.range is None else F.hardtanh(y, *self.range)

@@ -208,9 +208,9 @@ def test_minutes_end_the_schedule(cifar_folder: Path, tmp_path: Path, monkeypatc
     """A clock that goes on by a second for each group of weights at each step: whatever the steps asked for."""
     clock, rates = [0.0], list[float]()
 
-    def passed(peak: float, step: int, steps: int) -> float:
+    def passed(peak: float, step: int, steps: int, decay_from: float) -> float:
         clock[0] += 1
-        rates.append(plain(peak, step, steps))
+        rates.append(plain(peak, step, steps, decay_from))
         return rates[-1]
 
     plain = loop.learning_rate

@@ -370,8 +370,8 @@ def test_a_schedule_by_the_clock_ends_with_the_minutes(
     """However fast it goes, the last step's learning rate is what a schedule ends with."""
     rates = list[float]()
 
-    def noted(peak: float, step: int, steps: int) -> float:
-        rates.append(rate(peak, step, steps))
+    def noted(peak: float, step: int, steps: int, decay_from: float) -> float:
+        rates.append(rate(peak, step, steps, decay_from))
         return rates[-1]
 
     rate = loop.learning_rate

@@ -50,6 +50,7 @@ TINY = GridShape(
     prior_large=0,
     told=0,
     told_near=0,
+    factors=0,
     aux_sigma=(13.0, 10.0, 7.6, 5.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8),
 )
@@ -120,7 +121,7 @@ def agave() -> Callable[[int], GridAgave]:
 def far() -> PhotoModel:
     """Likewise, with latents that reach far, qualities between others, and a PixelCNN that is told of noise."""
     sizes: dict[str, Any] = {"latents": 6, "pixel_channels": 32, "pixel_hidden": 32, "pixel_bits": 8}
-    shape = replace(TINY, **sizes, prior_large=2, told=1, told_near=32)
+    shape = replace(TINY, **sizes, prior_large=2, told=1, told_near=32, factors=3)
     net = random_agave(1, shape)
     freeze_from(net, integer_tensors(net))
     return PhotoModel(net, torch.device("cpu"), guide_width=0.5, edges=(100, 115))

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, Context, PixelDecoder
 from vlcodec.models.layers.ends import Ends, head
-from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer, prove_stream
+from vlcodec.models.layers.exact import OWN, SQUARE
+from vlcodec.models.layers.fine import fine_layer, prove_stream
 from vlcodec.models.layers.mixture import FINE, LEVELS, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.posterior import UNIFORMS, Kind

@@ -25,8 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu, round_through
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer
 from vlcodec.models.layers.excite import ExcitedBlock
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, layout, nats
 from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 

@@ -29,8 +29,9 @@ from vlcodec.models.dvaepp.rbm import Rbm
 from vlcodec.models.dvaepp.smoothing import exponential, log_ratio
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu
 from vlcodec.models.layers.ends import Ends
-from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer, prove_stream
+from vlcodec.models.layers.exact import OWN, SQUARE
 from vlcodec.models.layers.excite import ExcitedBlock
+from vlcodec.models.layers.fine import fine_layer, prove_stream
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.resnet import space_to_depth

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.exact import OWN, fine_layer
+from vlcodec.models.layers.exact import OWN
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.made import Made
 from vlcodec.models.layers.mixture import LOGIT_UNIT
 

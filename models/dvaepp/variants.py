@@ -18,7 +18,8 @@ from vlcodec.models.dvaepp.smoothing import exponential, exponential_log_density
 from vlcodec.models.dvaepp.training import DvaeppTask
 from vlcodec.models.layers.activations import FINE_UNIT
 from vlcodec.models.layers.ends import head
-from vlcodec.models.layers.exact import OWN, fine_layer
+from vlcodec.models.layers.exact import OWN
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mode import IntegerModule
 
 BETA = 10.0  # inverse temperature of the locals

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.exact import OWN, Layer, fine_layer
+from vlcodec.models.layers.exact import OWN, Layer
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, UNIFORM_MAX, Kind, dither_like, sigma_of

@@ -28,7 +28,13 @@ from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers import shifted
-from vlcodec.models.layers.activations import ACTIVATION_MAX, FINE_MAX, FINE_UNIT, STREAM_MAX, UNIT, requantised, round_through
+from vlcodec.models.layers.activations import (
+    ACTIVATION_MAX,
+    STREAM_MAX,
+    UNIT,
+    requantised,
+    round_through,
+)
 from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
@@ -353,35 +359,6 @@ class Layer(IntegerModule):
         grid = w.new_zeros(self.outputs, rows * columns, self.inputs)
         grid = grid.index_copy(1, self.places, w.view(self.outputs, len(self.taps), self.inputs))
         return grid.view(self.outputs, rows, columns, self.inputs).permute(0, 3, 1, 2)
-
-
-def fine_layer(
-    taps: Taps,
-    inputs: int,
-    outputs: int,
-    *,
-    beside: int = 0,
-    gain: float | Sequence[float] = 1.0,
-    low: float | Sequence[float] = -FINE_MAX,
-    high: float | Sequence[float] = FINE_MAX,
-    input_max: int = FINE_MAX,
-    bits: int = 8,
-    unit: int = FINE_UNIT,
-    mask: Tensor | None = None,
-    precise: bool = False,
-    init: float = 1.0,
-) -> Layer:
-    """A layer in float64 carriers, for small nets: activations so fine that rounding can wait until after training."""
-    return Layer(
-        taps, inputs, outputs, beside=beside, gain=gain, low=low, high=high, input_max=input_max, bits=bits, unit=unit,
-        mask=mask, fine=True, precise=precise, init=init, carrier=torch.float64,
-    )  # fmt: skip
-
-
-def prove_stream(terms: int) -> None:
-    """Raise BoundError where a residual stream, the sum of so many fine layers' outputs, is not exact in float32."""
-    if terms * FINE_MAX >= CARRIER_LIMIT[torch.float32]:
-        raise BoundError(f"a residual stream of {terms} terms can leave the range that float32 holds exactly")
 
 
 def layers(module: nn.Module) -> Iterator[tuple[str, Layer]]:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from vlcodec.codec.coding.lookup import sigmoid_table
 from vlcodec.models.layers.activations import FINE_UNIT, Elu
-from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mode import IntegerModule
 
 _REACH = 8 * FINE_UNIT  # of the gate's argument, where the sigmoid is 0 or 1 to a thousandth

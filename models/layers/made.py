@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.exact import OWN, fine_layer
+from vlcodec.models.layers.exact import OWN
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mode import IntegerModule
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_MAX, STREAM_MAX, Elu, clip, leaky
-from vlcodec.models.layers.exact import OWN, SIGNED, SQUARE, STREAM, WIDE, Layer, Taps, fine_layer
+from vlcodec.models.layers.exact import OWN, SIGNED, SQUARE, STREAM, WIDE, Layer, Taps
+from vlcodec.models.layers.fine import fine_layer
 
 
 class ResBlock(nn.Module):

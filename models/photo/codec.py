@@ -17,7 +17,8 @@ from vlcodec.codec.coding.walk import Settled
 from vlcodec.codec.interface import Block, Bytes, Ints, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder, centred
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.photo.adapted import adapted, count, pack_changes, unpack_changes
+from vlcodec.models.layers.table import tables
+from vlcodec.models.photo.adapted import adapted, pack_changes, sizes, unpack_changes
 from vlcodec.models.photo.between import STEP_UNIT, between
 from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, TOLD, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
@@ -91,7 +92,7 @@ class PhotoLatents:
     ) -> None:
         self.net, self._pixels, self.device, self.edges = net, pixels, device, edges
         self._near, self._coded = 0, pixels.coded()
-        self._changes: Ints | None = None
+        self._changes: list[Ints] | None = None
         (self.quality, self._beyond), sigmas = quality, net.shape.aux_sigma
         if self._beyond:
             variance = guide_width**2 * sigmas[self.quality] ** 2, guide_width**2 * sigmas[self.quality + 1] ** 2
@@ -164,6 +165,10 @@ class PhotoLatents:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
         return PixelBlock(self._pixels.drawn, fz, grey, self.guide)
 
+    @property
+    def _factors(self) -> list[Tensor]:
+        return [table.values for _, table in tables(self.net.factors)]
+
     def within(self, near: int) -> PhotoLatents:
         """See codec.interface.Restoring."""
         return self._for(near, self._changes)
@@ -175,16 +180,18 @@ class PhotoLatents:
         def render(rows: range) -> Tensor:
             return self.render(fz, rows, pictures.shape[2])
 
-        return pack_changes(learned(self._pixels.coded(self._near), render, pictures, self._near, steps, tick))
+        coded = self._pixels.coded(self._near)
+        return pack_changes(learned(coded, self._factors, render, pictures, self._near, steps, tick))
 
     def changed(self, changes: bytes) -> PhotoLatents:
         """See codec.interface.Adaptive: what is drawn stays as it is."""
-        return self._for(self._near, unpack_changes(changes, count(self.net.pixels)))
+        return self._for(self._near, unpack_changes(changes, sizes(self.net.pixels, self._factors)))
 
-    def _for(self, near: int, changes: Ints | None) -> PhotoLatents:
+    def _for(self, near: int, changes: list[Ints] | None) -> PhotoLatents:
         """Of coded pixels that are restored, by a changed PixelCNN."""
         made, coded = copy.copy(self), self._pixels.coded(near)
-        made._near, made._changes, made._coded = near, changes, coded if changes is None else adapted(coded, changes)
+        made._near, made._changes = near, changes
+        made._coded = coded if changes is None else adapted(coded, changes, self._factors)
         return made
 
     def to_symbols(self, pictures: Bytes) -> Ints:

@@ -19,6 +19,7 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "prior_large": 0,
     "told": 0,
     "told_near": 0,
+    "factors": 0,
 }
 
 
@@ -49,7 +50,7 @@ def golden_pictures(config: Config) -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
     from vlcodec.models.layers.shapes import shape_of
-    from vlcodec.models.photo import pixel_training, training
+    from vlcodec.models.photo import factor_training, pixel_training, training
     from vlcodec.models.photo.data import find_pictures
     from vlcodec.models.photo.net import GridShape
 
@@ -73,12 +74,15 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         "progress": wanted.progress,
     }
     given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
-    if wanted.part == "pixels":
+    if wanted.part in ("pixels", "factors"):
         if weights is None:
-            raise ModelError("the pixel network alone is trained on from exported weights: they are missing")
-        config = {**config, "net": {**UNTIL_9, **config["net"], **pixel_training.TOLD_OF}}
-        shape = shape_of(GridShape, config["net"])
-        return pixel_training.train_pixels(pictures, wanted.out, shape=shape, weights=weights, **given), config
+            raise ModelError(f"the {wanted.part} alone are trained from exported weights: they are missing")
+        config = {**config, "net": {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}}
+        given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
+        if wanted.part == "pixels":
+            return pixel_training.train_pixels(pictures, wanted.out, **given), config
+        del given["validation"]
+        return factor_training.train_factors(pictures, wanted.out, **given), config
     shape, related = shape_of(GridShape, {**UNTIL_9, **config["net"]}), None
     if weights is not None and training.begins(shape):
         related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
@@ -104,7 +108,7 @@ FAMILY = Family(
         side=None, bilevel=False, archives="", placeholders=True, between=config["net"].get("prior_large", 0) > 0
     ),
     golden_pictures=golden_pictures,
-    parts=("all", "autoencoder", "pixels"),
+    parts=("all", "autoencoder", "pixels", "factors"),
     train=train,
     qualities=lambda config: len(config["net"]["kl_weight"]),
 )

@@ -36,6 +36,7 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
+from vlcodec.models.photo.factors import factors_of
 from vlcodec.models.walks.dither import FAR
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
@@ -68,6 +69,7 @@ class GridShape:
     prior_mixtures: int
     prior_large: int  # latents that reach far: see LatentPrior
     told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
+    factors: int  # rank of the changes that files make to the pixel network's weights; 0: of its biases alone
     told_near: int  # what it is told, as a negative value, for each level that restored pixels may be off; 0: nothing
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]
@@ -155,6 +157,7 @@ class GridAgave(Agave):
             bits=shape.pixel_bits,
             told=shape.told,
         )
+        self.factors = factors_of(self.pixels, shape.factors) if shape.factors else nn.ModuleList()
 
     @property
     def finer(self) -> list[float]:

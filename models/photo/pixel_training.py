@@ -27,7 +27,7 @@ from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
-TOLD_OF = {"told": 1, "told_near": 32}  # fields of the shape
+BEYOND_9 = {"told": 1, "told_near": 32, "factors": 8}  # fields of the shape that older ones may lack
 POOL, POOL_STEPS = 240, 1000  # pictures that patches are cut from, and steps until others take their places
 LARGEST = 704  # side of the part of a picture that is taken
 FINER = 0.25  # of the pictures have latents of any quality, the others the lowest one's, as most lossless files
@@ -41,6 +41,15 @@ class Seen(NamedTuple):
 
     levels: Tensor
     fz: Tensor
+
+
+def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
+    """A picture (H, W, 3) as a model's files of a quality, counted from 0, have it."""
+    picture = np.ascontiguousarray(pixels)[None]
+    net, (height, width) = model.single(quality + 1), picture.shape[1:3]
+    u = np.zeros(net.shape(1, height, width), np.int64)
+    fz = net.render(net.features(net.rounded(net.centres(picture), u), u), range(height), width)
+    return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 
 
 class PixelTask:
@@ -111,17 +120,10 @@ class PixelTask:
             pixels = pixels.transpose(1, 0, 2) if rng.random() < 0.5 else pixels
             top, left = (int(rng.integers(max(1, side - LARGEST + 1))) for side in pixels.shape[:2])
             quality = int(rng.integers(self.net.qualities)) if rng.random() < FINER else 0
-            self._pool.append(self._seen(pixels[top : top + LARGEST, left : left + LARGEST], quality))
+            self._pool.append(seen_by(self._model, pixels[top : top + LARGEST, left : left + LARGEST], quality))
         self._pool = [part for part in self._pool if min(part.levels.shape[:2]) >= self._patch]
         if not self._pool:
             raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
-
-    def _seen(self, pixels: Pixels, quality: int) -> Seen:
-        picture = np.ascontiguousarray(pixels)[None]
-        net, (height, width) = self._model.single(quality + 1), picture.shape[1:3]
-        u = np.zeros(net.shape(1, height, width), np.int64)
-        fz = net.render(net.features(net.rounded(net.centres(picture), u), u), range(height), width)
-        return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 
     def _objective(self, x: Tensor, fz: Tensor, grey: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """In bfloat16, which holds activations of 8 bits exactly."""

@@ -57,6 +57,7 @@ SHAPE = GridShape(
     prior_large=24,
     told=1,
     told_near=32,
+    factors=8,
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
 )

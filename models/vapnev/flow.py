@@ -32,7 +32,8 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
-from vlcodec.models.layers.exact import OWN, SQUARE, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.resnet import Block, depth_to_space, space_to_depth
 from vlcodec.models.vapnev.grid import CELL_BITS, LOG_MAX, LOG_UNIT, SHIFT_MAX

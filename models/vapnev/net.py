@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_UNIT, UNIT, Elu
 from vlcodec.models.layers.causal_pixels import COLOURS
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats
 from vlcodec.models.layers.mode import IntegerModule
 from vlcodec.models.layers.posterior import CELL_UNIT, CELLS, PRIOR_INDEX, UNIFORM_MAX, Kind, dither_like, sigma_of

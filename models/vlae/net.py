@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import FINE_MAX, FINE_UNIT, Elu
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, fine_layer, prove_stream
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer
+from vlcodec.models.layers.fine import fine_layer, prove_stream
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.masked import BEFORE, NEAR, Look, look_whole, spread
 from vlcodec.models.layers.mixture import FINE, SCALE_LAST, SCALE_LOW, SCALE_UNIT, nats

@@ -1,7 +1,7 @@
 """Trained nets as integer weights in safetensors files, and back.
 
 Each layer becomes three tensors: `weight` (int8 or int16), `bias` (int32) and `exponent` (int8, per output channel):
-w = weight 2^-exponent; of a masked layer, the weights that the mask leaves, row by row.
+w = weight 2^-exponent; of a masked layer, the weights that the mask leaves, row by row. A table becomes `values`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from vlcodec.codec.errors import BoundError, ModelError
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.layers.mode import set_mode
+from vlcodec.models.layers.table import tables
 
 
 def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -35,11 +36,11 @@ def integer_tensors(module: nn.Module) -> dict[str, Tensor]:
         tensors[f"{name}.weight"] = weight.to(kind).cpu().contiguous()
         tensors[f"{name}.bias"] = bias.to(torch.int32).cpu().contiguous()
         tensors[f"{name}.exponent"] = exponent.to(torch.int8).cpu().contiguous()
-    return tensors
+    return tensors | {f"{name}.values": table.values.cpu() for name, table in tables(module)}
 
 
 def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch.dtype | None = None) -> None:
-    """Load every layer's integers. Raises ModelError where a tensor is missing or misshapen."""
+    """Load every layer's integers, and tables. Raises ModelError where a tensor is missing or misshapen."""
     for name, layer in layers(module):
         try:
             weight, bias, exponent = (tensors[f"{name}.{part}"] for part in ("weight", "bias", "exponent"))
@@ -50,6 +51,11 @@ def freeze_from(module: nn.Module, tensors: Mapping[str, Tensor], carrier: torch
             layer.load_integers(weight, bias, exponent, carrier)
         except (KeyError, RuntimeError, BoundError) as error:
             raise ModelError(f"the weights do not fit the model at layer {name}: {error}") from None
+    for name, table in tables(module):
+        values = tensors.get(f"{name}.values")
+        if values is None or values.shape != table.values.shape:
+            raise ModelError(f"the weights do not fit the model at table {name}")
+        table.values.copy_(values)
     set_mode(module, "frozen")
 
 

@@ -1,5 +1,6 @@
 """Files whose model has learned their picture."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from commands import failure, ok, run
 from PIL import Image
 
@@ -17,10 +19,22 @@ from vlcodec.codec.files import picture_file
 from vlcodec.codec.files.picture_file import File
 from vlcodec.estimates import expected_to_compress
 from vlcodec.models import registry, zoo
+from vlcodec.models.layers.causal_pixels import PixelDecoder
+from vlcodec.models.layers.exact import Layer
+from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo import adapting
-from vlcodec.models.photo.adapted import adapted, count, pack_changes, unpack_changes
+from vlcodec.models.photo.adapted import (
+    MOST,
+    _move,
+    adapted,
+    pack_changes,
+    sizes,
+    unpack_changes,
+)
 from vlcodec.models.photo.codec import PhotoLatents, PhotoModel
+from vlcodec.models.photo.factors import large_layers, unit_of
 
+RANK = 8
 OPTIONS: dict[str, Any] = {"model": "photo", "device": "cpu"}
 RNG = np.random.default_rng(2)
 ROWS, COLUMNS = 560, 64
@@ -48,6 +62,13 @@ def _small_steps() -> Iterator[None]:
 def made() -> bytes:
     """A file that holds what was learned."""
     return vlcodec.compress(PICTURE, lossless=True, effort=9, **OPTIONS)
+
+
+def factors_for(decoder: PixelDecoder) -> list[torch.Tensor]:
+    """Random ones, of a model whose weights files have none."""
+    rng = np.random.default_rng(3)
+    shapes = [(RANK, layer.weight.shape[1]) for layer in large_layers(decoder)]
+    return [torch.from_numpy(rng.integers(-127, 128, shape, np.int8)) for shape in shapes]
 
 
 def learned(data: bytes) -> File:
@@ -86,19 +107,28 @@ def test_models_that_cannot_learn_make_their_usual_files() -> None:
 
 
 def test_changes_come_back(net: PhotoLatents) -> None:
-    size = count(net._pixels.coded())
-    changes = RNG.integers(-20, 21, size) * RNG.integers(0, 2, size)
-    for some in (changes, changes * 0, np.clip(changes * 9, -127, 127)):
-        assert np.array_equal(unpack_changes(pack_changes(some), size), some)
-    with pytest.raises(FormatError, match="stack of changes of weights must be empty"):
-        unpack_changes(pack_changes(changes) + b"\1", size)
-    with pytest.raises(FormatError, match="with a scale of 200: it must be at most 191"):
-        unpack_changes(b"\xc8" + pack_changes(changes)[1:], size)
+    coded = net._pixels.coded()
+    lengths = sizes(coded, factors_for(coded))
+    changes = [RNG.integers(-20, 21, n) * RNG.integers(0, 2, n) for n in lengths]
+    biases = [changes[0], *(0 * part for part in changes[1:])]
+    for some in (changes, biases, [0 * part for part in changes], [np.clip(9 * part, -127, 127) for part in changes]):
+        found = unpack_changes(pack_changes(some), lengths)
+        assert all(map(np.array_equal, found, some))
+    assert len(lengths) == 17
+    for data in (pack_changes(changes), pack_changes(biases)):
+        with pytest.raises(FormatError, match="stack of changes of weights must be empty"):
+            unpack_changes(data + b"\1", lengths)
+    for wrong in (b"\xc8" + pack_changes(biases)[1:], b"\xff\xc8" + pack_changes(changes)[2:]):
+        with pytest.raises(FormatError, match="with a scale of 200: it must be at most 191"):
+            unpack_changes(wrong, lengths)
+    with pytest.raises(FormatError, match="with a scale of 255"):
+        unpack_changes(b"\xff", lengths)
 
 
 def test_without_changes_a_network_is_what_it_was(net: PhotoLatents) -> None:
     coded = net._pixels.coded()
-    same = adapted(coded, np.zeros(count(coded), np.int64))
+    factors = factors_for(coded)
+    same = adapted(coded, [np.zeros(n, np.int64) for n in sizes(coded, factors)], factors)
     for (_, a), (_, b) in zip(coded.named_modules(), same.named_modules(), strict=True):
         if hasattr(a, "integers"):
             assert all(x.equal(y) for x, y in zip(a.integers(), b.integers(), strict=True))
@@ -107,7 +137,43 @@ def test_without_changes_a_network_is_what_it_was(net: PhotoLatents) -> None:
 def test_changes_that_leave_the_exact_range_are_refused(net: PhotoLatents) -> None:
     coded = net._pixels.coded()
     with pytest.raises(FormatError, match=r"changes of weights that layer .* does not take: a sum can reach"):
-        adapted(coded, np.full(count(coded), 10**9))
+        adapted(coded, [np.full(sizes(coded, [])[0], 10**9)], [])
+
+
+def test_weights_move_by_factors_and_stay_within_8_bits(net: PhotoLatents) -> None:
+    coded = net._pixels.coded()
+    factors = factors_for(coded)
+    changes = [np.zeros(n, np.int64) for n in sizes(coded, factors)]
+    changes[-1][3 * RANK + 1] = -40  # of the last channel's hidden layer
+    changes[-1][4 * RANK : 5 * RANK] = MOST
+    layers = [decoder.net.hidden[2] for decoder in (coded, adapted(coded, changes, factors))]
+    before, after = (layer.integers() for layer in layers if isinstance(layer, Layer))
+    weight, _, exponent = (part.numpy() for part in before)
+    moved, unit = after[0].numpy(), unit_of(before[0], before[2])
+    added = -40 * factors[-1][1].numpy().astype(int) * 2.0 ** (exponent[3] + unit)
+    assert np.array_equal(moved[3], np.clip(weight[3] + np.rint(added), -127, 127))
+    assert (moved[3] != weight[3]).any()
+    assert np.abs(moved).max() == 127
+    assert np.array_equal(np.delete(moved, [3, 4], 0), np.delete(weight, [3, 4], 0))
+    mean = np.abs(weight * 2.0 ** -exponent[:, None]).mean()
+    assert 2.0**unit * 2**10 <= mean < 2.0**unit * 2**11
+
+
+def test_what_training_simulates_is_what_files_compute(net: PhotoLatents) -> None:
+    """The loss of learned changes, rounded, is what the changed network takes."""
+    coded = net._pixels.coded()
+    layer = copy.deepcopy(coded.net.near[1])
+    assert isinstance(layer, Layer)
+    factors, expected = factors_for(coded)[3], copy.deepcopy(layer)
+    changes = RNG.integers(-20, 21, (layer.outputs, RANK))
+    _move(expected, np.zeros(layer.outputs, np.int64), (changes, factors))
+    moved = adapting._MovedWeights(layer, factors)
+    set_mode(layer, "training")
+    with torch.no_grad():
+        moved.changes.copy_(torch.from_numpy(changes))
+        layer.weight.copy_(moved(layer.weight))
+    real = [weight * torch.exp2(-exponent)[:, None] for weight, _, exponent in (layer.integers(), expected.integers())]
+    assert torch.equal(*real)
 
 
 @pytest.mark.parametrize("strip", [0, 1, 40])
@@ -160,8 +226,10 @@ def test_the_command_says_the_time_beforehand(tmp_path: Path) -> None:
 
 def test_a_file_is_never_larger_for_it(monkeypatch: pytest.MonkeyPatch, net: PhotoLatents) -> None:
     """Whatever is learned."""
-    size = count(net._pixels.coded())
-    monkeypatch.setattr(PhotoLatents, "learned", lambda *_: pack_changes(RNG.integers(-60, 61, size)))
+    lengths = sizes(net._pixels.coded(), net._factors)
+    monkeypatch.setattr(
+        PhotoLatents, "learned", lambda *_: pack_changes([RNG.integers(-60, 61, size) for size in lengths])
+    )
     files = [vlcodec.compress(PICTURE, lossless=True, effort=effort, **OPTIONS) for effort in (1, 2)]
     assert files[0] == files[1]
     assert adaptive.as_file_has_it(net, picture_file.unpack(files[1])) is net

@@ -19,6 +19,7 @@ from vlcodec.models.agave.net import LadderAgave
 from vlcodec.models.layers import exact, shifted
 from vlcodec.models.layers.activations import round_through
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, frozen_copy, layers
+from vlcodec.models.layers.fine import prove_stream
 from vlcodec.models.layers.masked import FIRST, NEAR
 from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import exact_inference
@@ -255,7 +256,7 @@ def test_a_gain_is_a_power_of_two(gain: float | list[float]) -> None:
 
 
 def test_a_stream_that_is_too_long_is_refused() -> None:
-    exact.prove_stream(127)
+    prove_stream(127)
     long = replace(vlae_recipe.SHAPE, window=70), replace(agave_recipe.SHAPE, blocks=126)
     for make in (lambda: Vlae(long[0]), lambda: LadderAgave(long[1])):
         with pytest.raises(BoundError, match="a residual stream of") as caught:

@@ -16,7 +16,8 @@ from vlcodec.codec.interface import Bytes, Ints, Model
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers import lanes, pairs
 from vlcodec.models.layers.activations import FINE_MAX, Elu, Rectifier
-from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps, fine_layer
+from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps
+from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.made import Flow
 from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.masked import BEFORE, FIRST, NEAR, spread

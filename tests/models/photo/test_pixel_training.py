@@ -16,11 +16,14 @@ from vlcodec.models.family import Init, Training
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
-from vlcodec.models.photo import family
+from vlcodec.models.layers.table import tables
+from vlcodec.models.photo import factors, family
 from vlcodec.models.photo import pixel_training as module
 from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.factor_training import train_factors
+from vlcodec.models.photo.factors import large_layers
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.pixel_training import PixelTask, train_pixels
+from vlcodec.models.photo.pixel_training import PixelTask, seen_by, train_pixels
 from vlcodec.models.training import loop
 
 STEPS, PATCH = 5, 24
@@ -75,7 +78,7 @@ def test_what_is_seen_is_what_files_have(pictures: list[Path], far: PhotoModel) 
     """f(z) of a picture's own latents, cut with its levels."""
     task = PixelTask(far.net, pictures, (), seed=0, device=torch.device("cpu"), batch=8, patch=PATCH)
     pixels = np.asarray(Image.open(pictures[0]))
-    seen = task._seen(pixels, 1)
+    seen = seen_by(far, pixels, 1)
     net = far.single(2)
     u = np.zeros(net.shape(1, 40, 56), np.int64)
     latents = net.rounded(net.centres(pixels[None]), u)
@@ -115,3 +118,24 @@ def test_pictures_that_are_too_small(far: PhotoModel, pictures: list[Path]) -> N
     task._pictures = []
     with pytest.raises(ImageError, match="no picture is as large as a patch, 4096 x 4096"):
         task.arguments(0, 1, torch.Generator())
+
+
+def test_factors_are_learned_by_many_pictures(
+    pictures: list[Path], tmp_path: Path, far: PhotoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else stays, and what is learned is what changes of weights go through."""
+    monkeypatch.setattr(factors, "LARGE", 20)
+    net = GridAgave(far.net.shape)
+    weights = real(frozen_copy(far.net)) | {k: v for k, v in net.state_dict().items() if k.startswith("factors.")}
+    made = train_factors(
+        pictures, tmp_path / "out", shape=far.net.shape, weights=weights, steps=4, batch=2, patch=PATCH
+    )
+    own = dict(tables(made.factors))
+    assert len(own) == len(list(large_layers(far.net.pixels))) > 4
+    assert all(20 < table.values.float().std() < 50 for table in own.values())
+    assert not own["0"].values[:, -1].any()  # of what the first layer is told
+    for name, value in made.state_dict().items():
+        if not name.startswith("factors."):
+            assert torch.equal(value, weights[name]), name
+    with pytest.raises(ImageError, match="no picture is as large as a patch"):
+        train_factors(pictures, tmp_path / "big", shape=far.net.shape, weights=weights, steps=4, patch=4096)

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import peers
 from common import Row, keep, load, parser, pictures, say, show
 from PIL import Image
 
@@ -26,7 +27,7 @@ def jpeg_ls_of(levels: Bytes, near: int) -> tuple[int, Bytes]:
     """Bytes of a picture (H, W, C) as a file for each channel, and what they decode to."""
     import jpeg_ls
 
-    files = [jpeg_ls.encode_array(np.ascontiguousarray(levels[..., c]), near) for c in range(levels.shape[2])]
+    files = peers.jpeg_ls_planes(levels, near)
     back = [np.asarray(jpeg_ls.decode(np.frombuffer(file, np.uint8))) for file in files]
     return sum(len(file) for file in files), np.stack(back, 2).astype(np.uint8)
 

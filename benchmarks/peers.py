@@ -10,17 +10,31 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import PIL
 from common import say
 from PIL import Image, features
 
 from vlcodec.codec import peers
+from vlcodec.codec.interface import Bytes
 from vlcodec.codec.peers import Fit, Lossy, fit, opened, saved
 
-__all__ = ["Fit", "Lossy", "decoded", "fit", "lossless", "lossy", "saved", "versions"]
+__all__ = [
+    "Fit",
+    "Lossy",
+    "decoded",
+    "fit",
+    "jpeg_ls_planes",
+    "lossless",
+    "lossy",
+    "saved",
+    "slow_lossless",
+    "versions",
+]
 
 
 def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
@@ -33,6 +47,35 @@ def lossless() -> dict[str, Callable[[Image.Image], bytes]]:
         found["JPEG XL e7"] = lambda image: _cjxl(image, distance=0, effort=7)
         found["JPEG XL e9"] = lambda image: _cjxl(image, distance=0, effort=9)
     return found
+
+
+def slow_lossless() -> dict[str, Callable[[Image.Image], bytes]]:
+    """Likewise, and what takes their encoders longest: larger groups of cjxl, efforts and codecs of other libraries.
+
+    JPEG XL at effort 10 is that of imagecodecs, JPEG-LS that of pyjpegls (from PyPI), where they are installed.
+    """
+    found = lossless() | {"JPEG 2000": lambda image: saved(image, "JPEG2000", irreversible=False)}
+    if _has_jpeg_xl():
+        found["JPEG XL e9 -g 3"] = lambda image: _cjxl(image, 0, 9, "-g", "3")
+    if find_spec("imagecodecs") is not None:
+        found["JPEG XL e10"] = _jxl_10
+    if find_spec("jpeg_ls") is not None:
+        found["JPEG-LS"] = lambda image: b"".join(jpeg_ls_planes(np.asarray(image), 0))
+    return found
+
+
+def _jxl_10(image: Image.Image) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegxl_encode(np.asarray(image), lossless=True, effort=10))
+
+
+def jpeg_ls_planes(levels: Bytes, near: int) -> list[bytes]:
+    """A picture (H, W, C), or (H, W), as a JPEG-LS file for each channel, as these are smaller than one of all."""
+    import jpeg_ls
+
+    planes = levels.reshape(*levels.shape[:2], -1)
+    return [bytes(jpeg_ls.encode_array(np.ascontiguousarray(planes[..., c]), near)) for c in range(planes.shape[2])]
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -69,10 +112,10 @@ def _has_jpeg_xl() -> bool:
     return found
 
 
-def _cjxl(image: Image.Image, distance: float, effort: int) -> bytes:
+def _cjxl(image: Image.Image, distance: float, effort: int, *options: str) -> bytes:
     with TemporaryDirectory() as folder:
         image.save(Path(folder, "a.png"))
-        return _made(folder, "cjxl", "a.png", "b.jxl", "-d", f"{distance:.4f}", "-e", str(effort))
+        return _made(folder, "cjxl", "a.png", "b.jxl", "-d", f"{distance:.4f}", "-e", str(effort), *options)
 
 
 def _djxl(data: bytes) -> Image.Image:

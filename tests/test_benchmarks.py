@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,17 @@ def test_effort(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     picture(24, 20).save(folder / "a.png")
     monkeypatch.setattr(_shared, "EFFORTS", (0, 1))
     command = [str(folder), "--efforts", "1", "2", "--out", str(tmp_path / "a.json")]
-    for _ in range(2):
-        assert effort.main(command) == 0
+    for plot in ([], ["--plot", str(tmp_path / "a.png")] if find_spec("matplotlib") else []):
+        assert effort.main(command + plot) == 0
     rows = json.loads((tmp_path / "a.json").read_text())["rows"]
-    assert [(row["effort"], row["identical"]) for row in rows] == [(1, True), (2, True)]
+    assert [(row["codec"], row.get("identical")) for row in rows[:4]] == [
+        ("effort 1", True),
+        ("effort 2", True),
+        ("PNG", None),
+        ("WebP", None),
+    ]
+    assert len({row["codec"] for row in rows}) == len(rows) >= 5
+    assert (tmp_path / "a.png").exists() == (find_spec("matplotlib") is not None)
     assert rows[1]["bits_per_dim"] <= rows[0]["bits_per_dim"]
 
 

@@ -81,7 +81,7 @@ def check_near(entry: Entry, near: int) -> None:
         raise ModelError(f"{rule}, which {name} is not")
 
 
-EFFORTS = (0, 10, 20, 40, 70, 120, 200, 320, 480)  # steps in which a model learns a picture, by effort
+EFFORTS = (0, 10, 20, 40, 80, 150, 250, 450, 800)  # steps in which a model learns a picture, by effort
 
 
 def effort_steps(effort: int, lossless: bool) -> int:

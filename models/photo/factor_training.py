@@ -25,7 +25,7 @@ from vlcodec.models.layers.objective import Agave
 from vlcodec.models.layers.probe import carry
 from vlcodec.models.layers.table import tables
 from vlcodec.models.photo.adapted import STEPS
-from vlcodec.models.photo.adapting import PRICE, RATE, WEIGHT_PRICE, WEIGHT_RATE
+from vlcodec.models.photo.adapting import PRICE, RATE, WEIGHT_RATE
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import read_rgb
 from vlcodec.models.photo.factors import FACTOR_UNIT, large_layers, moved_weights, unit_of
@@ -35,6 +35,7 @@ from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
 PICTURES = 32
+WEIGHT_PRICE = 1.0  # nats that a change costs for each nat of 1 + |change|: less than in files, so that more are tried
 SIDE = 512  # of the part of a picture that is taken
 FACTOR_RATE = 0.5  # of Adam, in units of a factor
 MOST = 127  # |factor|

@@ -185,6 +185,6 @@ def test_to_encode_the_front_is_checked_and_to_decode_the_rest(cache: Path, chec
 
 def test_another_front_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = replace(PHOTOS[0], front=(5, "00" * 32))
-    with pytest.raises(ModelError, match=r"^device cpu does not reproduce the golden vector of photo-9\.safetensors: "):
+    with pytest.raises(ModelError, match=f"^device cpu does not reproduce the golden vector of {entry.file}: "):
         zoo.load.__wrapped__(entry, "cpu")
     assert not (cache / "checks.json").exists()

@@ -220,6 +220,7 @@ def test_info_needs_nothing_heavy(tmp_path: Path) -> None:
 def test_models() -> None:
     entry, *others = facade.models()
     assert [(e["name"], e["number"], e["qualities"]) for e in others] == [
+        ("photo", 9, [0, 1, 2, 3, 4]),
         ("photo", 8, [0, 1, 2, 3, 4]),
         ("vlae-mnist", 2, [1]),
         ("vlae-mnist-dynamic", 3, [1]),
@@ -236,7 +237,7 @@ def test_models() -> None:
         ("vlae-omniglot", 34, [1, 2, 3]),
         ("vlae-mnist-dynamic", 35, [1, 2, 3]),
     ]
-    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 9, [0, 1, 2, 3, 4])
+    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 36, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path
     assert entry["bytes"] == path.stat().st_size
     assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()

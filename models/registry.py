@@ -88,7 +88,7 @@ ENTRIES = [
         "photo",
         PHOTO,
         "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN that knows what it sees)",
-        "57e505c9db395708fcfe2f6f0f6fdf5830f136f5ccd3fbe7a516c8037b25ec63",
+        "0e08c766a3404ac7a8f6e2a287721327ee81413d8872185b0e41752d112f11a2",
         front=(616, "f1143675f10d32380ba6ba712fa1610857daaa7e460a199dd3fed9c2c41cd58a"),
     ),
     Entry(

@@ -49,6 +49,7 @@ TINY = GridShape(
     prior_mixtures=2,
     prior_large=0,
     told=0,
+    told_drawn=256,
     told_near=0,
     factors=0,
     aux_sigma=(13.0, 10.0, 7.6, 5.0),

@@ -37,7 +37,7 @@ BESIDE: dict[str, Case] = {
     "clear-lossless": ("clear", {"lossless": True}, "a transparent colour"),
     "scan-lossless": ("scan", {"lossless": True}, "bilevel, by the model"),
     "rgb-near2": ("rgb", {"near_lossless": 2, "model": "photo"}, "every level within 2"),
-    "stripes-learned": ("stripes", {"lossless": True, "effort": 9}, "changes of weights"),
+    "stripes-learned": ("stripes", {"lossless": True, "effort": 6}, "changes of weights"),
     "deep-lossless": ("deep", {"lossless": True}, "low bytes of 16-bit levels, as planes"),
 }
 COMPOSITES: dict[str, Case] = {  # which no number makes

@@ -20,7 +20,7 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.layers.table import tables
 from vlcodec.models.photo.adapted import adapted, pack_changes, sizes, unpack_changes
 from vlcodec.models.photo.between import STEP_UNIT, between
-from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, TOLD, GridAgave
+from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.photo.told import told
 from vlcodec.models.walks.corrected_block import CorrectedBlock
@@ -55,7 +55,7 @@ class Pixels:
     @property
     def drawn(self) -> PixelDecoder:
         """That of pixels that are drawn."""
-        return self._of(TOLD)
+        return self._of(self._net.shape.told_drawn)
 
     def coded(self, near: int = 0) -> PixelDecoder:
         """That of pixels that are coded, restored within so many levels."""

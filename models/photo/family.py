@@ -18,6 +18,7 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "hidden": [64, 128, 256],
     "prior_large": 0,
     "told": 0,
+    "told_drawn": 256,
     "told_near": 0,
     "factors": 0,
 }

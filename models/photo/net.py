@@ -70,6 +70,7 @@ class GridShape:
     prior_large: int  # latents that reach far: see LatentPrior
     told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
     factors: int  # rank of the changes that files make to the pixel network's weights; 0: of its biases alone
+    told_drawn: int  # what it is told where it draws pixels, of TOLD
     told_near: int  # what it is told, as a negative value, for each level that restored pixels may be off; 0: nothing
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]

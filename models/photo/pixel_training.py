@@ -27,7 +27,7 @@ from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
-BEYOND_9 = {"told": 1, "told_near": 32, "factors": 8}  # fields of the shape that older ones may lack
+BEYOND_9 = {"told": 1, "told_drawn": 128, "told_near": 32, "factors": 8}  # fields of the shape that older ones may lack
 POOL, POOL_STEPS = 240, 1000  # pictures that patches are cut from, and steps until others take their places
 LARGEST = 704  # side of the part of a picture that is taken
 FINER = 0.25  # of the pictures have latents of any quality, the others the lowest one's, as most lossless files

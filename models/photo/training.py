@@ -56,6 +56,7 @@ SHAPE = GridShape(
     prior_mixtures=2,
     prior_large=24,
     told=1,
+    told_drawn=128,
     told_near=32,
     factors=8,
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),

@@ -90,7 +90,7 @@ def measure(model: PhotoModel, picture: Image.Image, device: str) -> tuple[Row, 
     def over_bands(work: Callable[[Walk, Ints], Any]) -> None:
         """Without the band's correction, whose fit is no part of a pass."""
         for known, rows in parts_of:
-            work(PixelBlock(model.net.pixels, net.render(fz, rows, width)[None], colours == 1), known)
+            work(PixelBlock(model.pixels.coded(), net.render(fz, rows, width)[None], colours == 1), known)
 
     parts: dict[str, Callable[[], Any]] = {
         "compress --lossless": lambda: vlcodec.compress(picture, lossless=True, device=device),

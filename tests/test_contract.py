@@ -152,7 +152,8 @@ def test_bits_are_what_is_pushed(
             before = stack.bits
             block.push(known, meter)
             assert block.bits(known) == pytest.approx(meter.total)
-            assert stack.bits - before == pytest.approx(meter.total, rel=0.03, abs=40)
+            # a symbol that the model thinks nearly impossible costs no more than a table's 24 bits
+            assert stack.bits - before == pytest.approx(meter.total, rel=0.03, abs=80)
 
 
 def test_pictures_come_back_and_the_stack_is_as_it_was(nets: list[LatentNet], kinds: list[Bytes], takes: Takes) -> None:
@@ -170,21 +171,24 @@ def test_pictures_come_back_and_the_stack_is_as_it_was(nets: list[LatentNet], ki
 def test_sampling_is_decoding(
     nets: list[LatentNet], kinds: list[Bytes], bands: list[range], takes: Takes
 ) -> None:
-    """The same seed draws the same sample, another seed another; coded and decoded, it comes back."""
+    """The same seed draws the same sample, another seed another, but where all is black; coded and decoded, it comes
+    back."""
     for net in nets:
+        others = 0
         for pictures in kinds:
             symbols, u = latents_of(net, pictures)
             block = net.pixels(net.features(symbols, u), bands[0], pictures.shape[2], pictures.shape[3], guided=True)
             size = int(np.prod(block.shape))
             drawn = block.pop(Noise(1, 2, 0, size))
             assert np.array_equal(drawn, block.pop(Noise(1, 2, 0, size)))
-            assert not np.array_equal(drawn, block.pop(Noise(2, 2, 0, size)))
+            others += not np.array_equal(drawn, block.pop(Noise(2, 2, 0, size)))
             stack = Stack() if takes.alone else primed(len(pictures), 0)
             below = stack.to_bytes()
             block.push(drawn, stack)
             back = Stack(stack.to_bytes())
             assert np.array_equal(block.pop(back), drawn)
             assert back.to_bytes() == below
+        assert others
 
 
 def test_an_empty_stack_holds_the_lowest_symbols(

@@ -68,6 +68,8 @@ class _MovedWeights(nn.Module):
         return moved_weights(integers, self.exponent, self._unit, changes, self.factors, round_through) / scale
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def learned(
     decoder: PixelDecoder,
     factors: Sequence[Tensor],
@@ -82,19 +84,6 @@ def learned(
     decoder: frozen. factors: of its large layers, or none. render: rows of the picture, the first of them a multiple of
     4, to f(z) (rows, W, 3 + features).
     """
-    with torch.inference_mode(False), torch.enable_grad():
-        return _learned(decoder, factors, render, picture, near, steps, tick)
-
-
-def _learned(
-    decoder: PixelDecoder,
-    factors: Sequence[Tensor],
-    render: Render,
-    picture: Bytes,
-    near: int,
-    steps: int,
-    tick: Tick | None,
-) -> list[Ints]:
     net = Agave()
     net.pixels = copy.deepcopy(decoder)
     net.requires_grad_(False)

@@ -192,7 +192,7 @@ def test_info() -> None:
     assert parts["latents"] < about.pop("preview") < len(data) - parts["pixels"]
     assert about == {
         "model": "photo",
-        "number": 9,
+        "number": 36,
         "weights": registry.by_name("photo").in_files.hex(),
         "version": 2,
         "width": 28,

@@ -89,7 +89,7 @@ def test_a_file_with_other_groups_than_its_quality_says() -> None:
         other = picture_file.File(file.header, file.latents, refinements=refinements)
         with pytest.raises(FormatError, match=f"the file holds {rule} of latents: its model has 3"):
             vlcodec.decompress(picture_file.pack(other))
-    one = picture_file.unpack(vlcodec.compress(Image.new("RGB", (9, 7)), model="photo"))
+    one = picture_file.unpack(vlcodec.compress(Image.new("RGB", (9, 7)), model="photo-9"))
     two = picture_file.File(one.header, one.latents, refinements=(b"",))
     with pytest.raises(FormatError, match="the file holds 2 groups of latents: its model has one"):
         vlcodec.decompress(picture_file.pack(two))

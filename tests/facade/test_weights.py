@@ -238,7 +238,7 @@ def test_a_number_names_one_set_of_weights(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_newest_of_a_name_that_encodes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     old = registry.by_name("photo")
-    later = [replace(old, number=10), replace(old, number=11, retired=True)]
+    later = [replace(old, number=110), replace(old, number=111, retired=True)]
     monkeypatch.setattr(registry, "ENTRIES", [*registry.ENTRIES, *later])
-    assert registry.by_name("photo").number == 10
-    assert [registry.by_name(f"photo-{number}").number for number in (9, 10, 11)] == [9, 10, 11]
+    assert registry.by_name("photo").number == 110
+    assert [registry.by_name(f"photo-{number}").number for number in (9, 110, 111)] == [9, 110, 111]

@@ -356,7 +356,7 @@ def test_the_guide_and_the_corrections_edges_are_in_the_golden_vector(photo: Pho
 
 
 def test_weights_that_do_not_fit_are_refused(agave: Callable[[int], GridAgave], tmp_path: Path) -> None:
-    whole, path = registry.by_name("photo").path, tmp_path / "photo-8.safetensors"
+    whole, path = registry.by_name("photo-9").path, tmp_path / "photo-8.safetensors"
     tensors, metadata = read_tensors(whole), registry.metadata(whole)
 
     def refused(rule: str) -> None:

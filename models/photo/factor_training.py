@@ -30,7 +30,7 @@ from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import read_rgb
 from vlcodec.models.photo.factors import FACTOR_UNIT, large_layers, moved_weights, unit_of
 from vlcodec.models.photo.net import GridAgave, GridShape
-from vlcodec.models.photo.pixel_training import Seen, seen_by
+from vlcodec.models.photo.pixel_training import cut, seen_by
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
@@ -125,16 +125,9 @@ class FactorTask:
         which = step % len(self._seen)
         for part in self._own:
             part.which = which
-        levels, fz = self._seen[which]
-        patches = []
-        for _ in range(self._batch):
-            top, left = (
-                int(torch.randint(0, side - self._patch + 1, (), generator=rng)) for side in levels.shape[:2]
-            )
-            rows, columns = slice(top, top + self._patch), slice(left, left + self._patch)
-            patches.append(Seen(levels[rows, columns], fz[rows, columns]))
+        patches = [cut(self._seen[which], self._patch, rng) for _ in range(self._batch)]
         x, beside = (torch.stack(parts).float().to(self._device) for parts in zip(*patches, strict=True))
-        return x - 128, beside, levels.shape[0] * levels.shape[1]
+        return x - 128, beside, self._seen[which].levels[..., 0].numel()
 
     def _objective(self, x: Tensor, fz: Tensor, pixels: int) -> dict[str, Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16), parametrize.cached():

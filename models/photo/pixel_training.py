@@ -52,6 +52,12 @@ def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 
 
+def cut(part: Seen, side: int, rng: torch.Generator) -> Seen:
+    """A random patch of a picture, side x side."""
+    top, left = (int(torch.randint(0, whole - side + 1, (), generator=rng)) for whole in part.levels.shape[:2])
+    return Seen(*(each[top : top + side, left : left + side] for each in part))
+
+
 class PixelTask:
     """See models.train.Task. The pool is a function of the seed and of the step."""
 
@@ -92,15 +98,10 @@ class PixelTask:
             self._fill(np.random.default_rng([self._seed, self._number]))
         set_mode(self.net, "simulated")
         areas = torch.tensor([part.levels[..., 0].numel() for part in self._pool], dtype=torch.float64)
-        patches = [self._cut(self._pool[i], rng) for i in torch.multinomial(areas, self._batch, True, generator=rng)]
+        chosen = torch.multinomial(areas, self._batch, True, generator=rng)
+        patches = [cut(self._pool[i], self._patch, rng) for i in chosen]
         levels, fz = (torch.stack(parts).float().to(self._device) for parts in zip(*patches, strict=True))
         return levels - 128, fz, is_grey(levels).float(), self._noise(rng)
-
-    def _cut(self, part: Seen, rng: torch.Generator) -> Seen:
-        top, left = (
-            int(torch.randint(0, side - self._patch + 1, (), generator=rng)) for side in part.levels.shape[:2]
-        )
-        return Seen(*(each[top : top + self._patch, left : left + self._patch] for each in part))
 
     def _noise(self, rng: torch.Generator) -> Tensor:
         noise, restored, drawn = torch.zeros(self._batch), self._restored, self._drawn

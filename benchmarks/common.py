@@ -134,6 +134,19 @@ def ms_ssim(a: Image.Image, b: Image.Image) -> float:
     return likeness.ms_ssim(*_rgb(a, b))
 
 
+TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])  # BT.601
+
+
+def smooth_errors(a: Image.Image, b: Image.Image) -> tuple[float, float]:
+    """Errors of luma and of chroma averaged over 8x8 pixels, rms, in levels: how far smooth areas are off."""
+    x, y = (pixels.astype(float) for pixels in _rgb(a, b))
+    error = (x - y) @ TO_YCBCR.T
+    height, width = (side // 8 for side in error.shape[:2])
+    means = error[: 8 * height, : 8 * width].reshape(height, 8, width, 8, 3).mean((1, 3))
+    luma, chroma = np.square(means[..., 0]).mean(), np.square(means[..., 1:]).mean()
+    return float(np.sqrt(luma)), float(np.sqrt(chroma))
+
+
 def _rgb(*pictures: Image.Image) -> tuple[Bytes, ...]:
     """(H, W, 3) uint8 of each."""
     return tuple(np.asarray(picture.convert("RGB")) for picture in pictures)

@@ -1,6 +1,6 @@
 """Lossy quality at each -q, against other codecs at no more than the same size.
 
-    python benchmarks/lossy.py FOLDER... [--lpips FILE.onnx]
+    python benchmarks/lossy.py FOLDER... [--lpips FILE.onnx] [--effort 9]
 
 Each file is really made and decoded twice: to the mean image and to the regenerated sample. Another codec's picture is
 its best one that is no larger; where even its lowest setting is larger it cannot go so low, and is left out of the mean
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 import peers
-from common import Row, keep, load, ms_ssim, parser, pictures, psnr, say, show
+from common import Row, keep, load, ms_ssim, parser, pictures, psnr, say, show, smooth_errors
 from perceptual import Lpips, lpips
 from PIL import Image
 
@@ -26,15 +26,16 @@ QUALITIES = (1, 2, 3, 4)
 
 def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> Row:
     """How near a decoded picture is."""
-    row = {"psnr": psnr(picture, decoded), "ms_ssim": ms_ssim(picture, decoded)}
+    luma, chroma = smooth_errors(picture, decoded)
+    row = {"psnr": psnr(picture, decoded), "ms_ssim": ms_ssim(picture, decoded), "luma_8x8": luma, "chroma_8x8": chroma}
     return row | ({"lpips": lpips(picture, decoded)} if lpips else {})
 
 
-def measure(path: Path, quality: int, device: str, lpips: Lpips | None) -> Row:
+def measure(path: Path, quality: int, effort: int, device: str, lpips: Lpips | None) -> Row:
     """One picture at one quality, and what others make of it with as many bytes."""
     picture = load(path)
     pixels = picture.width * picture.height
-    data = vlcodec.compress(picture, model="photo", quality=quality, device=device)
+    data = vlcodec.compress(picture, model="photo", quality=quality, effort=effort, device=device)
     row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
     for decode in ("mean", "sample"):
         row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device), lpips)
@@ -81,6 +82,13 @@ def cell(peer: Row, pictures: int) -> str:
     return f"{peer['psnr']:.2f} ({peer['mean_image_gains_db']:+.2f}) · {peer['ms_ssim']:.4f}{partly}"
 
 
+def smooth_cells(quality: int, row: Row) -> list[str]:
+    """A line of the table of smooth areas."""
+    there = [peer if peer["pictures_that_fit"] else None for peer in row["peers"].values()]
+    told = [f"{p['luma_8x8']:.2f} · {p['chroma_8x8']:.2f}" if p else "not so low" for p in (row["mean"], *there)]
+    return [str(quality), *told]
+
+
 def lpips_cells(quality: int, row: Row) -> list[str]:
     """A line of the table of LPIPS."""
     peers_there = (f"{p['lpips']:.3f}" if p["pictures_that_fit"] else "not so low" for p in row["peers"].values())
@@ -91,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
     options = parser(__doc__, "lossy")
     options.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    options.add_argument("--effort", type=int, default=1, metavar="N", help="of our files [default: 1]")
     options.add_argument("--device", default="auto", help="[default: auto]")
     options.add_argument("--lpips", type=Path, metavar="ONNX", help="a file of the metric")
     chosen = options.parse_args(arguments)
@@ -99,12 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found, rows = pictures(chosen.folders), list[Row]()
     for path in found:
         for quality in QUALITIES:
-            row = measure(path, quality, chosen.device, metric)
+            row = measure(path, quality, chosen.effort, chosen.device, metric)
             rows.append(row)
             say(f"{path.name}  q{quality}  {row['bits_per_pixel']:.3f} bits/pixel  {row['mean']['psnr']:.2f} dB")
 
     mean = {quality: summary([row for row in rows if row["quality"] == quality]) for quality in QUALITIES}
-    keep(chosen.out, {"peers": peers.versions(), "mean": mean, "pictures": rows})
+    keep(chosen.out, {"effort": chosen.effort, "peers": peers.versions(), "mean": mean, "pictures": rows})
     print(f"PSNR in dB · MS-SSIM, means of {len(found)} pictures; in brackets what the mean image gains in dB.\n")
     show(
         ["-q", "bits/pixel", "mean image", "sample", *rows[0]["peers"]],
@@ -118,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for quality, row in mean.items()
         ],
     )
+    print("\nErrors of luma · of chroma, averaged over 8x8 pixels, rms in levels.\n")
+    show(["-q", "mean image", *rows[0]["peers"]], [smooth_cells(q, row) for q, row in mean.items()])
     if metric:
         print("\nLPIPS, the smaller the better; of other codecs over the pictures on which they can go so low.\n")
         show(["-q", "mean image", "sample", *rows[0]["peers"]], [lpips_cells(q, row) for q, row in mean.items()])

@@ -1,6 +1,6 @@
 """Rate-distortion curves of the mean image against other codecs, and the Bjontegaard difference in rate.
 
-    python benchmarks/rd.py FOLDER...
+    python benchmarks/rd.py FOLDER... [--effort 9]
 
 Every point is a real file, decoded again. PSNR is over RGB. A peer's BD-rate is how many percent fewer bytes (negative)
 we need for the same PSNR: the mean distance of the logarithms of the rates over the PSNRs that both curves reach, for
@@ -30,11 +30,11 @@ PLOT = Path(__file__).parents[1] / "docs" / "photo_rd.png"
 Curve = list[tuple[float, float]]  # (bits/pixel, dB), rates rising
 
 
-def ours(picture: Image.Image, device: str) -> Curve:
+def ours(picture: Image.Image, device: str, effort: int) -> Curve:
     """A file for each quality."""
     curve = []
     for quality in QUALITIES:
-        data = vlcodec.compress(picture, model="photo", quality=quality, device=device)
+        data = vlcodec.compress(picture, model="photo", quality=quality, effort=effort, device=device)
         decoded = vlcodec.decompress(data, decode="mean", device=device)
         curve.append((8 * len(data) / (picture.width * picture.height), psnr(picture, decoded)))
     return curve
@@ -91,18 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__, "rd")
     options.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     options.add_argument("--device", default="auto", help="[default: auto]")
+    options.add_argument("--effort", type=int, default=1, metavar="N", help="of our files [default: 1]")
     options.add_argument("--plot", action="store_true", help="only draw what the JSON file holds")
     chosen = options.parse_args(arguments)
     if not chosen.plot:
         rows = list[Row]()
         for path in pictures(chosen.folders):
             picture = load(path)
-            curves = {"vlcodec": ours(picture, chosen.device)}
+            curves = {"vlcodec": ours(picture, chosen.device, chosen.effort)}
             curves |= {name: theirs(codec, picture) for name, codec in peers.lossy().items()}
             rates = {name: bd_rate(curves["vlcodec"], curve) for name, curve in curves.items() if name != "vlcodec"}
             rows.append({"picture": path.name, "curves": curves, "bd_rate": rates})
             say(f"{path.name}  BD-rate " + "  ".join(f"{name} {rate:+.1f} %" for name, rate in rates.items()))
-        keep(chosen.out, {"peers": peers.versions(), "bd_rate": summary(rows), "pictures": rows})
+        about = {"effort": chosen.effort, "peers": peers.versions()}
+        keep(chosen.out, about | {"bd_rate": summary(rows), "pictures": rows})
     found = json.loads(chosen.out.read_text())
     show(
         ["vlcodec, mean image, against", "BD-rate, %", "pictures on which it needs fewer bytes"],

@@ -26,7 +26,7 @@ from vlcodec.cli.progress import progress
 @click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.near_lossless
-@click.option("-e", "--effort", type=click.IntRange(1, 9), help="Time spent on a lossless file.  [default: 1]")
+@click.option("-e", "--effort", type=click.IntRange(1, 9), help="Time spent on a file.  [default: 1]")
 @options.seed
 @options.model
 @options.threshold
@@ -83,8 +83,6 @@ def compress(
     kept += ["--lossy"] * (near is not None and lossless is False)
     if len(wished) > 1 or len(kept) > 1 or (kept and wished and wished != ["-q"]):
         raise click.UsageError(f"{' and '.join([*wished, *kept])} exclude each other")
-    if effort is not None and effort > 1 and not kept:
-        raise click.UsageError("--effort is spent on --lossless and --near-lossless files")
     tree, unread = trees.found(images, facade.PICTURES) if recursive else (None, [])
     first = files.peek(images) if tree is None else b""
     if tree is None and archives.wanted(images, out, first):
@@ -132,11 +130,11 @@ def compress(
         with room.of(needed), progress(source, quiet or as_json or several) as show:
             about: dict[str, Any] = {"model": model, "seed": seed, "threshold": threshold, "strip": strip}
             about |= {"device": device, "max_pixels": max_pixels or facade.MOST_PIXELS}
-            about |= {"jobs": 1 if several else jobs, "progress": show}
+            about |= {"jobs": 1 if several else jobs, "progress": show, "effort": effort or 1}
             if set(wished) - {"-q"}:
                 data = facade.compress_to(image, size=size, bpp=bpp, psnr=psnr, **about)
             else:
-                about |= {"lossless": bool(lossless), "near_lossless": near or 0, "effort": effort or 1}
+                about |= {"lossless": bool(lossless), "near_lossless": near or 0}
                 data = facade.compress(image, quality=quality, **about)
             if verify:
                 facade.verify(data, image, threshold=threshold, strip=strip, device=device, progress=show)

@@ -170,6 +170,15 @@ class Adaptive(Protocol):
 
 
 @runtime_checkable
+class Refining(Protocol):
+    """What a LatentNet offers besides, whose latents can be searched for, beyond what its encoder says of a picture."""
+
+    def refined(self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None) -> Ints:
+        """Symbols that are worth more for their bits than the posterior's, of a picture (1, H, W, C), after so many
+        steps. Equal input may give other symbols on another machine."""
+
+
+@runtime_checkable
 class Restoring(Protocol):
     """What a LatentNet offers besides, whose network of the pixels knows that it sees restored ones."""
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import vlcodec
 from vlcodec import _shared
 from vlcodec.models.agave import training as agave_recipe
 from vlcodec.models.agave.net import LadderAgave
@@ -92,14 +93,32 @@ def test_lossy(
     monkeypatch.setattr(lossy, "QUALITIES", (1,))
     monkeypatch.setattr(lossy, "lpips", lambda path: lambda a, b: 1 - common.ms_ssim(a, b))
     command = [str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"]
-    lossy.main([*command, "--lpips", "metric.onnx"])
-    assert "LPIPS, the smaller the better" in capsys.readouterr().out
+    lossy.main([*command, "--lpips", "metric.onnx", "--effort", "2"])
+    said = capsys.readouterr().out
+    assert "LPIPS, the smaller the better" in said
+    assert "Errors of luma" in said
     found = json.loads((tmp_path / "a.json").read_text())
+    assert found["effort"] == 2
     [row] = found["pictures"]
+    assert row["bytes"] == len(vlcodec.compress(folder / "a.png", model="photo", quality=1, effort=2))
     assert {"JPEG", "WebP"} <= row["peers"].keys() <= {"JPEG", "WebP", "AVIF"}
     assert row["mean"]["lpips"] == pytest.approx(1 - row["mean"]["ms_ssim"], abs=1e-5)
     assert found["mean"]["1"]["sample"]["lpips"] == row["sample"]["lpips"]
     assert all(not peer["fits"] or peer["bytes"] <= row["bytes"] for peer in row["peers"].values())
+
+
+def test_errors_of_smooth_areas() -> None:
+    """Of averages alone: noise that cancels out in each square counts nothing."""
+    levels = np.full((19, 24, 3), 100, np.uint8)
+    noisy = levels.copy()
+    noisy[::2], noisy[1:16:2] = 110, 90
+    grey, blue = levels + np.uint8(3), levels.copy()
+    blue[..., 2] += 20
+    plain = Image.fromarray(levels)
+    assert common.smooth_errors(plain, Image.fromarray(noisy)) == pytest.approx((0, 0))
+    assert common.smooth_errors(plain, Image.fromarray(grey)) == pytest.approx((3, 0), abs=1e-4)
+    luma, chroma = common.smooth_errors(plain, Image.fromarray(blue))
+    assert (luma, chroma) == pytest.approx((2.28, math.hypot(10, 1.626) / math.sqrt(2)), rel=1e-3)
 
 
 def test_the_difference_in_rate_of_two_curves() -> None:

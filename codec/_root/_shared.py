@@ -84,13 +84,14 @@ def check_near(entry: Entry, near: int) -> None:
 EFFORTS = (0, 10, 20, 40, 80, 150, 250, 450, 800)  # steps in which a model learns a picture, by effort
 
 
+REFINEMENTS = (0, 3, 6, 9, 12, 16, 24, 34, 45)  # likewise, in which a lossy file's latents are searched for
+
+
 def effort_steps(effort: int, lossless: bool) -> int:
-    """How long a model may learn a picture. Raises VlcodecError for an effort outside 1 to 9, and of a lossy file."""
+    """How long a model may learn a picture, or refine its latents. Raises VlcodecError for an effort outside 1 to 9."""
     if not 1 <= effort <= len(EFFORTS):
         raise VlcodecError(f"effort is from 1 to {len(EFFORTS)}, not {effort}")
-    if effort > 1 and not lossless:
-        raise VlcodecError("effort is spent on lossless and near-lossless files: a lossy one has none to gain by it")
-    return EFFORTS[effort - 1]
+    return (EFFORTS if lossless else REFINEMENTS)[effort - 1]
 
 
 def load(entry: Entry, device: str, encodes: bool = False) -> Model:

@@ -34,6 +34,8 @@ PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole 
     "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
 PACE_OF_LEARNING = 0.35  # seconds a step, whatever the picture
+PACE_OF_REFINING, FIRST_REFINEMENTS = 1.0, 5  # microseconds a pixel and step; steps before the first
+BYTES_PER_REFINED_PIXEL, REFINED_AT_A_TIME = 900, 1152**2  # of memory; pixels
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba
 PROCESS_BYTES = 640 << 20  # of memory, whatever the picture
 BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
@@ -82,12 +84,19 @@ def expected_to_compress(
     """What `vlcodec.compress` is expected to take for a picture file's bytes, of which the header alone is read.
 
     Raises ImageError for a picture that cannot be taken, as far as its header tells, VlcodecError for jobs below 1, and
-    for an effort that a file does not have.
+    for an effort that there is not.
     """
     from vlcodec.codec import image as images
 
     found = expected("compress --lossless" if lossless else "compress", *images.size_of(image), jobs)
-    return replace(found, seconds=found.seconds + PACE_OF_LEARNING * effort_steps(effort, lossless))
+    steps, pixels = effort_steps(effort, lossless), found.width * found.height
+    if not steps:
+        return found
+    if lossless:
+        return replace(found, seconds=found.seconds + PACE_OF_LEARNING * steps)
+    more = 1e-6 * PACE_OF_REFINING * (FIRST_REFINEMENTS + steps) * pixels
+    memory = found.memory + BYTES_PER_REFINED_PIXEL * min(pixels, REFINED_AT_A_TIME)
+    return replace(found, seconds=found.seconds + more, memory=memory)
 
 
 def expected_to_decompress(data: bytes, *, decode: str | None = None, jobs: int | None = None) -> Estimate:

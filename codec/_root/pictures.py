@@ -72,9 +72,9 @@ def compress(
             without a loss in any case, as a file of all its frames.
         near_lossless: levels that each pixel may be off, up to 63; 0 makes a lossy file, or a lossless one. Alpha comes
             back exactly. A file that other codecs make smaller, or a picture with a palette, is lossless all the same.
-        effort: 1 to 9, of lossless and near-lossless files: from 2 on a model that can (photo's) learns the picture,
-            and the file holds what it has learned. Its bytes then depend on the machine that writes it, too; it decodes
-            everywhere alike.
+        effort: 1 to 9; from 2 on a model that can (photo's) learns the picture. A lossless or near-lossless file holds
+            what it has learned, a lossy one latents that serve the picture better. Its bytes then depend on the machine
+            that writes it, too; it decodes everywhere alike.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
@@ -228,12 +228,13 @@ def check_decode(decode: str | None, texture: float = 1.0) -> None:
 def file_of(
     model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None, steps: int = 0
 ) -> File:
-    """A picture (1, H, W, C) as the file of its header; steps: that the model may learn the picture in."""
+    """A picture (1, H, W, C) as the file of its header; steps: that the model may learn the picture in, or refine its
+    latents."""
     net = net_of(model, header)
     if header.quality == placeholder.QUALITY:
         return placeholder.write(net, pixels, header)
-    made = write(net, pixels, header, jobs, progress)
-    if not steps:
+    made = write(net, pixels, header, jobs, progress, refining=0 if header.lossless else steps)
+    if not steps or not header.lossless:
         return made.file
 
     def again(net: LatentNet) -> tuple[picture_file.Band, ...]:

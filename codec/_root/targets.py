@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vlcodec import beside, others
-from vlcodec._shared import Progress, encoder, memory
+from vlcodec._shared import Progress, effort_steps, encoder, memory
 from vlcodec.codec.errors import ImageError, ModelError
 from vlcodec.codec.files import picture_file, stored_file
 from vlcodec.models import zoo
@@ -30,6 +30,7 @@ def compress_to(
     bpp: float | None = None,
     psnr: float | None = None,
     model: str | None = None,
+    effort: int = 1,
     seed: int = 0,
     threshold: int | None = None,
     strip: bool = False,
@@ -46,7 +47,8 @@ def compress_to(
         size: bytes of the file, at most. bpp: its bits per pixel, at most. psnr: of the mean image, in dB, at least.
             One of the three, a finite number. Without a model, what another codec makes without a loss will do as
             well. An animation is kept without a loss, where it is small enough.
-        model, seed, threshold, strip, device, max_pixels, jobs: see `vlcodec.compress`.
+        model, effort, seed, threshold, strip, device, max_pixels, jobs: see `vlcodec.compress`; effort is spent on
+            each encoding.
 
     Raises ModelError where no quality of the model is small or good enough, or where more or less than one of the three
     is given, and what `vlcodec.compress` raises.
@@ -69,12 +71,13 @@ def compress_to(
     whole, entry = open_whole(source, max_pixels, strip).rounded, encoder(model or DEFAULT_MODEL)
     pixels, net, header = prepare(whole.picture, model or DEFAULT_MODEL, False, None, seed, threshold, device)
     kept = beside.of_picture(whole, header)
+    steps = effort_steps(effort, lossless=False)
     step = 1 if zoo.takes(entry).between else 100
     levels = range(100, 100 * zoo.qualities(entry) + 1, step)
 
     def made(level: int) -> File:
         own = replace(header, quality=level // 100, hundredths=level % 100)
-        return replace(file_of(net, pixels, own, jobs), **kept)
+        return replace(file_of(net, pixels, own, jobs, steps=steps), **kept)
 
     def measured(file: File) -> float:
         if psnr is None:

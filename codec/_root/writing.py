@@ -26,16 +26,26 @@ class Written:
 
 
 def write(
-    net: LatentNet, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None, metered: bool = False
+    net: LatentNet,
+    pixels: Bytes,
+    header: Header,
+    jobs: int | None,
+    progress: Progress | None,
+    metered: bool = False,
+    refining: int = 0,
 ) -> Written:
-    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept.
+    """A picture (1, H, W, C) as a file's parts. metered: whether what its pixels promise is kept. refining: steps in
+    which better latents are searched for, where the net can.
 
     Latents are of the picture as it is, bands of what it is restored to, where the file may be some levels off.
     """
     from vlcodec.codec.coding import groups, latents
+    from vlcodec.codec.interface import Refining
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
+    if refining and isinstance(net, Refining):
+        symbols = net.refined(pixels, symbols, u, refining, tick(progress, "refining", 0, 1))
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
     fz = net.features(symbols, u) if header.lossless else None
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})

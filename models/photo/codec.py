@@ -110,6 +110,16 @@ class PhotoLatents:
         """(1, H, W, C) uint8 -> symbols that are worth their bits."""
         return Settled(self.rounded(self.centres(pictures), u))
 
+    def refined(self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None) -> Ints:
+        """See codec.interface.Refining."""
+        from vlcodec.models.photo.refining import Rate, refined
+
+        block = self.prior(u)
+        k = torch.from_numpy(block.values(symbols) // FINE).to(self.device, torch.float32)
+        rate = Rate(self.quality, self._beyond, self._step / STEP_UNIT)
+        found = FINE * to_numpy(refined(self.net, rate, padded(pictures).to(self.device)[0], k, steps, tick))
+        return quantise_far(found) if block.far else quantise(found, u)
+
     def rounded(self, mu: Ints, u: Ints) -> Ints:
         """The symbols of centres (h, w, latents) that are worth their bits."""
         block = self.prior(u)
@@ -204,15 +214,17 @@ class PhotoLatents:
 
 
 def encoded(net: GridAgave, picture: Bytes, qualities: Sequence[int], device: torch.device) -> Ints:
-    """mu of a picture (1, H, W, C) uint8 at qualities, (len(qualities), h, w, latents) in 1/32 of each one's step.
-
-    Sides are padded by edge replication.
-    """
-    height, width = picture.shape[1:3]
-    padded = np.pad(picture, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
+    """mu of a picture (1, H, W, C) uint8 at qualities, (len(qualities), h, w, latents) in 1/32 of each one's step."""
     with exact_inference():
-        x = centred(in_colour(padded)).to(device).expand(len(qualities), -1, -1, -1)
+        x = padded(picture).to(device).expand(len(qualities), -1, -1, -1)
         return to_numpy(net.encoder(x, [(quality, 1) for quality in qualities]))
+
+
+def padded(picture: Bytes) -> Tensor:
+    """(1, H, W, C) uint8 -> (1, 16 h, 16 w, 3) in [-128, 127], by edge replication."""
+    height, width = picture.shape[1:3]
+    whole = np.pad(picture, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "edge")
+    return centred(in_colour(whole))
 
 
 class PhotoModel:

@@ -166,6 +166,12 @@ class GridAgave(Agave):
         slopes = [w * s * s for w, s in zip(self.shape.kl_weight, self.shape.aux_sigma, strict=True)]
         return [math.sqrt(b / a) for a, b in pairwise(slopes)]
 
+    def price(self, quality: int, beyond: float) -> tuple[float, float]:
+        """The auxiliary decoder's width, in levels, and lambda, of a quality or so far on the way to the next one."""
+        following, both = min(quality + 1, self.qualities - 1), (self.shape.aux_sigma, self.shape.kl_weight)
+        sigma, weight = (values[quality] ** (1 - beyond) * values[following] ** beyond for values in both)
+        return sigma, weight
+
     def told_of(self, near: int) -> int:
         """What the pixel network is told of pixels that may be `near` levels off."""
         return -min(self.shape.told_near * near, TOLD)
@@ -204,7 +210,7 @@ class GridAgave(Agave):
         fz = self.decoder.render(self.decoder.body(round_through(FINE * step * z), split))
         error = fz[..., :COLOURS] / MEAN_UNIT - x
         mse = error.square().mean((1, 2, 3))
-        smooth = sum((w * averages(error, n).square().mean((1, 2, 3)) for n, w in SMOOTH), torch.zeros_like(mse))
+        smooth = smooth_error(error)
         pixels = self.noisy_pixel_nats(x, fz, grey, noise) if with_pixels else torch.zeros_like(mse)
         return {"kl": kl, "mse": mse, "smooth": smooth, "pixels": pixels}
 
@@ -256,6 +262,12 @@ class GridAgave(Agave):
             torch.cat([x.new_full((n,), math.log(values[min(q + more, len(values) - 1)])) for q, n in split])
             for more in (0, 1)
         )
+
+
+def smooth_error(error: Tensor) -> Tensor:
+    """(N,) squared averages of errors (N, H, W, C) over squares, as much as they count beside the pixels' own."""
+    parts = [w * averages(error, n).square().mean((1, 2, 3)) for n, w in SMOOTH if min(error.shape[1:3]) >= n]
+    return sum(parts, error.new_zeros(len(error)))
 
 
 def middles(x: Tensor, width: Tensor) -> Tensor:

@@ -1,0 +1,141 @@
+"""Latents of one picture that are worth their bits, found by gradients: what an encoder's single pass leaves undone.
+
+The encoder foretells latents for all pictures alike; the symbols that serve this one best are a search away (cf. Campos
+et al. 2019, "Content adaptive optimization for neural image compression"). All are steps: a symbol that moves by one
+changes the objective by its gradient, by half its curvature, and by what the prior then asks for it. Curvatures differ
+by channel, and are measured on the picture. Of the moves that promise something a random share is made, as moves beside
+each other get in each other's way; what does not lower the objective is undone, and the share halved.
+
+The objective is the one that the autoencoder was trained with, less the pixels: `net.GridAgave.objective`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vlcodec.codec.interface import Tick
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.layers.masked import look_whole
+from vlcodec.models.layers.mixture import FINE, nats
+from vlcodec.models.layers.mode import set_mode
+from vlcodec.models.layers.probe import carry
+from vlcodec.models.photo.net import NEAR, STRIDE, GridAgave, smooth_error
+
+SHARE, MOST, GROWTH = 0.25, 0.6, 1.2  # of the moves that promise something, made at first, at most, after a success
+DRAWS = 2  # of signs by which curvatures are measured
+LEAST_CURVATURE = 1.5  # nats that a move costs beside its gradient and bits, at least
+SIDE, MARGIN = 64, 4  # of a window, in latents: what is refined at a time, and what is seen around it
+Mixtures = tuple[Tensor, Tensor, Tensor]  # logits, centres and scales, (1, h, w, latents, K)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A quality, and so many hundredths beyond. step: a latent's, as a share of the trained quality's."""
+
+    quality: int
+    hundredths: int
+    step: float
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Latents, and what is known of them. total: the objective, in nats. gradient: but for their own bits."""
+
+    k: Tensor
+    total: float
+    gradient: Tensor
+    mixtures: Mixtures
+
+
+class _Objective:
+    """Of latents k (1, h, w, latents), in whole steps, for a picture x (1, H, W, 3) in [-128, 127]."""
+
+    def __init__(self, net: GridAgave, rate: Rate, x: Tensor) -> None:
+        self._net, self._rate, self._x = net, rate, x
+        self._own = net.prior.own(rate.quality, x[:, :1, :1], rate.hundredths)
+        sigma, weight = net.price(rate.quality, rate.hundredths / 100)
+        self._per_error = COLOURS * x.shape[1] * x.shape[2] / (2 * sigma**2 * weight)  # nats
+
+    def _smooth(self, k: Tensor) -> tuple[Tensor, Mixtures]:
+        """What errors cost, in nats, and the latents' mixtures."""
+        net, split = self._net, [(self._rate.quality, 1)]
+        with torch.autocast(k.device.type, torch.bfloat16):
+            logit, centre, scale = net.prior(look_whole, FINE * k, self._own).float().chunk(3, -1)
+            fz = net.decoder.render(net.decoder.body(FINE * self._rate.step * k, split))
+        error = fz[..., :COLOURS].float() / MEAN_UNIT - self._x
+        return self._per_error * (error.square().mean() + smooth_error(error).mean()), (logit, centre, scale)
+
+    def __call__(self, k: Tensor) -> _Found:
+        at = k.clone().requires_grad_(True)
+        errors, mixtures = self._smooth(at)
+        total = errors + _cost(mixtures, k).sum()
+        (gradient,) = torch.autograd.grad(total, at)
+        logit, centre, scale = (part.detach() for part in mixtures)
+        return _Found(k, float(total.detach()), gradient, (logit, centre, scale))
+
+    def curvature(self, k: Tensor, random: torch.Generator) -> Tensor:
+        """(latents,) half the second derivative of the errors, by channel (Hutchinson's estimator)."""
+        total = torch.zeros_like(k[0, 0, 0])
+        for _ in range(DRAWS):
+            signs = (2 * torch.randint(0, 2, k.shape, generator=random) - 1).to(k)
+            slopes = [torch.autograd.grad(self._smooth(at)[0], at)[0] for at in _beside(k, signs)]
+            total += ((slopes[1] - slopes[0]) * signs).mean((0, 1, 2)) / (2 * DRAWS)
+        return total.clamp_min(LEAST_CURVATURE)
+
+
+def _beside(k: Tensor, signs: Tensor) -> Iterator[Tensor]:
+    for side in (-0.5, 0.5):
+        yield (k + side * signs).requires_grad_(True)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def refined(net: GridAgave, rate: Rate, x: Tensor, k: Tensor, steps: int, tick: Tick | None = None) -> Tensor:
+    """Latents (h, w, latents), whole numbers of steps, that are worth more for their bits than k.
+
+    net: frozen. x: (16 h, 16 w, 3) in [-128, 127]. steps: moves of many latents at once, in each window of the picture.
+    """
+    net = copy.deepcopy(net)
+    net.requires_grad_(False)
+    carry(net, False)
+    set_mode(net, "training")  # integers become real weights
+    set_mode(net, "simulated")
+    k, random = k.clone(), torch.Generator().manual_seed(0)
+    places = [(r, c) for r in range(0, k.shape[0], SIDE) for c in range(0, k.shape[1], SIDE)]
+    for done, (r, c) in enumerate(places):
+        rows, columns = (slice(max(at - MARGIN, 0), at + SIDE + MARGIN) for at in (r, c))
+        seen = x[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop]
+        here = k[rows, columns]
+        free = torch.zeros_like(here[None])
+        free[:, r - rows.start :, c - columns.start :][:, :SIDE, :SIDE] = 1
+        objective, share = _Objective(net, rate, seen[None]), SHARE
+        found, curvature = objective(here[None]), objective.curvature(here[None], random)
+        for step in range(steps):
+            tried = objective(_moved(found, curvature, share * free, net.shape.latent_steps, random))
+            if tried.total < found.total:
+                found, share = tried, min(GROWTH * share, MOST)
+            else:
+                share /= 2
+            if tick is not None:
+                tick(done * steps + step + 1, len(places) * steps)
+        k[rows, columns] = found.k[0]
+    return k
+
+
+def _moved(found: _Found, curvature: Tensor, share: Tensor, most: int, random: torch.Generator) -> Tensor:
+    """Latents of which a share has moved by a step, where that promises something. share: (1, h, w, latents)."""
+    k, now = found.k, _cost(found.mixtures, found.k)
+    up, down = (side * found.gradient + curvature + _cost(found.mixtures, k + side) - now for side in (1, -1))
+    chosen = (torch.minimum(up, down) < 0) & (torch.rand(k.shape, generator=random).to(k) < share)
+    return torch.where(chosen, torch.where(up < down, k + 1, k - 1), k).clamp(-most, most)
+
+
+def _cost(mixtures: Mixtures, k: Tensor) -> Tensor:
+    """Nats that the prior asks for latents; of those that reach far, for the symbol alone."""
+    logit, centre, scale = mixtures
+    return nats(logit, centre, scale, k.clamp(-NEAR, NEAR))

@@ -4,7 +4,8 @@ In the integers of an output whose weights are w 2^-e, a change of k moves the b
 a model has factors, changes of low rank move the weights of its larger layers, too (`factors`).
 
 Changes stand in the order of the network's layers, first those of all biases, then those of the weights layer by layer.
-They are coded as symbols k + 128 under logistics at 0, one for each of these parts, whose scale indices stand in front.
+They are coded as symbols k + 128 under mixtures of a narrow and a wide logistic at 0, one for each of these parts: most
+changes of a part are 0, and some are large. The mixtures stand in front.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlcodec.codec.coding.likelihood import bits_of
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.errors import BoundError, FormatError
@@ -24,14 +24,18 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.carriers import FLOAT
 from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import Layer, layers
-from vlcodec.models.layers.mixture import SCALE_LAST
+from vlcodec.models.layers.mixture import FLOOR, LEVELS, LOGIT_UNIT, SCALE_LAST, SCALE_LOW, SCALE_UNIT
 from vlcodec.models.photo.factors import large_layers, moved_weights, unit_of
 from vlcodec.models.walks.dither import CENTRE
 
 STEPS = 64  # of a bias's change in 1.0
 MOST = 127  # |change|
-NARROWEST = 60  # scale index that is worth trying
-WITH_WEIGHTS = 255  # first byte where weights change, too
+SCALES = np.arange(60, SCALE_LAST + 1, 4)  # indices that are worth trying
+LOGITS = np.arange(0, 256, 16)  # likewise of the narrow logistic's, in 1/32 nat, plus 128
+MIXTURES = 254  # first byte of changes under mixtures
+WITH_WEIGHTS = 255  # first byte of changes under logistics, of weights, too; of biases alone it is a scale index
+SAME = 255  # in place of a mixture: nothing changes in this part
+Prior = tuple[int, ...]  # scale indices of the narrow and the wide logistic, the narrow one's logit plus 128; or one
 
 
 def sizes(decoder: PixelDecoder, factors: Sequence[Tensor]) -> list[int]:
@@ -42,41 +46,66 @@ def sizes(decoder: PixelDecoder, factors: Sequence[Tensor]) -> list[int]:
 
 
 def pack_changes(changes: Sequence[Ints]) -> bytes:
-    """Changes in [-127, 127], part by part, under the scales that take the fewest bits."""
-    parts = changes if any(part.any() for part in changes[1:]) else changes[:1]
-    scales, stack = bytes(map(_best_scale, parts)), Stack()
-    for part, scale in reversed(list(zip(parts, scales, strict=True))):
-        stack.push(_logistic(len(part), scale), part + CENTRE)
-    return (bytes([WITH_WEIGHTS]) if len(parts) > 1 else b"") + scales + stack.to_bytes()
+    """Changes in [-127, 127], part by part, under the mixtures that take the fewest bits."""
+    priors = [_best_prior(part) if part.any() else (SAME,) for part in changes]
+    stack = Stack()
+    for part, prior in reversed(list(zip(changes, priors, strict=True))):
+        if prior != (SAME,):
+            stack.push(_distribution(len(part), prior), part + CENTRE)
+    return bytes([MIXTURES, *(number for prior in priors for number in prior)]) + stack.to_bytes()
 
 
 def unpack_changes(data: bytes, lengths: Sequence[int]) -> list[Ints]:
-    """The inverse of `pack_changes`, of parts of so many changes. Raises FormatError for anything else."""
-    if data[0] == WITH_WEIGHTS:
-        scales, rest = data[1 : 1 + len(lengths)], data[1 + len(lengths) :]
-    else:
-        scales, rest = data[:1], data[1:]
-    if (widest := max(scales, default=WITH_WEIGHTS)) > SCALE_LAST:
+    """The inverse of `pack_changes`, of parts of so many changes. Raises FormatError for anything else.
+
+    Reads what older revisions wrote, too: parts under one logistic each.
+    """
+    priors, rest = _priors(data, len(lengths))
+    if (widest := max((max(prior[:2]) for prior in priors if prior != (SAME,)), default=0)) > SCALE_LAST:
         raise FormatError(f"changes of weights with a scale of {widest}: it must be at most {SCALE_LAST}")
     stack, found = Stack(rest), list[Ints]()
-    for length, scale in zip(lengths, scales, strict=False):
-        found.append(stack.pop(_logistic(length, scale), np.arange(length, dtype=np.int64)) - CENTRE)
+    for length, prior in zip(lengths, priors, strict=True):
+        part = np.zeros(length, np.int64)
+        if prior != (SAME,):
+            part = stack.pop(_distribution(length, prior), np.arange(length, dtype=np.int64)) - CENTRE
+        found.append(part)
     if not stack.empty:
         raise FormatError("the stack of changes of weights must be empty at its end; it is not")
-    return found + [np.zeros(length, np.int64) for length in lengths[len(found) :]]
+    return found
 
 
-def _best_scale(changes: Ints) -> int:
-    symbols = changes + CENTRE
-    return min(
-        range(NARROWEST, SCALE_LAST + 1),
-        key=lambda scale: float(bits_of(_logistic(len(changes), scale), symbols).sum()),
-    )
+def _priors(data: bytes, parts: int) -> tuple[list[Prior], bytes]:
+    """Of each part, and what stands behind them. Raises FormatError where they are cut off."""
+    if data[0] == MIXTURES:
+        priors, at = list[Prior](), 1
+        for _ in range(parts):
+            size = 1 if data[at : at + 1] == bytes([SAME]) else 3
+            priors.append(tuple(data[at : at + size]))
+            at += size
+        if at > len(data):
+            raise FormatError("changes of weights end within their mixtures")
+        return priors, data[at:]
+    first, count = (1, parts) if data[0] == WITH_WEIGHTS else (0, 1)
+    scales = data[first : first + count]
+    return [(scale, scale, CENTRE) for scale in scales] + [(SAME,)] * (parts - len(scales)), data[first + count :]
 
 
-def _logistic(size: int, scale: int) -> LogisticMixture:
-    zero = np.zeros((size, 1), np.int64)
-    return LogisticMixture(zero, zero, zero + scale)
+def _best_prior(changes: Ints) -> Prior:
+    values, counts = np.unique(changes, return_counts=True)
+    widths = SCALE_LOW * np.exp(SCALES / SCALE_UNIT)[:, None]
+    mass = (np.tanh((values + 0.5) / (2 * widths)) - np.tanh((values - 0.5) / (2 * widths))) / 2  # (scales, values)
+    shares = 1 / (1 + np.exp((CENTRE - LOGITS) / LOGIT_UNIT))[:, None, None, None]
+    both = shares * mass[:, None] + (1 - shares) * mass + FLOOR / LEVELS  # (logits, narrow, wide, values)
+    nats = -(np.log(both) @ counts)
+    logit, narrow, wide = np.unravel_index(int(nats.argmin()), nats.shape)
+    return int(SCALES[narrow]), int(SCALES[wide]), int(LOGITS[logit])
+
+
+def _distribution(size: int, prior: Prior) -> LogisticMixture:
+    narrow, wide, logit = prior
+    logits, scales = ([0], [narrow]) if narrow == wide else ([logit - CENTRE, 0], [narrow, wide])
+    zeros = np.zeros((size, len(scales)), np.int64)
+    return LogisticMixture(zeros + logits, zeros, zeros + scales)
 
 
 def adapted(decoder: PixelDecoder, changes: Sequence[Ints], factors: Sequence[Tensor]) -> PixelDecoder:

@@ -14,6 +14,9 @@ from PIL import Image
 
 import vlcodec
 from vlcodec import _shared, adaptive
+from vlcodec.codec.coding.likelihood import bits_of
+from vlcodec.codec.coding.stack import Stack
+from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.errors import FormatError, VlcodecError
 from vlcodec.codec.files import picture_file
 from vlcodec.codec.files.picture_file import File
@@ -118,11 +121,39 @@ def test_changes_come_back(net: PhotoLatents) -> None:
     for data in (pack_changes(changes), pack_changes(biases)):
         with pytest.raises(FormatError, match="stack of changes of weights must be empty"):
             unpack_changes(data + b"\1", lengths)
-    for wrong in (b"\xc8" + pack_changes(biases)[1:], b"\xff\xc8" + pack_changes(changes)[2:]):
+    packed = pack_changes(changes)
+    fronts = (b"\xc8", b"\xff\xc8", b"\xfe\xc8", b"\xfe\x60\xc8")
+    for wrong in (front + packed[len(front) :] for front in fronts):
         with pytest.raises(FormatError, match="with a scale of 200: it must be at most 191"):
             unpack_changes(wrong, lengths)
-    with pytest.raises(FormatError, match="with a scale of 255"):
-        unpack_changes(b"\xff", lengths)
+    with pytest.raises(FormatError, match="changes of weights end within their mixtures"):
+        unpack_changes(packed[:40], lengths)
+
+
+def test_changes_under_one_logistic_each_are_still_read(net: PhotoLatents) -> None:
+    """As files of number 9, and the first ones of number 36, have them."""
+    coded = net._pixels.coded()
+    lengths = sizes(coded, factors_for(coded))
+    changes = [RNG.integers(-9, 10, n) for n in lengths]
+    for parts, start in ((changes, b"\xff"), (changes[:1], b"")):
+        scales, stack = bytes(range(120, 120 + len(parts))), Stack()
+        for part, scale in reversed(list(zip(parts, scales, strict=True))):
+            zero = np.zeros((len(part), 1), np.int64)
+            stack.push(LogisticMixture(zero, zero, zero + scale), part + 128)
+        found = unpack_changes(start + scales + stack.to_bytes(), lengths)
+        assert all(map(np.array_equal, found, [*parts, *(0 * part for part in changes[len(parts) :])]))
+
+
+def test_most_changes_are_none(net: PhotoLatents) -> None:
+    """A mixture tells few large changes among many small ones for less than one logistic would."""
+    lengths = [1000, *[0] * 16]
+    rare = np.where(RNG.random(1000) < 0.1, RNG.integers(-40, 41, 1000), 0)
+    found = len(pack_changes([rare, *[np.zeros(0, np.int64)] * 16]))
+    assert np.array_equal(unpack_changes(pack_changes([rare, *[np.zeros(0, np.int64)] * 16]), lengths)[0], rare)
+    zero = np.zeros((1000, 1), np.int64)
+    logistics = [LogisticMixture(zero, zero, zero + scale) for scale in range(60, 180)]
+    least = min(float(bits_of(each, rare + 128).sum()) for each in logistics) / 8
+    assert found < 0.8 * least
 
 
 def test_without_changes_a_network_is_what_it_was(net: PhotoLatents) -> None:
@@ -222,10 +253,11 @@ def test_the_command_says_the_time_beforehand(tmp_path: Path) -> None:
 
 def test_a_file_is_never_larger_for_it(monkeypatch: pytest.MonkeyPatch, net: PhotoLatents) -> None:
     """Whatever is learned."""
-    lengths = sizes(net._pixels.coded(), net._factors)
-    monkeypatch.setattr(
-        PhotoLatents, "learned", lambda *_: pack_changes([RNG.integers(-60, 61, size) for size in lengths])
-    )
+
+    def learned(self: PhotoLatents, *_: Any) -> bytes:
+        return pack_changes([RNG.integers(-60, 61, size) for size in sizes(self._pixels.coded(), self._factors)])
+
+    monkeypatch.setattr(PhotoLatents, "learned", learned)
     files = [vlcodec.compress(PICTURE, lossless=True, effort=effort, **OPTIONS) for effort in (1, 2)]
     assert files[0] == files[1]
     assert adaptive.as_file_has_it(net, picture_file.unpack(files[1])) is net

@@ -81,7 +81,7 @@ def check_near(entry: Entry, near: int) -> None:
         raise ModelError(f"{rule}, which {name} is not")
 
 
-EFFORTS = (0, 10, 20, 40, 80, 150, 250, 450, 800)  # steps in which a model learns a picture, by effort
+EFFORTS = (0, 20, 40, 80, 160, 300, 500, 900, 1600)  # steps in which a model learns a picture, by effort
 
 
 REFINEMENTS = (0, 3, 6, 9, 12, 16, 24, 34, 45)  # likewise, in which a lossy file's latents are searched for

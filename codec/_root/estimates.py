@@ -33,7 +33,7 @@ PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole 
     "mean": (1.3, 0.0),
     "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
-PACE_OF_LEARNING = 0.35  # seconds a step, whatever the picture
+PACE_OF_LEARNING = 0.175  # seconds a step, whatever the picture
 PACE_OF_REFINING, FIRST_REFINEMENTS = 1.0, 5  # microseconds a pixel and step; steps before the first
 BYTES_PER_REFINED_PIXEL, REFINED_AT_A_TIME = 900, 1152**2  # of memory; pixels
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba

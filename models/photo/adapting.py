@@ -29,11 +29,11 @@ from vlcodec.models.photo.factors import large_layers, moved_weights, unit_of
 from vlcodec.models.photo.net import BODY_STRIDE
 from vlcodec.models.walks.pictures import in_colour
 
-PATCH, PATCHES = 96, 4  # side in pixels; of a step, side by side in one strip of rows
-RATE, WEIGHT_RATE = 0.5, 0.13  # of Adam, in units of a change
+PATCH, PATCHES = 96, 2  # side in pixels; of a step, side by side in one strip of rows
+RATE, WEIGHT_RATE = 0.4, 0.1  # of Adam, in units of a change
 DECAY_FROM = 0.4  # the share of the steps after which they fall to 0
-PRICE, WEIGHT_PRICE = 0.5, 3.0  # nats that a change of a bias, of a weight costs for each nat of 1 + |change|
-WITH_WEIGHTS = 60  # steps, at least, in which weights learn something that is worth its bits
+PRICE, WEIGHT_PRICE = 0.5, 4.0  # nats that a change of a bias, of a weight costs for each nat of 1 + |change|
+WITH_WEIGHTS = 120  # steps, at least, in which weights learn something that is worth its bits
 Render = Callable[[range], Tensor]
 
 

@@ -29,7 +29,7 @@ vapnev_study = importlib.import_module("vapnev_study")
 growth, classifiers, survival = map(importlib.import_module, ("growth", "classifiers", "survival"))
 batches, batch_memory, opening = map(importlib.import_module, ("batches", "batch_memory", "opening"))
 everyday, many_files = map(importlib.import_module, ("everyday", "many_files"))
-effort, near_lossless = map(importlib.import_module, ("effort", "near_lossless"))
+effort, near_lossless, crops = map(importlib.import_module, ("effort", "near_lossless", "crops"))
 
 
 def picture(width: int = 192, height: int = 176, mode: str = "RGB") -> Image.Image:
@@ -105,6 +105,19 @@ def test_lossy(
     assert row["mean"]["lpips"] == pytest.approx(1 - row["mean"]["ms_ssim"], abs=1e-5)
     assert found["mean"]["1"]["sample"]["lpips"] == row["sample"]["lpips"]
     assert all(not peer["fits"] or peer["bytes"] <= row["bytes"] for peer in row["peers"].values())
+
+
+def test_crops(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(130, 120).save(folder / "a.png")
+    monkeypatch.setattr(crops, "SCENES", (crops.Scene("corner", "a.png", (10, 20)),))
+    crops.main([str(folder), "--effort", "1", "--qualities", "2", "--out", str(tmp_path / "crops")])
+    with Image.open(tmp_path / "crops" / "corner.webp") as sheet:
+        cell = crops.SCALE * crops.SIDE
+        columns = 3 + len(crops.peers.lossy().keys() & set(crops.SHOWN))
+        assert sheet.size == (columns * (cell + crops.MARGIN) - crops.MARGIN, cell + crops.TEXT)
+        shown = np.asarray(sheet.convert("RGB").crop((0, crops.TEXT, cell, crops.TEXT + cell)))[1::3, 1::3].astype(int)
+    original = np.asarray(picture(130, 120).convert("RGB"))[20:116, 10:106]
+    assert np.abs(shown - original).mean() < 12
 
 
 def test_errors_of_smooth_areas() -> None:

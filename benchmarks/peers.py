@@ -54,7 +54,7 @@ def slow_lossless() -> dict[str, Callable[[Image.Image], bytes]]:
 
     JPEG XL at effort 10 is that of imagecodecs, JPEG-LS that of pyjpegls (from PyPI), where they are installed.
     """
-    found = lossless() | {"JPEG 2000": lambda image: saved(image, "JPEG2000", irreversible=False)}
+    found = lossless() | {"JPEG 2000": _jpeg_2000}
     if _has_jpeg_xl():
         found["JPEG XL e9 -g 3"] = lambda image: _cjxl(image, 0, 9, "-g", "3")
     if find_spec("imagecodecs") is not None:
@@ -62,6 +62,10 @@ def slow_lossless() -> dict[str, Callable[[Image.Image], bytes]]:
     if find_spec("jpeg_ls") is not None:
         found["JPEG-LS"] = lambda image: b"".join(jpeg_ls_planes(np.asarray(image), 0))
     return found
+
+
+def _jpeg_2000(image: Image.Image) -> bytes:
+    return saved(image, "JPEG2000", irreversible=False, mct=len(image.getbands()) == 3)  # with its colour transform
 
 
 def _jxl_10(image: Image.Image) -> bytes:

@@ -6,9 +6,11 @@ each shape of a net is tried with inputs and weights that a golden vector need n
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +18,14 @@ from torch import Tensor, nn
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.layers.carriers import BYTE, padded, sums_of
 from vlcodec.models.layers.exact import INT8_ROWS, Layer, layers
-from vlcodec.models.layers.mode import IntegerModule
+from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import stepwise
 
 DRAWN = 512  # rows of inputs, which repeat
 ROWS = (1, 2, 15, 16, 17, 64, 200, DRAWN, INT8_ROWS)
 LARGEST = 127  # |weight|
 TIMED_ROWS, RUNS = 128, 5
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def carry(net: nn.Module, in_int8: bool) -> None:
@@ -35,6 +38,16 @@ def carry(net: nn.Module, in_int8: bool) -> None:
         for part in parts:
             part.carry(False)
         raise
+
+
+def simulated_copy(net: Net) -> Net:
+    """A frozen net in real weights that stand still, with rounding simulated: what gradients of inputs pass through."""
+    simulated = copy.deepcopy(net)
+    simulated.requires_grad_(False)
+    carry(simulated, False)
+    set_mode(simulated, "training")  # integers become real weights
+    set_mode(simulated, "simulated")
+    return simulated
 
 
 def narrow_layers(net: nn.Module) -> list[Layer]:

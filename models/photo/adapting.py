@@ -8,7 +8,6 @@ learn them differently.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -21,9 +20,8 @@ from vlcodec.codec.interface import Bytes, Ints, Tick
 from vlcodec.models.layers.activations import round_through
 from vlcodec.models.layers.causal_pixels import PixelDecoder, centred
 from vlcodec.models.layers.exact import Layer, layers
-from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.objective import Agave
-from vlcodec.models.layers.probe import carry
+from vlcodec.models.layers.probe import simulated_copy
 from vlcodec.models.photo.adapted import MOST, STEPS
 from vlcodec.models.photo.factors import large_layers, moved_weights, unit_of
 from vlcodec.models.photo.net import BODY_STRIDE
@@ -85,10 +83,7 @@ def learned(
     4, to f(z) (rows, W, 3 + features).
     """
     net = Agave()
-    net.pixels = copy.deepcopy(decoder)
-    net.requires_grad_(False)
-    carry(net, False)
-    set_mode(net, "training")  # integers become real weights
+    net.pixels = simulated_copy(decoder)
     x, device = centred(in_colour(picture)), next(net.parameters()).device
     large = zip(large_layers(decoder), factors, strict=bool(factors))
     weights = [_MovedWeights(layer, each).to(device) for layer, each in large]
@@ -97,7 +92,6 @@ def learned(
         parametrize.register_parametrization(layer, "weight", weight)
     for (_, layer), bias in zip(list(layers(net.pixels)), biases, strict=True):
         parametrize.register_parametrization(layer, "bias", bias)
-    set_mode(net, "simulated")
     (height, width), rng = x.shape[1:3], torch.Generator().manual_seed(0)
     side, grey = min(PATCH, height, width), torch.full((PATCHES,), float(picture.shape[3] == 1), device=device)
     rates = {RATE: [part.changes for part in biases], WEIGHT_RATE: [part.changes for part in weights]}

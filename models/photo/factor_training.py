@@ -1,12 +1,11 @@
 """Training of the factors by which files change the pixel network's weights: what adapting to many pictures shares.
 
 Each of some pictures learns changes of its own, as an encoder at a high effort has it, and all of them learn the
-factors, which are then rounded and stored with the weights.
+factors, which are then rounded and stored with the weights. A run begins with those that the weights have, if any.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import Layer, frozen_copy, layers
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.objective import Agave
-from vlcodec.models.layers.probe import carry
-from vlcodec.models.layers.table import tables
+from vlcodec.models.layers.probe import simulated_copy
+from vlcodec.models.layers.table import Table, tables
 from vlcodec.models.photo.adapted import STEPS
 from vlcodec.models.photo.adapting import PRICE, RATE, WEIGHT_RATE
 from vlcodec.models.photo.codec import PhotoModel
@@ -62,10 +61,11 @@ class _Bias(_Own):
 
 
 class _Weights(_Own):
-    def __init__(self, pictures: int, frozen: Layer, rank: int) -> None:
+    def __init__(self, pictures: int, frozen: Layer, begun: Tensor) -> None:
+        rank, (weight, _, exponent) = len(begun), frozen.integers()
         super().__init__(pictures, frozen.outputs, rank)
-        weight, _, exponent = frozen.integers()
-        self.factors = nn.Parameter(FACTOR_UNIT * torch.randn(rank, weight.shape[1]))
+        begun = begun[:, : weight.shape[1]].float()
+        self.factors = nn.Parameter(begun if begun.any() else FACTOR_UNIT * torch.randn(rank, weight.shape[1]))
         self._exponent, self._unit = exponent.round().float(), unit_of(weight, exponent)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -91,15 +91,13 @@ class FactorTask:
             raise ImageError(f"no picture is as large as a patch, {patch} x {patch}")
         self.net, self.exported, self._batch, self._patch, self._device = Agave(), True, batch, patch, device
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
-        self.net.pixels = copy.deepcopy(model.pixels.coded())
-        self.net.requires_grad_(False)
-        carry(self.net, False)
-        set_mode(self.net, "training")
-        self.weights = self._moved(model.pixels.coded(), net.shape.factors)
+        self.net.pixels = simulated_copy(model.pixels.coded())
+        self.weights = self._moved(model.pixels.coded(), [table for _, table in tables(net.factors)])
 
-    def _moved(self, frozen: PixelDecoder, rank: int) -> list[_Weights]:
+    def _moved(self, frozen: PixelDecoder, begun: Sequence[Table]) -> list[_Weights]:
         count, pixels = len(self._seen), self.net.pixels
-        weights = [_Weights(count, layer, rank) for layer in large_layers(frozen)]
+        large = zip(large_layers(frozen), begun, strict=True)
+        weights = [_Weights(count, layer, table.values.cpu()) for layer, table in large]
         for layer, weight in zip(large_layers(pixels), weights, strict=True):
             parametrize.register_parametrization(layer, "weight", weight)
         for _, layer in list(layers(pixels)):

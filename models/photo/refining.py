@@ -11,7 +11,6 @@ The objective is the one that the autoencoder was trained with, less the pixels:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,8 +21,7 @@ from vlcodec.codec.interface import Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
-from vlcodec.models.layers.mode import set_mode
-from vlcodec.models.layers.probe import carry
+from vlcodec.models.layers.probe import simulated_copy
 from vlcodec.models.photo.net import NEAR, STRIDE, GridAgave, smooth_error
 
 SHARE, MOST, GROWTH = 0.25, 0.6, 1.2  # of the moves that promise something, made at first, at most, after a success
@@ -100,11 +98,7 @@ def refined(net: GridAgave, rate: Rate, x: Tensor, k: Tensor, steps: int, tick: 
 
     net: frozen. x: (16 h, 16 w, 3) in [-128, 127]. steps: moves of many latents at once, in each window of the picture.
     """
-    net = copy.deepcopy(net)
-    net.requires_grad_(False)
-    carry(net, False)
-    set_mode(net, "training")  # integers become real weights
-    set_mode(net, "simulated")
+    net = simulated_copy(net)
     k, random = k.clone(), torch.Generator().manual_seed(0)
     places = [(r, c) for r in range(0, k.shape[0], SIDE) for c in range(0, k.shape[1], SIDE)]
     for done, (r, c) in enumerate(places):

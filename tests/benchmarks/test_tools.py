@@ -4,7 +4,6 @@ import importlib
 import json
 import math
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image, features
 
 from vlcodec.models import registry
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 common, memory, peers, lossless = map(importlib.import_module, ("common", "memory", "peers", "lossless"))
 
 JPEG = peers.lossy()["JPEG"]

@@ -75,7 +75,8 @@ class PhotoLatents:
     Args:
         pixels: the PixelCNN.
         quality: 0-based, and hundredths of the way to the next one. guide_width: of the gaussian that keeps samples
-            near the mean image, in widths of the auxiliary decoder's. edges: of the correction's classes.
+            near the mean image, in widths of the auxiliary decoder's. edges, logistic: of the
+            correction, see `corrected_block.CorrectedBlock`.
     """
 
     posterior_kind: Literal["rounded"] = "rounded"
@@ -89,8 +90,10 @@ class PhotoLatents:
         quality: tuple[int, int],
         guide_width: float,
         edges: Edges,
+        logistic: bool,
     ) -> None:
-        self.net, self._pixels, self.device, self.edges = net, pixels, device, edges
+        self.net, self._pixels, self.device = net, pixels, device
+        self.edges, self._logistic = edges, logistic
         self._near, self._coded = 0, pixels.coded()
         self._changes: list[Ints] | None = None
         (self.quality, self._beyond), sigmas = quality, net.shape.aux_sigma
@@ -169,7 +172,7 @@ class PhotoLatents:
         full, grey = self.render(fz, rows, width)[None], colours == 1
         if guided:
             return self.guided(full, grey)
-        return CorrectedBlock(PixelBlock(self._coded, full, grey), self.edges)
+        return CorrectedBlock(PixelBlock(self._coded, full, grey), self.edges, self._logistic)
 
     def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""
@@ -230,9 +233,12 @@ def padded(picture: Bytes) -> Tensor:
 class PhotoModel:
     """See codec.interface.Model. It has no net for archives."""
 
-    def __init__(self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges) -> None:
+    def __init__(
+        self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges, logistic: bool = False
+    ) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities, self._about, self.pixels = net.qualities, (guide_width, edges), Pixels(self.net)
+        self.qualities, self.pixels = net.qualities, Pixels(self.net)
+        self._about = (guide_width, edges, logistic)
 
     def single(self, quality: int, hundredths: int = 0) -> PhotoLatents:
         """See codec.interface.Model."""

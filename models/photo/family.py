@@ -38,7 +38,8 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     from vlcodec.models.photo.net import GridAgave
 
     assert isinstance(net, GridAgave)
-    return PhotoModel(net, device, config["guide_width"], tuple(config["correction_edges"]))
+    edges, logistic = tuple(config["correction_edges"]), config.get("correction_logistic", False)
+    return PhotoModel(net, device, config["guide_width"], edges, logistic)
 
 
 def golden_pictures(config: Config) -> Bytes:
@@ -78,7 +79,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     if wanted.part in ("pixels", "factors"):
         if weights is None:
             raise ModelError(f"the {wanted.part} alone are trained from exported weights: they are missing")
-        config = {**config, "net": {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}}
+        config = {**config, **training.CORRECTION, "net": {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}}
         given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config

@@ -211,3 +211,18 @@ def test_what_is_told_comes_back(
     block.push(symbols, meter)
     assert meter.promised[SIDE_INFORMATION] == 8 * numbers.size + 1
     check_round_trip(block, symbols)
+
+
+@pytest.mark.parametrize(("deviation", "bits"), [(0, 1.1), (6, 5.0), (40, 7.8), (1e9, 6.5)])
+def test_numbers_near_their_middle_take_few_bits(
+    tiny: PhotoModel, check_round_trip: RoundTrip, monkeypatch: pytest.MonkeyPatch, deviation: float, bits: float
+) -> None:
+    """Under a logistic, whatever they are; those of photographs deviate by 6 or so."""
+    band, rng = band_of(tiny, 4, 5).band, np.random.default_rng(6)
+    numbers = np.clip(np.rint(rng.normal(128, deviation, count(3, EDGES))), 0, 255).astype(np.int64)
+    monkeypatch.setattr(corrected_block, "fit_correction", lambda *_: numbers)
+    block, symbols, meter = CorrectedBlock(band, EDGES, True), rng.integers(0, 256, band.shape), Meter()
+    block.push(symbols, meter)
+    assert meter.promised[SIDE_INFORMATION] < bits * numbers.size
+    assert meter.promised[SIDE_INFORMATION] > (bits - 1.2) * numbers.size
+    check_round_trip(block, symbols)

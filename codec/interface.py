@@ -173,9 +173,18 @@ class Adaptive(Protocol):
 class Refining(Protocol):
     """What a LatentNet offers besides, whose latents can be searched for, beyond what its encoder says of a picture."""
 
-    def refined(self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None) -> Ints:
+    def refined(
+        self,
+        pictures: Bytes,
+        symbols: Ints,
+        u: Ints,
+        steps: int,
+        tick: Tick | None = None,
+        coded: Bytes | None = None,
+    ) -> Ints:
         """Symbols that are worth more for their bits than the posterior's, of a picture (1, H, W, C), after so many
-        steps. Equal input may give other symbols on another machine."""
+        steps. coded: likewise, the pixels that come after them. Equal input may give other symbols on another machine.
+        """
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vlcodec.codec.errors import FormatError, ImageError, ModelError, ProvisionalWarning, VlcodecError
 from vlcodec.models import zoo
@@ -85,13 +85,25 @@ EFFORTS = (0, 20, 40, 80, 160, 300, 500, 900, 1600)  # steps in which a model le
 
 
 REFINEMENTS = (0, 3, 6, 9, 12, 16, 24, 34, 45)  # likewise, in which a lossy file's latents are searched for
+SEARCHES = (0, 0, 0, 0, 0, 0, 6, 12, 20)  # likewise, a lossless file's
 
 
-def effort_steps(effort: int, lossless: bool) -> int:
-    """How long a model may learn a picture, or refine its latents. Raises VlcodecError for an effort outside 1 to 9."""
+class Steps(NamedTuple):
+    """How long latents may be searched for, and a model may learn a picture."""
+
+    latents: int
+    learning: int
+
+
+QUICK = Steps(0, 0)
+
+
+def effort_steps(effort: int, lossless: bool) -> Steps:
+    """What an effort is. Raises VlcodecError for one outside 1 to 9."""
     if not 1 <= effort <= len(EFFORTS):
         raise VlcodecError(f"effort is from 1 to {len(EFFORTS)}, not {effort}")
-    return (EFFORTS if lossless else REFINEMENTS)[effort - 1]
+    at = effort - 1
+    return Steps(SEARCHES[at], EFFORTS[at]) if lossless else Steps(REFINEMENTS[at], 0)
 
 
 def load(entry: Entry, device: str, encodes: bool = False) -> Model:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlcodec._shared import Progress, tick
 from vlcodec.codec.files.picture_file import Band, File
+from vlcodec.writing import as_restored
 
 if TYPE_CHECKING:
     from vlcodec.codec.interface import Bytes, LatentNet
@@ -23,13 +24,12 @@ def improved(
     pixels, fz: of the picture (1, H, W, C). banded: makes the bands of the file, with a net.
     """
     from vlcodec.codec.coding.near import restored
-    from vlcodec.codec.interface import Adaptive, Restoring
+    from vlcodec.codec.interface import Adaptive
 
-    if not isinstance(net, Adaptive):
-        return plain
     near = plain.header.near
-    seen = net.within(near) if near and isinstance(net, Restoring) else net
-    assert isinstance(seen, Adaptive)
+    seen = as_restored(net, near)
+    if not (isinstance(net, Adaptive) and isinstance(seen, Adaptive)):
+        return plain
     changes = seen.learned(restored(pixels, near), fz, steps, tick(progress, "learning", 0, 1))
     found = replace(plain, bands=banded(net.changed(changes)), changes=changes)
     sizes = [len(file.changes) + sum(len(band.stack) for band in file.bands) for file in (found, plain)]

@@ -34,8 +34,9 @@ PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole 
     "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
 PACE_OF_LEARNING = 0.175  # seconds a step, whatever the picture
-PACE_OF_REFINING, FIRST_REFINEMENTS = 1.0, 5  # microseconds a pixel and step; steps before the first
-BYTES_PER_REFINED_PIXEL, REFINED_AT_A_TIME = 900, 1152**2  # of memory; pixels
+REFINING = 1.0, 900, 1152**2  # microseconds a pixel and step, bytes of memory a pixel, pixels at a time
+REFINING_LOSSLESS = 12.0, 7000, 640**2
+FIRST_REFINEMENTS = 5  # steps before the first
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba
 PROCESS_BYTES = 640 << 20  # of memory, whatever the picture
 BYTES_PER_PIXEL, BYTES_PER_BAND_PIXEL = 110, 300  # of memory, at most: the whole picture, and the band at work
@@ -90,12 +91,11 @@ def expected_to_compress(
 
     found = expected("compress --lossless" if lossless else "compress", *images.size_of(image), jobs)
     steps, pixels = effort_steps(effort, lossless), found.width * found.height
-    if not steps:
-        return found
-    if lossless:
-        return replace(found, seconds=found.seconds + PACE_OF_LEARNING * steps)
-    more = 1e-6 * PACE_OF_REFINING * (FIRST_REFINEMENTS + steps) * pixels
-    memory = found.memory + BYTES_PER_REFINED_PIXEL * min(pixels, REFINED_AT_A_TIME)
+    more, memory = PACE_OF_LEARNING * steps.learning, found.memory
+    if steps.latents:
+        pace, bytes_per_pixel, at_a_time = REFINING_LOSSLESS if lossless else REFINING
+        more += 1e-6 * pace * (FIRST_REFINEMENTS + steps.latents) * pixels
+        memory += bytes_per_pixel * min(pixels, at_a_time)
     return replace(found, seconds=found.seconds + more, memory=memory)
 
 

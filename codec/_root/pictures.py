@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from vlcodec import adaptive, beside, others, placeholder
 from vlcodec._shared import (
     MAX_PIXELS,
+    QUICK,
     Progress,
+    Steps,
     as_taken,
     check_alone,
     check_memory,
@@ -226,21 +228,25 @@ def check_decode(decode: str | None, texture: float = 1.0) -> None:
 
 
 def file_of(
-    model: Model, pixels: Bytes, header: Header, jobs: int | None, progress: Progress | None = None, steps: int = 0
+    model: Model,
+    pixels: Bytes,
+    header: Header,
+    jobs: int | None,
+    progress: Progress | None = None,
+    steps: Steps = QUICK,
 ) -> File:
-    """A picture (1, H, W, C) as the file of its header; steps: that the model may learn the picture in, or refine its
-    latents."""
+    """A picture (1, H, W, C) as the file of its header."""
     net = net_of(model, header)
     if header.quality == placeholder.QUALITY:
         return placeholder.write(net, pixels, header)
-    made = write(net, pixels, header, jobs, progress, refining=0 if header.lossless else steps)
-    if not steps or not header.lossless:
+    made = write(net, pixels, header, jobs, progress, refining=steps.latents)
+    if not steps.learning:
         return made.file
 
     def again(net: LatentNet) -> tuple[picture_file.Band, ...]:
         return banded(net, made.fz, pixels, header, jobs, progress)[0]
 
-    return adaptive.improved(net, pixels, made.fz, made.file, again, steps, progress)
+    return adaptive.improved(net, pixels, made.fz, made.file, again, steps.learning, progress)
 
 
 def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: bool = False) -> tuple[File, int, Model]:

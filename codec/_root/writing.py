@@ -40,16 +40,26 @@ def write(
     Latents are of the picture as it is, bands of what it is restored to, where the file may be some levels off.
     """
     from vlcodec.codec.coding import groups, latents
+    from vlcodec.codec.coding.near import restored
     from vlcodec.codec.interface import Refining
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
-    if refining and isinstance(net, Refining):
-        symbols = net.refined(pixels, symbols, u, refining, tick(progress, "refining", 0, 1))
+    seen = as_restored(net, header.near)
+    if refining and isinstance(seen, Refining):
+        coded = restored(pixels, header.near) if header.lossless else None
+        symbols = seen.refined(pixels, symbols, u, refining, tick(progress, "refining", 0, 1), coded)
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
     fz = net.features(symbols, u) if header.lossless else None
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
     return Written(File(header, chunk, parts, tuple(further)), u, symbols, fz, promised)
+
+
+def as_restored(net: LatentNet, near: int) -> LatentNet:
+    """The net of pixels that are restored within so many levels."""
+    from vlcodec.codec.interface import Restoring
+
+    return net.within(near) if near and isinstance(net, Restoring) else net
 
 
 def banded(

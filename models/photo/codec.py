@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vlcodec.codec.coding.near import width_of
 from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import Settled
@@ -113,14 +114,26 @@ class PhotoLatents:
         """(1, H, W, C) uint8 -> symbols that are worth their bits."""
         return Settled(self.rounded(self.centres(pictures), u))
 
-    def refined(self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None) -> Ints:
+    def refined(
+        self,
+        pictures: Bytes,
+        symbols: Ints,
+        u: Ints,
+        steps: int,
+        tick: Tick | None = None,
+        coded: Bytes | None = None,
+    ) -> Ints:
         """See codec.interface.Refining."""
-        from vlcodec.models.photo.refining import Rate, refined
+        from vlcodec.models.photo.refining import Coded, Rate, refined
 
         block = self.prior(u)
         k = torch.from_numpy(block.values(symbols) // FINE).to(self.device, torch.float32)
         rate = Rate(self.quality, self._beyond, self._step / STEP_UNIT)
-        found = FINE * to_numpy(refined(self.net, rate, padded(pictures).to(self.device)[0], k, steps, tick))
+        x, after = padded(pictures).to(self.device)[0], None
+        if coded is not None:
+            levels = padded(coded).to(self.device)[0]
+            after = Coded(self._pixels.coded(self._near), levels, coded.shape[3] == 1, width_of(self._near))
+        found = FINE * to_numpy(refined(self.net, rate, x, k, steps, tick, after))
         return quantise_far(found) if block.far else quantise(found, u)
 
     def rounded(self, mu: Ints, u: Ints) -> Ints:

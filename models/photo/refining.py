@@ -6,29 +6,33 @@ changes the objective by its gradient, by half its curvature, and by what the pr
 by channel, and are measured on the picture. Of the moves that promise something a random share is made, as moves beside
 each other get in each other's way; what does not lower the objective is undone, and the share halved.
 
-The objective is the one that the autoencoder was trained with, less the pixels: `net.GridAgave.objective`.
+The objective is the one that the autoencoder was trained with, less the pixels: `net.GridAgave.objective`. Where pixels
+are to be coded, it is what these and the latents take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vlcodec.codec.interface import Tick
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
+from vlcodec.models.layers.objective import Agave
 from vlcodec.models.layers.probe import simulated_copy
 from vlcodec.models.photo.net import NEAR, STRIDE, GridAgave, smooth_error
 
 SHARE, MOST, GROWTH = 0.25, 0.6, 1.2  # of the moves that promise something, made at first, at most, after a success
 DRAWS = 2  # of signs by which curvatures are measured
 LEAST_CURVATURE = 1.5  # nats that a move costs beside its gradient and bits, at least
-SIDE, MARGIN = 64, 4  # of a window, in latents: what is refined at a time, and what is seen around it
+SIDE, CODED_SIDE = 64, 32  # of a window, in latents, that are refined at a time, the latter where pixels are coded
+MARGIN = 4  # latents that are seen around it
 Mixtures = tuple[Tensor, Tensor, Tensor]  # logits, centres and scales, (1, h, w, latents, K)
+Remaining = Callable[[Tensor], Tensor]  # from f(z) to what remains to be paid, in nats
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,20 @@ class Rate:
     quality: int
     hundredths: int
     step: float
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Pixels that are to be coded: what their network, which is frozen, is given, and what its symbols mean.
+
+    x: (16 h, 16 w, 3) in [-128, 127], as bands will have them. grey: whether one channel is coded alone. width: of the
+    symbols' cells, in levels.
+    """
+
+    decoder: PixelDecoder
+    x: Tensor
+    grey: bool
+    width: int
 
 
 @dataclass(frozen=True)
@@ -51,22 +69,19 @@ class _Found:
 
 
 class _Objective:
-    """Of latents k (1, h, w, latents), in whole steps, for a picture x (1, H, W, 3) in [-128, 127]."""
+    """Of latents k (1, h, w, latents), in whole steps, for a window of a picture (1, H, W, 3) in [-128, 127]."""
 
-    def __init__(self, net: GridAgave, rate: Rate, x: Tensor) -> None:
-        self._net, self._rate, self._x = net, rate, x
-        self._own = net.prior.own(rate.quality, x[:, :1, :1], rate.hundredths)
-        sigma, weight = net.price(rate.quality, rate.hundredths / 100)
-        self._per_error = COLOURS * x.shape[1] * x.shape[2] / (2 * sigma**2 * weight)  # nats
+    def __init__(self, net: GridAgave, rate: Rate, window: Tensor, remaining: Remaining) -> None:
+        self._net, self._rate, self._remaining = net, rate, remaining
+        self._own = net.prior.own(rate.quality, window[:, :1, :1], rate.hundredths)
 
     def _smooth(self, k: Tensor) -> tuple[Tensor, Mixtures]:
-        """What errors cost, in nats, and the latents' mixtures."""
+        """What remains to be paid given f(z), in nats, and the latents' mixtures."""
         net, split = self._net, [(self._rate.quality, 1)]
         with torch.autocast(k.device.type, torch.bfloat16):
             logit, centre, scale = net.prior(look_whole, FINE * k, self._own).float().chunk(3, -1)
             fz = net.decoder.render(net.decoder.body(FINE * self._rate.step * k, split))
-        error = fz[..., :COLOURS].float() / MEAN_UNIT - self._x
-        return self._per_error * (error.square().mean() + smooth_error(error).mean()), (logit, centre, scale)
+            return self._remaining(fz), (logit, centre, scale)
 
     def __call__(self, k: Tensor) -> _Found:
         at = k.clone().requires_grad_(True)
@@ -91,23 +106,55 @@ def _beside(k: Tensor, signs: Tensor) -> Iterator[Tensor]:
         yield (k + side * signs).requires_grad_(True)
 
 
+def _errors(net: GridAgave, rate: Rate, x: Tensor) -> Remaining:
+    """Of the mean image of a window x."""
+    sigma, weight = net.price(rate.quality, rate.hundredths / 100)
+    nats_per_error = COLOURS * x.shape[1] * x.shape[2] / (2 * sigma**2 * weight)
+
+    def remaining(fz: Tensor) -> Tensor:
+        error = fz[..., :COLOURS].float() / MEAN_UNIT - x
+        return nats_per_error * (error.square().mean() + smooth_error(error).mean())
+
+    return remaining
+
+
+def _pixels(net: Agave, coded: Coded, x: Tensor) -> Remaining:
+    """Of the pixels of a window x. net: of their network, simulated."""
+    grey = torch.full((1,), float(coded.grey), device=x.device)
+    return lambda fz: net.pixel_nats(x, fz, grey, width=float(coded.width)).sum() * x.shape[1] * x.shape[2]
+
+
 @torch.inference_mode(False)
 @torch.enable_grad()
-def refined(net: GridAgave, rate: Rate, x: Tensor, k: Tensor, steps: int, tick: Tick | None = None) -> Tensor:
+def refined(
+    net: GridAgave,
+    rate: Rate,
+    x: Tensor,
+    k: Tensor,
+    steps: int,
+    tick: Tick | None = None,
+    coded: Coded | None = None,
+) -> Tensor:
     """Latents (h, w, latents), whole numbers of steps, that are worth more for their bits than k.
 
     net: frozen. x: (16 h, 16 w, 3) in [-128, 127]. steps: moves of many latents at once, in each window of the picture.
+    coded: the pixels that come after them.
     """
-    net = simulated_copy(net)
+    net, side, pixels = simulated_copy(net), SIDE if coded is None else CODED_SIDE, Agave()
+    if coded is not None:
+        pixels.pixels = simulated_copy(coded.decoder)
     k, random = k.clone(), torch.Generator().manual_seed(0)
-    places = [(r, c) for r in range(0, k.shape[0], SIDE) for c in range(0, k.shape[1], SIDE)]
+    places = [(r, c) for r in range(0, k.shape[0], side) for c in range(0, k.shape[1], side)]
     for done, (r, c) in enumerate(places):
-        rows, columns = (slice(max(at - MARGIN, 0), at + SIDE + MARGIN) for at in (r, c))
-        seen = x[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop]
+        rows, columns = (slice(max(at - MARGIN, 0), at + side + MARGIN) for at in (r, c))
         here = k[rows, columns]
         free = torch.zeros_like(here[None])
-        free[:, r - rows.start :, c - columns.start :][:, :SIDE, :SIDE] = 1
-        objective, share = _Objective(net, rate, seen[None]), SHARE
+        free[:, r - rows.start :, c - columns.start :][:, :side, :side] = 1
+        window = (x if coded is None else coded.x)[
+            STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop
+        ][None]
+        remaining = _errors(net, rate, window) if coded is None else _pixels(pixels, coded, window)
+        objective, share = _Objective(net, rate, window, remaining), SHARE
         found, curvature = objective(here[None]), objective.curvature(here[None], random)
         for step in range(steps):
             tried = objective(_moved(found, curvature, share * free, net.shape.latent_steps, random))

@@ -1,6 +1,7 @@
 """Latents that a lossy file's encoder has searched for."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from commands import ok
 from PIL import Image
 
 import vlcodec
+from vlcodec import _shared
+from vlcodec.codec.coding import latents
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.files import picture_file
 from vlcodec.codec.interface import Bytes
@@ -20,7 +23,7 @@ from vlcodec.models.photo import refining
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import smooth_error
 from vlcodec.models.photo.refining import Rate, refined
-from vlcodec.models.walks.dither import quantise_far
+from vlcodec.models.walks.dither import CENTRE, quantise_far
 
 WIDTH, HEIGHT = 158, 90
 OPTIONS: dict[str, Any] = {"model": "photo", "device": "cpu"}
@@ -103,6 +106,24 @@ def test_latents_that_reach_far_and_qualities_between(far: PhotoModel) -> None:
     values = net.prior(u).values(found)
     assert np.array_equal(quantise_far(values), found)
     assert np.abs(values - net.prior(u).values(start)).max() <= 3 * FINE
+
+
+@pytest.mark.parametrize(("mode", "near"), [("RGB", 0), ("L", 0), ("RGB", 2)])
+def test_latents_of_lossless_files(
+    photograph: Callable[[str, int, int], Image.Image], monkeypatch: pytest.MonkeyPatch, mode: str, near: int
+) -> None:
+    """They are searched for what they and the pixels take together: here from latents on that say nothing."""
+    monkeypatch.setattr(_shared, "EFFORTS", (0,) * 9)
+    monkeypatch.setattr(_shared, "SEARCHES", (0, 5, *[0] * 7))
+    monkeypatch.setattr(latents, "choose", lambda net, pixels, _: np.full(net.shape(1, *pixels.shape[1:3]), CENTRE))
+    monkeypatch.setattr(refining, "CODED_SIDE", 4)  # two windows
+    picture = photograph("cat", 96, 64).convert(mode)
+    how: dict[str, Any] = {"near_lossless": near} if near else {"lossless": True}
+    plain, slow = (vlcodec.compress(picture, effort=effort, **how, **OPTIONS) for effort in (1, 2))
+    assert len(slow) < 0.985 * len(plain)
+    found = np.asarray(vlcodec.decompress(slow)).astype(int)
+    assert np.abs(found - np.asarray(picture)).max() <= near
+    assert vlcodec.compress(picture, effort=2, **how, **OPTIONS) == slow
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ class Entry:
 
 ENTRIES = [
     Entry(
+        37,
+        "photo",
+        PHOTO,
+        "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN that knows what it sees, trained on)",
+        "12fc7bf232e55dc66741ff591eee298a09fa638b251eb6d5949268551ffbe4fb",
+        front=(616, "ec588238a352b6c0b3dbcdabe8e41e712bca7b9f705e7e09c1a4a1e2fc58de2c"),
+    ),
+    Entry(
         36,
         "photo",
         PHOTO,

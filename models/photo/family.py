@@ -22,6 +22,7 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "told_near": 0,
     "factors": 0,
 }
+UNTIL_36 = "correction_edges"  # of corrections that are told as bytes, in configs of numbers up to 36
 
 
 def net(config: Config) -> nn.Module:
@@ -38,7 +39,8 @@ def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     from vlcodec.models.photo.net import GridAgave
 
     assert isinstance(net, GridAgave)
-    edges, logistic = tuple(config["correction_edges"]), config.get("correction_logistic", False)
+    logistic = UNTIL_36 not in config
+    edges = tuple(config["correction" if logistic else UNTIL_36])
     return PhotoModel(net, device, config["guide_width"], edges, logistic)
 
 
@@ -79,7 +81,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     if wanted.part in ("pixels", "factors"):
         if weights is None:
             raise ModelError(f"the {wanted.part} alone are trained from exported weights: they are missing")
-        config = {**config, **training.CORRECTION, "net": {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}}
+        config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
+        config["net"] = {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}
         given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config

@@ -62,7 +62,7 @@ SHAPE = GridShape(
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
 )
-CORRECTION: dict[str, Any] = {"correction_edges": (70, 90, 110), "correction_logistic": True}
+CORRECTION: dict[str, Any] = {"correction": (70, 90, 110)}  # edges of classes, see `correction`
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, **CORRECTION}
 Part = Literal["all", "autoencoder"]
 

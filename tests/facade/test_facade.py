@@ -192,7 +192,7 @@ def test_info() -> None:
     assert parts["latents"] < about.pop("preview") < len(data) - parts["pixels"]
     assert about == {
         "model": "photo",
-        "number": 36,
+        "number": 37,
         "weights": registry.by_name("photo").in_files.hex(),
         "version": 2,
         "width": 28,
@@ -237,7 +237,7 @@ def test_models() -> None:
         ("vlae-omniglot", 34, [1, 2, 3]),
         ("vlae-mnist-dynamic", 35, [1, 2, 3]),
     ]
-    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 36, [0, 1, 2, 3, 4])
+    assert (entry["name"], entry["number"], entry["qualities"]) == ("photo", 37, [0, 1, 2, 3, 4])
     path = registry.by_name("photo").path
     assert entry["bytes"] == path.stat().st_size
     assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -220,6 +220,7 @@ def test_info_needs_nothing_heavy(tmp_path: Path) -> None:
 def test_models() -> None:
     entry, *others = facade.models()
     assert [(e["name"], e["number"], e["qualities"]) for e in others] == [
+        ("photo", 36, [0, 1, 2, 3, 4]),
         ("photo", 9, [0, 1, 2, 3, 4]),
         ("photo", 8, [0, 1, 2, 3, 4]),
         ("vlae-mnist", 2, [1]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.near import Cells
+from vlcodec.codec.coding.near import Cells, Whole
 from vlcodec.codec.coding.tables import (
     Bernoulli,
     Categorical,
@@ -86,6 +86,8 @@ def bits_of(distribution: Distribution, symbols: Ints) -> Floats:
     """(n,) -log2 P of symbols. Raises TypeError for a distribution without a float64 twin."""
     if isinstance(distribution, LogisticMixture):
         return mixture_bits(distribution, symbols)
+    if isinstance(distribution, Whole):
+        return mixture_bits(distribution.mixture, symbols)
     if isinstance(distribution, Cells):
         return cell_bits(distribution, symbols)
     if isinstance(distribution, Bernoulli):

@@ -38,6 +38,19 @@ def restored(levels: Bytes, near: int) -> Bytes:
     return middles(near).astype(np.uint8)[levels // width_of(near)]
 
 
+class Whole(Ordered):
+    """A mixture whose symbols are no levels of pixels: near-lossless files have them as they are."""
+
+    radix = LogisticMixture.radix
+
+    def __init__(self, mixture: LogisticMixture) -> None:
+        self.mixture = mixture
+
+    def cdf(self, edges: Ints) -> Ints:
+        """See `Ordered.cdf`."""
+        return self.mixture.cdf(edges)
+
+
 class Cells(Ordered):
     """The cells of a mixture's levels, of which each has 2 near + 1, the last perhaps fewer."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vlcodec.codec.coding.latents import SIDE_INFORMATION
 from vlcodec.codec.coding.meter import Meter
+from vlcodec.codec.coding.near import Whole
 from vlcodec.codec.coding.tables import LogisticMixture, Uniform
 from vlcodec.codec.coding.units import VARIANCE_SHIFT, scale_variances
 from vlcodec.codec.coding.walk import push_steps
@@ -89,6 +90,6 @@ def _nearest_scale(weights: Ints) -> int:
     return enough.index(True) if any(enough) else len(SCALES) - 1
 
 
-def _logistic(size: int, which: int) -> LogisticMixture:
+def _logistic(size: int, which: int) -> Whole:
     zeros = np.zeros((size, 1), np.int64)
-    return LogisticMixture(zeros, zeros, zeros + SCALES[which])
+    return Whole(LogisticMixture(zeros, zeros, zeros + SCALES[which]))

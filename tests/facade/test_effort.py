@@ -56,6 +56,7 @@ def net() -> PhotoLatents:
 def _small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_shared, "EFFORTS", (0, 2, 2, 2, 2, 2, 2, 2, 24))
+        patch.setattr(_shared, "SEARCHES", (0,) * 9)  # see tests/models/photo/test_refining.py
         for name, value in (("PATCH", 32), ("PATCHES", 2), ("RATE", 2.0)):
             patch.setattr(adapting, name, value)
         yield

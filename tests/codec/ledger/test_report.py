@@ -160,7 +160,7 @@ def test_side_information_is_a_part_of_the_pixels(photograph: Callable[[str, int
     assert "of it, side information" in plain.table()
     with Image.open(Path(__file__).parents[2] / "golden" / "pictures" / "grain.png") as grain:
         corrected = vlcodec.rate(grain)
-    assert corrected.side_information == pytest.approx(1 + 8 * 306)
+    assert 1 + 5 * 408 < corrected.side_information < 1 + 8 * 408  # numbers, which a logistic tells
     assert corrected.side_information < corrected.pixels
     assert SIDE_INFORMATION == "side information"
 

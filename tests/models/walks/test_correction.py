@@ -173,14 +173,14 @@ def test_both_walks_are_corrected_alike(
     assert check_round_trip(band, symbols) == plain
 
 
-def test_a_textured_photograph_is_corrected(photo: PhotoModel, photograph: Photograph) -> None:
+def test_a_textured_photograph_is_corrected(photograph: Photograph) -> None:
     """The numbers are sent, told to the decoder, counted in -ELBO, and save more than they cost."""
     image = photograph("cat", 160, 200)
     data = vlcodec.compress(image, model="photo-8", lossless=True)
     assert vlcodec.decompress(data).tobytes() == image.tobytes()
     report = vlcodec.rate(image, model="photo-8")
     assert report.lossless_bytes == len(data)
-    assert report.side_information == 8 * count(3, photo.single(1).edges) + 1
+    assert report.side_information == 8 * count(3, EDGES) + 1
     assert report.lossless_bytes <= 1.001 * report.elbo / 8 + 32
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correction, "LEAST_RETURN", 1e9)

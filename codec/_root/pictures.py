@@ -75,8 +75,8 @@ def compress(
         near_lossless: levels that each pixel may be off, up to 63; 0 makes a lossy file, or a lossless one. Alpha comes
             back exactly. A file that other codecs make smaller, or a picture with a palette, is lossless all the same.
         effort: 1 to 9; from 2 on a model that can (photo's) learns the picture. A lossless or near-lossless file holds
-            what it has learned, a lossy one latents that serve the picture better. Its bytes then depend on the machine
-            that writes it, too; it decodes everywhere alike.
+            what it has learned, a lossy one latents that serve the picture better, as lossless ones from 7 on. Its
+            bytes then depend on the machine that writes it, too; it decodes everywhere alike.
         quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -140,9 +141,12 @@ def refined(
     net: frozen. x: (16 h, 16 w, 3) in [-128, 127]. steps: moves of many latents at once, in each window of the picture.
     coded: the pixels that come after them.
     """
-    net, side, pixels = simulated_copy(net), SIDE if coded is None else CODED_SIDE, Agave()
+    net, seen, side = simulated_copy(net), x, SIDE
+    remaining = partial(_errors, net, rate)
     if coded is not None:
+        pixels, seen, side = Agave(), coded.x, CODED_SIDE
         pixels.pixels = simulated_copy(coded.decoder)
+        remaining = partial(_pixels, pixels, coded)
     k, random = k.clone(), torch.Generator().manual_seed(0)
     places = [(r, c) for r in range(0, k.shape[0], side) for c in range(0, k.shape[1], side)]
     for done, (r, c) in enumerate(places):
@@ -150,11 +154,8 @@ def refined(
         here = k[rows, columns]
         free = torch.zeros_like(here[None])
         free[:, r - rows.start :, c - columns.start :][:, :side, :side] = 1
-        window = (x if coded is None else coded.x)[
-            STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop
-        ][None]
-        remaining = _errors(net, rate, window) if coded is None else _pixels(pixels, coded, window)
-        objective, share = _Objective(net, rate, window, remaining), SHARE
+        window = seen[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop][None]
+        objective, share = _Objective(net, rate, window, remaining(window)), SHARE
         found, curvature = objective(here[None]), objective.curvature(here[None], random)
         for step in range(steps):
             tried = objective(_moved(found, curvature, share * free, net.shape.latent_steps, random))

@@ -137,5 +137,8 @@ def test_factors_are_learned_by_many_pictures(
     for name, value in made.state_dict().items():
         if not name.startswith("factors."):
             assert torch.equal(value, weights[name]), name
+    again = {"shape": far.net.shape, "weights": dict(made.state_dict()), "steps": 4, "rate": 1e-6}
+    on = train_factors(pictures, tmp_path / "on", batch=2, patch=PATCH, **again)  # type: ignore[arg-type]
+    assert all(torch.equal(table.values, own[name].values) for name, table in tables(on.factors))
     with pytest.raises(ImageError, match="no picture is as large as a patch"):
         train_factors(pictures, tmp_path / "big", shape=far.net.shape, weights=weights, steps=4, patch=4096)

@@ -26,8 +26,17 @@ def exponential(logit: Tensor, rho: Tensor, beta: Tensor) -> Tensor:
     b = (rho + low * (q - rho)) / rest - 1
     c = -q * low / rest
     d = torch.sqrt(b.square() - 4 * c)
-    root = torch.where(b > 0, -2 * c / (b.clamp_min(0) + d), (d - b.clamp_max(0)) / 2)
+    above, below = _split(b)
+    root = torch.where(b > 0, -2 * c / (above + d), (d - below) / 2)
     return (-torch.log(root) / beta).clamp(0, 1)
+
+
+def _split(b: Tensor) -> tuple[Tensor, Tensor]:
+    """b where it is positive and b where it is not, 0 elsewhere: each form of a root meets its own side alone.
+
+    No clamp, whose gradient at 0 differs between versions of torch: at b = 0 the second has gradient 1, as its root.
+    """
+    return torch.where(b > 0, b, 0.0), torch.where(b > 0, 0.0, b)
 
 
 def log_ratio(s: Tensor, beta: Tensor | float) -> Tensor:
@@ -53,7 +62,8 @@ def logistic(logit: Tensor, rho: Tensor, beta: Tensor) -> Tensor:
     low = torch.exp(-beta)  # of m' = m e^beta: rho m'^2 low + b m' - (1 - rho) = 0
     b = rho * (1 + low) - rest - q * low
     d = torch.sqrt(b.square() + 4 * rho * low * (1 - rho))
-    root = torch.where(b > 0, 2 * (1 - rho) / (b.clamp_min(0) + d), (d - b.clamp_max(0)) / (2 * rho * low))
+    above, below = _split(b)
+    root = torch.where(b > 0, 2 * (1 - rho) / (above + d), (d - below) / (2 * rho * low))
     return 1 - torch.log(root) / beta
 
 

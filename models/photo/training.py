@@ -142,7 +142,8 @@ class PhotoTask:
         self._fill(step // POOL_STEPS)
         exact = step >= ROUNDED_FROM * steps
         coarse = self.net.shape.pixel_bits < 10  # 8 bits cost too much to be met at the end alone
-        set_mode(self.net, "simulated" if exact or (coarse and self.exported) else "training")
+        told_by_rounded = coarse and self.exported and self._part == "all"  # as the pixel network has learned
+        set_mode(self.net, "simulated" if exact or told_by_rounded else "training")
         if coarse:
             set_mode(self.net.pixels, "simulated")
         x, grey = draw_patches(self._pool, self._batch, self._patch, rng)

@@ -3,10 +3,10 @@
 import csv
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -126,6 +126,28 @@ def test_rounding_is_simulated_at_the_end(
     monkeypatch.setattr(module, "set_mode", lambda model, mode: seen.append(mode))
     train(pictures, tmp_path / "out", init=None if start is None else agave(start).state_dict(), **options)
     assert seen == ["training"] * 5 + ["simulated"]
+
+
+@pytest.mark.parametrize(("part", "until_the_end"), [("all", "simulated"), ("autoencoder", "training")])
+def test_an_exported_net_of_8_bits_goes_on_as_the_trained_part_needs(
+    pictures: list[Path],
+    tmp_path: Path,
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    part: Literal["all", "autoencoder"],
+    until_the_end: str,
+) -> None:
+    """The pixel network has learned with rounding; the autoencoder alone learns at full speed until the end."""
+    seen: list[str] = []
+
+    def note(model: torch.nn.Module, mode: Literal["training", "simulated"]) -> None:
+        if isinstance(model, GridAgave):
+            seen.append(mode)
+
+    monkeypatch.setattr(module, "set_mode", note)
+    narrow = options | {"shape": replace(options["shape"], pixel_bits=8)}
+    train(pictures, tmp_path / "out", init=GridAgave(narrow["shape"]).state_dict(), part=part, **narrow)
+    assert seen == [until_the_end] * 5 + ["simulated"]
 
 
 def test_seeds(pictures: list[Path], tmp_path: Path, options: dict[str, Any]) -> None:

@@ -27,7 +27,10 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--batch", type=click.IntRange(min=1), help="Pictures a step.  [default: 10 to 128, by model]")
 @click.option("--patch", type=click.IntRange(min=16), default=96, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate.")
-@click.option("--part", help="Of photo: autoencoder, pixels, factors; vlae: gaussian, uniform, -2, -3; agave: pixels.")
+@click.option(
+    "--part",
+    help="Of photo: autoencoder, pixels, factors; vlae: gaussian, uniform, -2, -3; agave: pixels; dvaepp: uniform.",
+)
 @click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
 @options.quiet
 def train(

@@ -57,6 +57,8 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     if len(wanted.data) != 1:
         raise ImageError(f"the set that model {wanted.name} is trained on is in one folder")
     config: Config = training.CONFIG[wanted.name]
+    if wanted.part == "uniform" and wanted.init is None:
+        raise ModelError("the uniform posterior is trained from exported weights: they are missing")
     if wanted.init is not None and wanted.init.family != __package__:
         raise ModelError(f"model {wanted.name} takes nothing from weights of {wanted.init.name}")
     if wanted.init is not None:
@@ -73,6 +75,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         device=wanted.device,
         batch=wanted.batch,
         rate=2e-3 if wanted.rate is None else wanted.rate,
+        part="uniform" if wanted.part == "uniform" else "all",
         progress=wanted.progress,
     )
     return made, config
@@ -83,7 +86,7 @@ FAMILY = Family(
     freeze=freeze,
     takes=takes,
     golden_pictures=golden_pictures,
-    parts=("all",),
+    parts=("all", "uniform"),
     train=train,
     qualities=lambda config: 1 + int(config["net"]["groups"]),
 )

@@ -132,7 +132,7 @@ class Group(nn.Module):
         width = shape.widths[1]
         self.elu = Elu()
         self.merge = fine_layer(OWN, 2 * width, width)
-        self.ends = nn.ModuleDict({kind: Ends(kind, width, shape.locals, CELLS_PER_UNIT, CELL_SCALE) for kind in KINDS})
+        self.ends = nn.ModuleDict({kind: _ends(kind, shape) for kind in KINDS})
         self.blocks = nn.Sequential(
             *(ExcitedBlock(width, shape.squeezed, shape.grid**2) for _ in range(shape.group_blocks))
         )
@@ -144,6 +144,10 @@ class Group(nn.Module):
     def merged(self, h: Tensor, seen: Tensor) -> Tensor:
         """What a posterior is made of: elu(h) of the stream, and `seen` of the picture."""
         return self.elu(self.merge(torch.cat((h, seen), -1)))
+
+
+def _ends(kind: Kind, shape: DvaeppShape) -> Ends:
+    return Ends(kind, shape.widths[1], shape.locals, CELLS_PER_UNIT, CELL_SCALE)
 
 
 class Dvaepp(IntegerModule):
@@ -175,6 +179,11 @@ class Dvaepp(IntegerModule):
         """A group of local latents."""
         return cast(Group, self.groups[j])
 
+    def forget(self, kind: Kind) -> None:
+        """Begin anew with the layers at the latents of a kind of posterior."""
+        for j in range(self.shape.groups):
+            self.group(j).ends_of(kind).load_state_dict(_ends(kind, self.shape).state_dict())
+
     def inputs(self, x: Tensor) -> Tensor:
         """Pictures as the encoder takes them: bits (of 0 and 1) as +-1024, colours as they are."""
         return x if self.shape.mixtures else FINE_UNIT * (2 * x - 1)
@@ -205,26 +214,27 @@ class Dvaepp(IntegerModule):
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """KL of each group (N,), their one-sample estimates together (N,), and the stream after the last group.
 
-        kinds: (posterior, how many pictures of the batch), in order. kept: (N,) 0 where the groups are left out.
+        kinds: (posterior, how many pictures of the batch), in order. kept: (N,) how many groups each picture has; the
+        latents of the others are at their priors' centres, as in a file that has been cut.
         """
         counts, sampled = [count for _, count in kinds], h.new_zeros(len(h))
         kl: list[Tensor] = []
         for j in range(self.shape.groups):
-            group, told = self.group(j), self.elu(h)
+            group, told, has = self.group(j), self.elu(h), kept > j
             merged = group.merged(told, seen)
-            parts = zip(kinds, told.split(counts), merged.split(counts), strict=True)
+            parts = zip(kinds, told.split(counts), merged.split(counts), has.split(counts), strict=True)
             entered: list[Tensor] = []
             exact: list[Tensor] = []
             once: list[Tensor] = []
-            for (kind, _), top, both in parts:
+            for (kind, _), top, both, own in parts:
                 ends = group.ends_of(kind)
                 prior = ends.prior(top)
                 z, exactly, estimate = ends.draw(prior, ends.posterior(both, prior))
-                entered.append(ends.enter(z))
+                entered.append(ends.enter(torch.where(own.view(-1, 1, 1, 1), z, ends.middle(prior))))
                 exact.append(exactly.sum((1, 2, 3)))
                 once.append(estimate.sum((1, 2, 3)))
-            h = group.blocks(h + kept.view(-1, 1, 1, 1) * torch.cat(entered))
-            kl.append(kept * torch.cat(exact))
+            h = group.blocks(h + torch.cat(entered))
+            kl.append(has * torch.cat(exact))
             sampled = sampled + torch.cat(once)
         return kl, sampled, h
 
@@ -232,7 +242,7 @@ class Dvaepp(IntegerModule):
         self, x: Tensor, kinds: Sequence[tuple[Kind, int]], beta: Tensor, log_z: Tensor, kept: Tensor
     ) -> dict[str, Tensor]:
         """Nats per picture, (N,) each: bits, locals, pixels; and (groups, N), the locals' parts. x (N, side, side, C);
-        log_z: the machine's."""
+        log_z: the machine's. kept: see `_descend`."""
         seen, whole = self.encoder(self.inputs(x))
         s, bits = self.smoothed(whole, beta)
         groups, _, stream = self._descend(self.top(s), seen, kinds, kept)
@@ -248,15 +258,14 @@ class Dvaepp(IntegerModule):
         log_z: Tensor,
         anneal: Tensor,
         free: tuple[Tensor, float],
-        alone: Tensor,
+        kept: Tensor,
     ) -> dict[str, Tensor]:
-        """losses, and "loss": with the KL's weight, so many nats that cost nothing (of z; of each group, for each kind
-        of posterior), and a share of the pictures that the bits alone must tell of.
+        """losses, and "loss": with the KL's weight, and so many nats that cost nothing (of z; of each group, for each
+        kind of posterior). kept: see `_descend`.
 
         ln Z has the value given, and its gradient from the chains: E[d(-E)].
         """
         score = self.rbm.score(*chains).mean()
-        kept = (torch.rand(len(x), device=x.device) >= alone).to(x.dtype)
         terms = self.losses(x, kinds, beta, log_z + score - score.detach(), kept)
         kl = anneal * terms["bits"].mean()
         kl = torch.where(free[0] > 0, torch.maximum(kl, free[0]), kl)
@@ -281,5 +290,6 @@ class Dvaepp(IntegerModule):
             bits.append(z)
         z = torch.cat(bits, -1)
         nats = nats + self.rbm.coded_nats(*z.split(self.rbm.bits, -1))
-        _, sampled, h = self._descend(self.top(z), seen, [(kind, len(z))], z.new_ones(len(z)))
+        every = z.new_full((len(z),), self.shape.groups)
+        _, sampled, h = self._descend(self.top(z), seen, [(kind, len(z))], every)
         return (nats + sampled + self.decoder.nats(h, x.repeat_interleave(samples, 0))).view(len(x), samples)

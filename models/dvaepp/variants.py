@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlcodec.models.dvaepp.data import Pictures
 from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
 from vlcodec.models.dvaepp.smoothing import exponential, exponential_log_density
 from vlcodec.models.dvaepp.training import DvaeppTask
@@ -43,6 +42,10 @@ class BernoulliEnds(IntegerModule):
         """Likewise, as a difference to the prior."""
         logit = prior[0] + self.shift(merged)
         return logit, logit
+
+    def middle(self, prior: tuple[Tensor, Tensor]) -> Tensor:
+        """Mean bits under the prior, as +-1024."""
+        return FINE_UNIT * (2 * torch.sigmoid(prior[0] / FINE_UNIT) - 1)
 
     def draw(self, prior: tuple[Tensor, Tensor], posterior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Smoothed bits as +-1024, and one-sample estimates of the KL (N, s, s, latents), twice."""
@@ -78,11 +81,7 @@ def smaller(shape: DvaeppShape) -> DvaeppShape:
 
 
 class VariantTask(DvaeppTask):
-    """See training.DvaeppTask; with the gaussian ends' place alone."""
-
-    def __init__(self, net: VariantNet, data: Pictures, batch: int, device: torch.device) -> None:
-        super().__init__(net, data, batch, device)
-        self._kinds = [("gaussian", batch)]
+    """See training.DvaeppTask."""
 
     def measure(self) -> list[dict[str, float]]:
         """Nothing: a study measures on test pictures."""

@@ -58,6 +58,10 @@ class Ends(IntegerModule):
             return centre, (scale + self.narrowing(merged)).clamp(self.least, SCALE_LAST)
         return (centre + 2 * self.shift(merged)).clamp(-2 * self.limit, 2 * self.limit), scale
 
+    def middle(self, prior: tuple[Tensor, Tensor]) -> Tensor:
+        """z at the prior's centre, in cells or in 1/32 step, of latents that a file does not have."""
+        return prior[0] / FINE if self.gaussian else prior[0]
+
     def draw(self, prior: tuple[Tensor, Tensor], posterior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """z ~ q (in cells, or in 1/32 step), KL(q || p) and its one-sample estimate, (N, s, s, latents) in nats.
 

@@ -138,6 +138,14 @@ def test_what_is_trained_codes(name: str, weights: Path, tmp_path: Path, request
         vlcodec.decompress(data)
 
 
+def test_a_dvaepps_uniform_posterior_follows_the_rest(dvaepp_run: Run, weights: Path) -> None:
+    with pytest.raises(ModelError, match=r"^the uniform posterior is trained from exported weights: they are missing$"):
+        dvaepp_run(weights / "none", part="uniform")
+    path = dvaepp_run(weights / "on", part="uniform", init=dvaepp_run(weights))
+    path.rename(weights / path.name)
+    codes(weights / path.name, dvaepp_run.picture)
+
+
 def test_a_vlae_is_trained_in_two_parts(vlae_run: Run, weights: Path, tmp_path: Path) -> None:
     """One net alone is refused with one sentence; with the other one the file is whole, and codes archives, too."""
     part = vlae_run(weights)

@@ -1,28 +1,24 @@
-"""The DVAE++ nets: walks and coding, groups of latents, the lattice, the objective, training."""
+"""The DVAE++ nets: walks and coding, groups of latents, the lattice and the objective."""
 
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from dvaepp_parts import KINDS, random_net
 from torch import Tensor
 
 from vlcodec.codec.coding.groups import group_bits, read_groups, write_groups
 from vlcodec.codec.coding.latents import PIXELS, POSTERIOR, PRIOR, choose, dither_of, pop, push
 from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.errors import FormatError, ImageError
+from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
-from vlcodec.models.dvaepp import training
 from vlcodec.models.dvaepp.codec import DvaeppModel, golden_pictures
-from vlcodec.models.dvaepp.data import Pictures, load_pictures
 from vlcodec.models.dvaepp.lattice import SCALES, cells_of
-from vlcodec.models.dvaepp.net import Dvaepp, DvaeppShape
+from vlcodec.models.dvaepp.net import Dvaepp
 from vlcodec.models.dvaepp.rbm import all_bits
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy, layers
@@ -30,42 +26,9 @@ from vlcodec.models.layers.excite import Excite
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.posterior import Kind
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.training import loop
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
-SMALL: dict[str, Any] = {
-    "groups": 2,
-    "locals": 2,
-    "widths": (4, 6),
-    "blocks": (1, 1),
-    "scale_blocks": (1, 1),
-    "squeezed": 3,
-    "bottleneck": 2,
-    "hidden": 8,
-}
-KINDS: dict[str, dict[str, Any]] = {
-    "binary": {},
-    "four layers": {"layers": 4},
-    "one layer": {"layers": 1},
-    "colour": {"bits": 20, "prior_hidden": 12, "mixtures": 2},
-}
 RoundTrip = Callable[[Block, Ints], bytes]
-
-
-def shape_of(kind: str) -> DvaeppShape:
-    return replace(training.COLOUR if kind == "colour" else training.BINARY, **SMALL | KINDS[kind])
-
-
-def random_net(kind: str, seed: int = 0) -> Dvaepp:
-    """A small net of random weights whose latents carry something."""
-    torch.manual_seed(seed)
-    net, rng = Dvaepp(shape_of(kind)), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, layer in layers(net):
-            gain = 3.0 if name.endswith(("uniform.shift", "tell.0", "tell.1")) else 0.8
-            layer.weight.normal_(0, gain / math.sqrt(layer.weight.shape[1]), generator=rng)
-            layer.bias.add_(0.2 * torch.randn(layer.outputs, generator=rng))
-    return net
 
 
 def frozen(net: Dvaepp) -> DvaeppModel:
@@ -293,18 +256,34 @@ def test_one_layer_is_the_mean_field() -> None:
     torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-3)
 
 
-def test_bits_alone_leave_the_groups_out() -> None:
-    """With every picture left to the bits, nothing of the groups' latents is charged or learnt."""
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_picture_with_fewer_groups_learns_and_pays_for_these_alone(kept: int) -> None:
     net = random_net("binary")
+    assert net.shape.groups > 1
     x = (torch.rand(4, 28, 28, 1) < 0.3).float()
-    one, nothing = torch.tensor(1.0), torch.tensor(0.0)
+    one, nothing, groups = torch.tensor(1.0), torch.tensor(0.0), torch.full((4,), kept)
     kinds: list[tuple[Kind, int]] = [("gaussian", 3), ("uniform", 1)]
-    terms = net.objective(x, kinds, net.rbm.sample(), torch.tensor(6.0), nothing, one, (nothing, 0.0), one)
-    assert not terms["locals"].any()
+    terms = net.objective(x, kinds, net.rbm.sample(), torch.tensor(6.0), nothing, one, (nothing, 0.0), groups)
+    assert bool(terms["locals"].any()) == (kept > 0)
     terms["loss"].backward()
-    ends = [p.grad for name, p in net.named_parameters() if ".ends." in name]
-    assert all(g is None or not g.any() for g in ends)
+    for j in range(net.shape.groups):
+        for kind, _ in kinds:
+            told = net.group(j).ends_of(kind).shift.weight.grad  # the posterior's alone
+            assert (told is not None and bool(told.any())) == (j < kept)
     assert net.posterior.tell[1].weight.grad is not None
+
+
+def test_groups_that_are_left_out_are_those_of_a_file_that_is_cut(model: DvaeppModel) -> None:
+    """Their latents are where the priors have their centres, in training as in the codec."""
+    some, net, single = pictures(model, 3), model.net, model.single(1)
+    u = dither(single, some)
+    k = choose(single, some, u)
+    with exact_inference():
+        seen, _ = net.encoder(net.inputs(real(model, some)))
+        top = net.top(torch.from_numpy(k).float())
+        for kind in ("gaussian", "uniform"):
+            *_, stream = net._descend(top, seen, [(kind, 3)], torch.zeros(3))
+            assert torch.equal(stream, single.features(k, u)) == (kind == "uniform")
 
 
 def test_the_machine_learns_by_its_chains() -> None:
@@ -316,8 +295,9 @@ def test_the_machine_learns_by_its_chains() -> None:
     losses, gradients = list[float](), list[Tensor]()
     for log_z, z in ((0.0, chains), (5.0, chains), (0.0, (1 - chains[0], 1 - chains[1]))):
         torch.manual_seed(0)
+        every = torch.full((4,), net.shape.groups)
         terms = net.objective(
-            x, [("gaussian", 4)], z, torch.tensor(6.0), torch.tensor(log_z), one, (nothing, 0.0), nothing
+            x, [("gaussian", 4)], z, torch.tensor(6.0), torch.tensor(log_z), one, (nothing, 0.0), every
         )
         losses.append(float(terms["loss"].detach()))
         gradients.append(torch.autograd.grad(terms["loss"], net.rbm.own.bias)[0])
@@ -339,69 +319,3 @@ def test_importance_sampling_comes_down() -> None:
     eight = -(torch.logsumexp(-nats.view(6, 8, 8), 2) - math.log(8)).mean()
     all_of_them = -(torch.logsumexp(-nats, 1) - math.log(64)).mean()
     assert float(elbo) > float(eight) > float(all_of_them)
-
-
-# ---- training --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["dvaepp-caltech101", "dvaepp-mnist"])
-def test_training_resumes_exactly(
-    name: str, binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chains included."""
-    monkeypatch.setattr(loop, "SAVE_STEPS", 3)
-    options: dict[str, Any] = {"steps": 6, "batch": 4, "shape": shape_of("binary")}
-    straight = training.train(name, binary_sets, tmp_path / "a", **options)
-
-    def stop(what: str, done: int, total: int) -> None:
-        if done == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        training.train(name, binary_sets, tmp_path / "b", progress=stop, **options)
-    resumed = training.train(name, binary_sets, tmp_path / "b", **options)
-    assert all(torch.equal(v, resumed.state_dict()[k]) for k, v in straight.state_dict().items())
-    assert (tmp_path / "a" / "log.csv").read_text().count("elbo") == 2
-
-
-def test_a_schedule_by_the_clock_ends_with_the_minutes(
-    binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However fast it goes, the last step's learning rate is what a schedule ends with."""
-    rates = list[float]()
-
-    def noted(peak: float, step: int, steps: int, decay_from: float) -> float:
-        rates.append(rate(peak, step, steps, decay_from))
-        return rates[-1]
-
-    rate = loop.learning_rate
-    monkeypatch.setattr(loop, "WARM_UP_STEPS", 1)
-    monkeypatch.setattr(loop, "learning_rate", noted)
-    training.train(
-        "dvaepp-mnist", binary_sets, tmp_path, steps=None, minutes=0.05, batch=2, shape=shape_of("binary"), rate=1e-3
-    )
-    assert len(rates) > 10
-    assert max(rates) == 1e-3
-    assert rates[-1] < 2e-4
-
-
-def test_silhouettes_are_moved_and_mirrored() -> None:
-    x = torch.zeros(1, 28, 28, 1, dtype=torch.uint8)
-    x[0, 10, 5] = 1
-    batch = Pictures(x, x, moved=2, mirrored=True).batch(400, torch.Generator().manual_seed(0))
-    places = {tuple(at) for at in batch[..., 0].nonzero()[:, 1:].tolist()}
-    assert places == {(10 + r, c + d) for r in range(-2, 3) for c in (5, 22) for d in range(-2, 3)}
-    assert (batch.sum((1, 2, 3)) == 1).all()
-
-
-def test_sets_that_are_missing_or_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"must be at cifar10\.npz in the data folder"):
-        load_pictures("dvaepp-cifar10", tmp_path)
-    np.savez(tmp_path / "cifar10.npz", train_images=np.zeros((1000, 32, 32, 3), np.uint8))
-    with pytest.raises(ImageError, match="must hold more than 1000 training pictures"):
-        load_pictures("dvaepp-cifar10", tmp_path)
-    np.savez(tmp_path / "cifar10.npz", train_images=np.zeros((1002, 32, 32, 3), np.uint8))
-    found = load_pictures("dvaepp-cifar10", tmp_path)
-    assert (len(found.train), len(found.valid), found.mirrored) == (2, 1000, True)
-    with pytest.raises(ImageError, match="mnist_static_binarized"):
-        load_pictures("dvaepp-mnist", tmp_path)

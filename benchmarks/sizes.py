@@ -27,7 +27,7 @@ from vlcodec.models.layers.exact import layers
 from vlcodec.models.layers.shapes import shape_of
 from vlcodec.models.photo import training
 from vlcodec.models.photo.data import find_pictures
-from vlcodec.models.photo.family import UNTIL_9
+from vlcodec.models.photo.family import UNTIL_37
 from vlcodec.models.photo.grow import started
 from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.photo.pixel_training import train_pixels
@@ -45,7 +45,7 @@ def number_of(size: tuple[int, int, int]) -> int:
 def train(folder: Path, data: Sequence[Path], steps: int, device: str) -> None:
     """Export the weights of every size to a folder."""
     start = zoo.real_weights(registry.by_number(8).path)
-    before = shape_of(GridShape, UNTIL_9 | start.config["net"])
+    before = shape_of(GridShape, UNTIL_37 | start.config["net"])
     for channels, depth, hidden in SIZES:
         shape = replace(before, pixel_channels=channels, pixel_depth=depth, pixel_hidden=hidden, pixel_bits=8)
         say(f"{channels} channels, {depth} layers")

@@ -188,6 +188,20 @@ class Refining(Protocol):
 
 
 @runtime_checkable
+class Layered(Protocol):
+    """What a LatentNet offers besides, whose lossy files say what the mean image of the latents lacks."""
+
+    def lacking(self, pictures: Bytes, fz: Any) -> Ints:
+        """Symbols of what f(z) lacks of a picture (1, H, W, C), as far as they are worth their bits."""
+
+    def residual(self, fz: Any) -> Block:
+        """p of these symbols, given f(z)."""
+
+    def completed(self, fz: Any, symbols: Ints) -> Any:
+        """f(z) with what it lacked."""
+
+
+@runtime_checkable
 class Restoring(Protocol):
     """What a LatentNet offers besides, whose network of the pixels knows that it sees restored ones."""
 

@@ -31,6 +31,10 @@ from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip
 TINY = GridShape(
+    residual_steps=(),
+    residual_channels=0,
+    residual_depth=0,
+    residual_hidden=0,
     latents=4,
     features=2,
     widths=(8, 8, 8),

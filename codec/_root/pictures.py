@@ -333,16 +333,20 @@ def check_chunks(file: File, net: LatentNet) -> None:
 
     if file.changes and not isinstance(net, Adaptive):
         raise FormatError("the file holds changes of weights, which its model does not take")
-    check_groups(net, file.groups)
+    check_groups(net, file.groups, file.header.lossless or file.header.quality == placeholder.QUALITY)
 
 
 def features_of(net: LatentNet, file: File, progress: Progress | None) -> Any:
     """f(z) of a file's latents, in the net's own form."""
     from vlcodec.codec.coding import groups, latents
+    from vlcodec.codec.interface import Layered
 
     header = file.header
     u = latents.dither_of(net, header.seed, 0, 1, header.height, header.width)
-    return net.features(groups.read_groups(net, file.groups, u, tick(progress, "latents", 0, 1)), u)
+    fz = net.features(groups.read_groups(net, file.groups, u, tick(progress, "latents", 0, 1)), u)
+    if isinstance(net, Layered) and len(file.groups) > 1:
+        return groups.read_lacking(net, file.groups[1], fz, tick(progress, "residual", 0, 1))
+    return fz
 
 
 def _bands(net: LatentNet, fz: Any, file: File, seed: int | None, jobs: int | None, progress: Progress | None) -> Bytes:

@@ -41,7 +41,7 @@ def write(
     """
     from vlcodec.codec.coding import groups, latents
     from vlcodec.codec.coding.near import restored
-    from vlcodec.codec.interface import Refining
+    from vlcodec.codec.interface import Layered, Refining
 
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
@@ -50,7 +50,10 @@ def write(
         coded = restored(pixels, header.near) if header.lossless else None
         symbols = seen.refined(pixels, symbols, u, refining, tick(progress, "refining", 0, 1), coded)
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
-    fz = net.features(symbols, u) if header.lossless else None
+    layered = isinstance(net, Layered) and not header.lossless
+    fz = net.features(symbols, u) if header.lossless or layered else None
+    if isinstance(net, Layered) and layered:
+        further.append(groups.write_lacking(net, pixels, fz))
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
     return Written(File(header, chunk, parts, tuple(further)), u, symbols, fz, promised)
 

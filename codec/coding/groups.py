@@ -1,18 +1,19 @@
 """The chunks of a picture's latents: one, or a group after the other where a net refines what it has told.
 
-A group's chunk is a stack of its own, coded given the groups before it, so that a file may end after any of them.
+A group's chunk is a stack of its own, coded given the groups before it, so that a file may end after any of them. What
+the mean image of all latents lacks is a further group of lossy files, where a net says it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from vlcodec.codec.coding.latents import read_latents, write_latents
 from vlcodec.codec.coding.short_code import ShortCode
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.interface import Block, Ints, LatentNet, Tick
+from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet, Layered, Tick
 
 
 @runtime_checkable
@@ -39,9 +40,12 @@ def coder_of(net: LatentNet) -> type[ShortCode] | type[Stack]:
     return ShortCode if isinstance(net, Short) and net.short_code else Stack
 
 
-def check_groups(net: LatentNet, groups: Sequence[bytes]) -> None:
-    """Raises FormatError unless a file has as many groups as its net codes."""
+def check_groups(net: LatentNet, groups: Sequence[bytes], lossless: bool) -> None:
+    """Raises FormatError unless a file has as many groups as its net codes; of a lossy file the last may be missing,
+    where it is what a mean image lacks."""
     wanted = len(net.parts) if isinstance(net, Grouped) else 1
+    if isinstance(net, Layered) and not lossless and len(groups) == 2:
+        return
     if len(groups) != wanted:
         known = "one" if wanted == 1 else str(wanted)
         raise FormatError(f"the file holds {len(groups)} groups of latents: its model has {known}")
@@ -86,6 +90,22 @@ def read_groups(net: LatentNet, groups: Sequence[bytes], u: Ints, tick: Tick | N
         if tick is not None:
             tick(number + 1, len(net.parts))
     return symbols
+
+
+def write_lacking(net: Layered, pictures: Bytes, fz: Any) -> bytes:
+    """The stack of what f(z) lacks of a picture (1, H, W, C)."""
+    stack = Stack()
+    net.residual(fz).push(net.lacking(pictures, fz), stack)
+    return stack.to_bytes()
+
+
+def read_lacking(net: Layered, data: bytes, fz: Any, tick: Tick | None = None) -> Any:
+    """f(z) with what it lacked. Raises FormatError where the stack does not end as it began."""
+    stack = Stack(data)
+    symbols = net.residual(fz).pop(stack, tick)
+    if not stack.empty:
+        raise FormatError("the residual's stack must be empty after its last symbol; it is not")
+    return net.completed(fz, symbols)
 
 
 def group_bits(net: LatentNet, symbols: Ints, u: Ints) -> list[float]:

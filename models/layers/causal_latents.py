@@ -22,6 +22,7 @@ class LatentPrior(nn.Module):
         latents: per position; groups: coded one after the other; qualities: rates, told apart by an input for each.
         large: so many of the first group reach beyond what the net sees exactly, as a block's mean does: a causal
             linear predictor moves their mixtures, and the net sees them in coarse units too.
+        beside: inputs that are told of each position, behind those of the quality.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class LatentPrior(nn.Module):
         hidden: int,
         mixtures: int,
         large: int = 0,
+        beside: int = 0,
     ) -> None:
         super().__init__()
         self.large = large
@@ -42,7 +44,7 @@ class LatentPrior(nn.Module):
         gain, low, high, bias = layout(mixtures, 2.0, scale=1.0)
         self.net = CausalNet(
             past=latents + large + 1,
-            own=qualities,
+            own=qualities + beside,
             channels=channels,
             dilations=[1] * depth,
             hidden=hidden,
@@ -94,7 +96,8 @@ class LatentPrior(nn.Module):
         return torch.cat((logit, moved, scale), -1)
 
     def forward(self, look: Look, z: Tensor, own: Tensor) -> Tensor:
-        """z (N, h, w, latents) in 1/32 step -> (N, h, w, latents, 3 mixtures), all positions at once."""
+        """z (N, h, w, latents) in 1/32 step -> (N, h, w, latents, 3 mixtures), all positions at once; own: what
+        `own` gives, and what stands beside it."""
         base = self.base(look, z)
         h = self.net.trunk(look, self.past(z), own)
         return torch.cat([self.head(g, h, self.seen(z, g), base) for g in range(self.groups)], -2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import Settled
 from vlcodec.codec.interface import Block, Bytes, Ints, Tick
-from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder, centred
+from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder, centred
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.layers.table import tables
 from vlcodec.models.photo.adapted import adapted, pack_changes, sizes, unpack_changes
@@ -45,6 +45,7 @@ class Features:
     """f(z), kept at a quarter of the resolution; bands of it are rendered when they are needed. body: (1, h, w, C)."""
 
     body: Tensor
+    added: Tensor | None = None  # (1, H, W, 3) in 1/4 level, to the mean image
 
 
 class Pixels:
@@ -170,6 +171,10 @@ class PhotoLatents:
         with exact_inference():
             above = fz.body[:, a - 1 : a] if a else torch.zeros_like(fz.body[:, :1])
             full = self.net.decoder.render(fz.body[:, a : b + 1], above)
+            if fz.added is not None:
+                more = fz.added[:, rows.start : rows.start + full.shape[1], : full.shape[2]]
+                mean = (full[..., :COLOURS] + more).clamp(-FEATURE_MAX, FEATURE_MAX)
+                full = torch.cat((mean, full[..., COLOURS:]), -1)
             return full[0, : len(rows), :width].contiguous()
 
     def mean_images(self, fz: Features, height: int, width: int) -> Bytes:
@@ -229,6 +234,9 @@ class PhotoLatents:
         return to_pictures(symbols)
 
 
+Latents = TypeVar("Latents", bound=PhotoLatents)
+
+
 def encoded(net: GridAgave, picture: Bytes, qualities: Sequence[int], device: torch.device) -> Ints:
     """mu of a picture (1, H, W, C) uint8 at qualities, (len(qualities), h, w, latents) in 1/32 of each one's step."""
     with exact_inference():
@@ -250,12 +258,20 @@ class PhotoModel:
         self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges, logistic: bool = False
     ) -> None:
         self.net, self.device = net.to(device).eval(), device
-        self.qualities, self.pixels = net.qualities, Pixels(self.net)
-        self._about = (guide_width, edges, logistic)
+        self.pixels, self._about = Pixels(self.net), (guide_width, edges, logistic)
+
+    @property
+    def qualities(self) -> int:
+        """See codec.interface.Model."""
+        return self.net.qualities
 
     def single(self, quality: int, hundredths: int = 0) -> PhotoLatents:
         """See codec.interface.Model."""
-        return PhotoLatents(self.net, self.pixels, self.device, (quality - 1, hundredths), *self._about)
+        return self.latents(PhotoLatents, quality - 1, hundredths)
+
+    def latents(self, kind: type[Latents], quality: int, hundredths: int = 0) -> Latents:
+        """Of a trained quality, 0-based, or beyond."""
+        return kind(self.net, self.pixels, self.device, (quality, hundredths), *self._about)
 
     def chained(self) -> None:
         """See codec.interface.Model."""
@@ -269,10 +285,10 @@ def _golden(model: PhotoModel) -> Iterator[Ints]:
     """Every quality's own layers, then what all share; side by side, as each new machine computes it once."""
     picture, far = golden_pictures(), bool(model.net.shape.prior_large)
     height, width = picture.shape[1:3]
-    qualities = [(q + 1, 0) for q in range(model.qualities)]
+    qualities = [(q, 0) for q in range(model.net.qualities)]
     if far:
-        qualities += [(q, HUNDREDTHS) for q in range(1, model.qualities)]
-    nets = [model.single(*quality) for quality in qualities]
+        qualities += [(q, HUNDREDTHS) for q in range(model.net.qualities - 1)]
+    nets = [model.latents(PhotoLatents, *quality) for quality in qualities]
     u = np.zeros(nets[0].shape(1, height, width), np.int64)
     trained = [net.quality for net in nets]
     centres = [

@@ -22,6 +22,13 @@ UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not 
     "told_near": 0,
     "factors": 0,
 }
+UNTIL_37: Config = {  # likewise up to 37
+    **UNTIL_9,
+    "residual_steps": [],
+    "residual_channels": 0,
+    "residual_depth": 0,
+    "residual_hidden": 0,
+}
 UNTIL_36 = "correction_edges"  # of corrections that are told as bytes, in configs of numbers up to 36
 
 
@@ -30,17 +37,21 @@ def net(config: Config) -> nn.Module:
     from vlcodec.models.layers.shapes import shape_of
     from vlcodec.models.photo.net import GridAgave, GridShape
 
-    return GridAgave(shape_of(GridShape, {**UNTIL_9, **config["net"]}))
+    return GridAgave(shape_of(GridShape, {**UNTIL_37, **config["net"]}))
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     """See models.family.Family."""
     from vlcodec.models.photo.codec import PhotoModel
+    from vlcodec.models.photo.layered import Layer, LayeredModel
     from vlcodec.models.photo.net import GridAgave
 
     assert isinstance(net, GridAgave)
     logistic = UNTIL_36 not in config
     edges = tuple(config["correction" if logistic else UNTIL_36])
+    if "layers" in config:
+        layers = [Layer(*layer) for layer in config["layers"]]
+        return LayeredModel(net, device, config["guide_width"], edges, layers)
     return PhotoModel(net, device, config["guide_width"], edges, logistic)
 
 
@@ -82,13 +93,13 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         if weights is None:
             raise ModelError(f"the {wanted.part} alone are trained from exported weights: they are missing")
         config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
-        config["net"] = {**UNTIL_9, **config["net"], **pixel_training.BEYOND_9}
+        config["net"] = {**UNTIL_37, **config["net"], **pixel_training.BEYOND_9}
         given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config
         del given["validation"]
         return factor_training.train_factors(pictures, wanted.out, **given), config
-    shape, related = shape_of(GridShape, {**UNTIL_9, **config["net"]}), None
+    shape, related = shape_of(GridShape, {**UNTIL_37, **config["net"]}), None
     if weights is not None and training.begins(shape):
         related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
         config, shape, weights = training.CONFIG, training.SHAPE, None
@@ -110,10 +121,14 @@ FAMILY = Family(
     net=net,
     freeze=freeze,
     takes=lambda config: Takes(
-        side=None, bilevel=False, archives="", placeholders=True, between=config["net"].get("prior_large", 0) > 0
+        side=None,
+        bilevel=False,
+        archives="",
+        placeholders=True,
+        between="layers" in config or config["net"].get("prior_large", 0) > 0,
     ),
     golden_pictures=golden_pictures,
     parts=("all", "autoencoder", "pixels", "factors"),
     train=train,
-    qualities=lambda config: len(config["net"]["kl_weight"]),
+    qualities=lambda config: len(config.get("layers", config["net"]["kl_weight"])),
 )

@@ -37,6 +37,7 @@ from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
 from vlcodec.models.photo.factors import factors_of
+from vlcodec.models.photo.residual import COEFFICIENTS
 from vlcodec.models.walks.dither import FAR
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
@@ -44,6 +45,8 @@ STRIDE = 16
 NEAR = 127  # largest |latent| in steps, where latents do not reach far
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
 DRAWN = 4  # one picture in so many, at most, is seen as if it were being drawn
+RESIDUAL_GROUPS, RESIDUAL_LARGE = 8, 3  # of a block's coefficients; those that reach far: means of the colours
+MAPS = 2  # hidden maps of the decoder, along each side, that a block of the residual sees
 TOLD = 256  # what the pixel network is told of pixels that were all drawn; at most, and at least as -TOLD
 
 
@@ -74,6 +77,10 @@ class GridShape:
     told_near: int  # what it is told, as a negative value, for each level that restored pixels may be off; 0: nothing
     aux_sigma: tuple[float, ...]
     kl_weight: tuple[float, ...]
+    residual_steps: tuple[int, ...]  # of the residual's quantisers, in 1/16 level, coarse to fine; empty: no residual
+    residual_channels: int
+    residual_depth: int
+    residual_hidden: int
 
     @property
     def latent_steps(self) -> int:
@@ -158,6 +165,18 @@ class GridAgave(Agave):
             bits=shape.pixel_bits,
             told=shape.told,
         )
+        if shape.residual_steps:
+            self.residual = LatentPrior(
+                COEFFICIENTS,
+                RESIDUAL_GROUPS,
+                len(shape.residual_steps),
+                shape.residual_channels,
+                shape.residual_depth,
+                shape.residual_hidden,
+                shape.prior_mixtures,
+                RESIDUAL_LARGE,
+                MAPS**2 * shape.widths[0],
+            )
         self.factors = factors_of(self.pixels, shape.factors) if shape.factors else nn.ModuleList()
 
     @property
@@ -171,6 +190,10 @@ class GridAgave(Agave):
         following, both = min(quality + 1, self.qualities - 1), (self.shape.aux_sigma, self.shape.kl_weight)
         sigma, weight = (values[quality] ** (1 - beyond) * values[following] ** beyond for values in both)
         return sigma, weight
+
+    def hidden_maps(self, body: Tensor) -> Tensor:
+        """What the residual's prior is told: (N, H/4, W/4, a) of the decoder -> (N, H/8, W/8, 4 a)."""
+        return space_to_depth(body, MAPS)
 
     def told_of(self, near: int) -> int:
         """What the pixel network is told of pixels that may be `near` levels off."""

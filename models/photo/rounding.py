@@ -19,7 +19,8 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far, saturated
 from vlcodec.models.walks.latent_block import LatentBlock
 
-NAT_UNIT = FINE  # 1/32 nat then weighs as much as a squared error of (1/32 step)^2
+NAT_UNIT = FINE  # 1/32 nat, and squared errors are in (1/32 step)^2
+LATENT_PRICE = 32  # nats that a squared error of a step must save
 ENTRIES = 1 + CDF_BITS * 693 * NAT_UNIT // 1000  # up to the logarithm of the whole mass
 
 
@@ -34,10 +35,11 @@ def log_mass(mass: Ints) -> Ints:
     return np.searchsorted(_masses(), mass, "right")
 
 
-def rate_distortion_rounded(block: LatentBlock, centres: Ints, far: bool = False) -> Ints:
+def rate_distortion_rounded(block: LatentBlock, centres: Ints, far: bool = False, price: int = LATENT_PRICE) -> Ints:
     """Symbols of centres (h, w, latents) in 1/32 step, less the dither; some of them one step nearer to that of 0.
 
-    far: in two planes (see `dither`), of which those that the second one says more of stay as they are.
+    far: in two planes (see `dither`), of which those that the second one says more of stay as they are. price: nats
+    that a squared error of a step must save.
     """
     symbols = quantise_far(centres) if far else quantise(centres, np.zeros((), np.int64))
     chosen, centre = symbols.reshape(-1)[: centres.size], centres.reshape(-1)
@@ -51,5 +53,5 @@ def rate_distortion_rounded(block: LatentBlock, centres: Ints, far: bool = False
         logs = log_mass(np.diff(step.distribution.cdf(lower[:, None] + np.arange(3))))
         saved = np.sign(k) * (logs[:, 0] - logs[:, 1])
         added = np.square(mu - FINE * nearer) - np.square(mu - FINE * k)
-        chosen[step.index] = np.where(saved > added, nearer, k) + CENTRE
+        chosen[step.index] = np.where(NAT_UNIT * saved > price * added, nearer, k) + CENTRE
     return symbols

@@ -61,6 +61,10 @@ SHAPE = GridShape(
     factors=8,
     aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
     kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
+    residual_steps=(),
+    residual_channels=0,
+    residual_depth=0,
+    residual_hidden=0,
 )
 CORRECTION: dict[str, Any] = {"correction": (70, 90, 110)}  # edges of classes, see `correction`
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, **CORRECTION}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vlcodec.codec.coding.tables import LogisticMixture, Uniform
 from vlcodec.codec.coding.units import FINE
@@ -38,13 +39,21 @@ class LatentBlock(NetWalk):
     Args:
         dither: of the symbols' shape, in 1/32 step; a latent is z = 32 k + dither.
         quality: 0-based, and so many hundredths beyond, on the way to the next one.
+        beside: (h w, C) what else the prior is told of each position.
     """
 
     def __init__(
-        self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device, beyond: int = 0
+        self,
+        prior: LatentPrior,
+        dither: Ints,
+        quality: int,
+        device: torch.device,
+        beyond: int = 0,
+        beside: Tensor | None = None,
     ) -> None:
         self.prior, self.device = prior, device
-        self._own = prior.own(quality, torch.zeros(1, device=device), beyond)
+        own = prior.own(quality, torch.zeros(1, 1, device=device), beyond)
+        self._own = own if beside is None else torch.cat((own.expand(len(beside), -1), beside), -1)
         self.shape, self.far = dither.shape, prior.large > 0
         self.height, self.width, self.latents = dither.shape[-3:]
         self.count = prior.groups * steps_of(self.height, self.width) * (1 + self.far)
@@ -59,7 +68,8 @@ class LatentBlock(NetWalk):
             z = torch.zeros(len(at.index), self.latents, dtype=torch.float32, device=self.device)
             skewed.advance(at)
             base = prior.base(skewed.look, None)
-            h = prior.net.trunk(skewed.look, None, self._own.expand(len(z), -1))
+            own = self._own if len(self._own) == 1 else self._own[torch.from_numpy(at.index).to(self.device)]
+            h = prior.net.trunk(skewed.look, None, own.expand(len(z), -1))
             for group, part in enumerate(self._parts()):
                 params = to_numpy(prior.head(group, h, prior.seen(z, group), base))
                 step = self._step(params, dither, at.index, part)
@@ -95,7 +105,8 @@ class LatentBlock(NetWalk):
         """(h w, latents, 3 K): every parameter, in one pass; as int64 it would take a gibibyte."""
         with exact_inference():
             grid = torch.from_numpy(self.values(symbols)[None]).to(self.device, torch.float32)
-            params = self.prior(Strips().look, grid, self._own.expand(*grid.shape[:-1], -1))
+            own = self._own.expand(self._area, -1).view(*grid.shape[:-1], -1)
+            params = self.prior(Strips().look, grid, own)
             return params.cpu().numpy().astype(np.int16).reshape(self._area, self.latents, -1)
 
     def values(self, symbols: Ints) -> Ints:

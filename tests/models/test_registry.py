@@ -20,7 +20,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.models.agave.family import UNTIL_6, UNTIL_31
 from vlcodec.models.family import Config
 from vlcodec.models.layers.exact import layers, uninitialised
-from vlcodec.models.photo.family import UNTIL_9
+from vlcodec.models.photo.family import UNTIL_37
 from vlcodec.models.registry import Entry
 from vlcodec.models.vlae.codec import VlaeNets
 from vlcodec.models.vlae.family import UNTIL_5
@@ -39,10 +39,10 @@ FOR_EVER = {  # number -> name and digest, as .vlz files hold them
 UNSAID: dict[int, Config] = {  # by the configs of these numbers
     **dict.fromkeys((2, 3, 4, 5), UNTIL_5),
     6: {**UNTIL_6, **UNTIL_31},
-    **dict.fromkeys((8, 9), UNTIL_9),
+    **dict.fromkeys((8, 9), UNTIL_37),
     31: UNTIL_31,
 }
-FILLED_IN = {registry.AGAVE: {**UNTIL_6, **UNTIL_31}, registry.PHOTO: UNTIL_9, registry.VLAE: UNTIL_5}  # by families
+FILLED_IN = {registry.AGAVE: {**UNTIL_6, **UNTIL_31}, registry.PHOTO: UNTIL_37, registry.VLAE: UNTIL_5}  # by families
 MOST_BYTES = 90_000_000  # of the package's weights
 every_entry = pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: f"{entry.name}-{entry.number}")
 

@@ -9,7 +9,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.shapes import shape_of
 from vlcodec.models.photo import training
-from vlcodec.models.photo.family import UNTIL_9
+from vlcodec.models.photo.family import UNTIL_37
 from vlcodec.models.photo.grow import started
 from vlcodec.models.photo.net import GridAgave, GridShape
 
@@ -23,7 +23,7 @@ def losses(net: GridAgave) -> list[float]:
 
 def test_a_net_that_grew_computes_the_same() -> None:
     start = zoo.real_weights(registry.by_number(8).path)
-    shape = shape_of(GridShape, UNTIL_9 | start.config["net"])
+    shape = shape_of(GridShape, UNTIL_37 | start.config["net"])
     grown = replace(shape, pixel_channels=96, pixel_depth=6, pixel_hidden=64, pixel_bits=8)
     small, large = GridAgave(shape), GridAgave(grown)
     small.load_state_dict(dict(start.weights))

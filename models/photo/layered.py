@@ -1,0 +1,118 @@
+"""Lossy files in two layers: latents, and what their mean image lacks of the picture.
+
+The residual's coefficients (see `residual`) are coded under a causal prior that is told what the decoder knows of each
+block. A layer that is missing leaves the mean image of the latents, as in lossless files, and in files that are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlcodec.codec.coding.units import FINE
+from vlcodec.codec.interface import Bytes, Ints
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.photo.between import between
+from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel, golden_pictures, padded
+from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.photo.residual import COEFFICIENTS, coefficients, restored, steps_of
+from vlcodec.models.photo.rounding import rate_distortion_rounded
+from vlcodec.models.walks.correction import Edges
+from vlcodec.models.walks.golden import both_walks
+from vlcodec.models.walks.latent_block import LatentBlock
+from vlcodec.models.walks.net_walk import to_numpy
+
+GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half the error that it leaves
+PRICE = 7  # nats that a squared error of a step must save: near the 6 of an ideal quantiser
+
+
+@dataclass(frozen=True)
+class Layer:
+    """base: quality of the latents, 0-based. first, last: the residual's step, in hundredths of those that its prior
+    knows, at this quality and just before the next one."""
+
+    base: int
+    first: int
+    last: int
+
+    def at(self, hundredths: int) -> tuple[int, int]:
+        """Step and hundredths beyond it, so far on the way to the next quality."""
+        return divmod(self.first + (self.last - self.first) * hundredths // 100, 100)
+
+
+class LayeredLatents(PhotoLatents):
+    """See codec.interface.LatentNet and Layered."""
+
+    def at(self, level: int, beyond: int) -> LayeredLatents:
+        """With a step of the residual that its prior knows, or so many hundredths beyond it."""
+        steps = self.net.shape.residual_steps
+        self._level, self._beyond_level = level, beyond
+        self._quantiser = between(steps[level], steps[level + 1], beyond, 1) if beyond else steps[level]
+        self.guide = max(1, min(self.guide, self._quantiser**2 // GUIDE_SHARE))
+        return self
+
+    def lacking(self, pictures: Bytes, fz: Features) -> Ints:
+        """See codec.interface.Layered."""
+        x = MEAN_UNIT * padded(pictures).to(self.device)
+        with exact_inference():
+            found = coefficients(x - self._mean(fz))[0].cpu().numpy()
+        centres = np.floor(found * FINE / steps_of(self._quantiser).numpy() + 0.5).astype(np.int64)
+        block = self.residual(fz)
+        return rate_distortion_rounded(block, centres, block.far, PRICE)
+
+    def residual(self, fz: Features) -> LatentBlock:
+        """See codec.interface.Layered."""
+        with exact_inference():
+            maps = self.net.hidden_maps(fz.body)
+        dither = np.zeros((2, *maps.shape[1:3], COEFFICIENTS), np.int64)
+        return LatentBlock(
+            self.net.residual, dither, self._level, self.device, self._beyond_level, maps.flatten(0, 2)
+        )
+
+    def completed(self, fz: Features, symbols: Ints) -> Features:
+        """See codec.interface.Layered."""
+        values = self.residual(fz).values(symbols) // FINE * steps_of(self._quantiser).numpy()
+        with exact_inference():
+            return replace(fz, added=restored(torch.from_numpy(values[None]).to(self.device)))
+
+    def _mean(self, fz: Features) -> Tensor:
+        """(1, 16 h, 16 w, 3) in 1/4 level, of the latents alone."""
+        return self.net.decoder.render(fz.body)[..., :COLOURS]
+
+
+class LayeredModel(PhotoModel):
+    """See codec.interface.Model. layers: of each quality."""
+
+    def __init__(
+        self, net: GridAgave, device: torch.device, guide_width: float, edges: Edges, layers: Sequence[Layer]
+    ) -> None:
+        super().__init__(net, device, guide_width, edges, logistic=True)
+        self._layers = layers
+
+    @property
+    def qualities(self) -> int:
+        """See codec.interface.Model."""
+        return len(self._layers)
+
+    def single(self, quality: int, hundredths: int = 0) -> LayeredLatents:
+        """See codec.interface.Model."""
+        layer = self._layers[quality - 1]
+        return self.latents(LayeredLatents, layer.base).at(*layer.at(hundredths))
+
+    def golden(self) -> Iterator[Ints]:
+        """See codec.interface.Model: what the latents alone are made with, then the residual's."""
+        yield from super().golden()
+        picture = golden_pictures()
+        u = np.zeros(self.single(1).shape(1, *picture.shape[1:3]), np.int64)
+        for quality in (1, self.qualities):
+            net = self.single(quality)
+            fz = net.features(net.rounded(net.centres(picture), u), u)
+            symbols = net.lacking(picture, fz)
+            yield from (symbols, np.array([net.guide]))
+            yield from both_walks(net.residual(fz), symbols)
+            yield to_numpy(net.render(net.completed(fz, symbols), range(picture.shape[1]), picture.shape[2]))

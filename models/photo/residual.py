@@ -1,0 +1,75 @@
+"""What a mean image lacks of its picture, as coefficients of 8 x 8 blocks: a fixed transform, in integers.
+
+The residual, in 1/4 level, is turned into a brightness and two colours, and each block of these by the discrete cosine
+transform. A position of the grid at 1/8 has 192 coefficients, low frequencies first. All matrices are rounded to
+1/1024, all products are of integers below 2^53, held in float64: exact, in any order of summation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+
+SIDE = 8  # of a block, in pixels
+COEFFICIENTS = COLOURS * SIDE * SIDE
+STEP_UNIT = 16  # units of a quantiser's step per level
+SHARES = (8, 16, 16, 12, 12)  # sixteenths of the step that the first coefficients have: means are seen most
+MATRIX_UNIT = 1024
+MOST = 1 << 16  # |coefficient|, in 1/16 level
+_COLOURS = ((1, 1, 1), (2, -1, -1), (0, 1, -1))  # of G, R, B: brightness, green, red against blue
+_DOWN = MATRIX_UNIT**3
+
+
+def _rows(matrix: Sequence[Sequence[float]]) -> Tensor:
+    """Rows of length 1, in 1/1024."""
+    return torch.tensor([[round(MATRIX_UNIT * v / math.hypot(*row)) for v in row] for row in matrix]).double()
+
+
+def _cosines() -> Tensor:
+    return _rows([[math.cos(math.pi * k * (2 * n + 1) / (2 * SIDE)) for n in range(SIDE)] for k in range(SIDE)])
+
+
+def _order() -> list[int]:
+    """Places in (colour, row, column), low frequencies first; brightness before colours of a frequency."""
+    places = np.arange(COEFFICIENTS).reshape(COLOURS, SIDE, SIDE)
+    found = [(r + c + (k > 0), k, r, c) for k in range(COLOURS) for r in range(SIDE) for c in range(SIDE)]
+    return [int(places[k, r, c]) for _, k, r, c in sorted(found)]
+
+
+COSINES, COLOUR_MATRIX, ORDER = _cosines(), _rows(_COLOURS), torch.tensor(_order())
+
+
+def steps_of(step: int) -> Tensor:
+    """(192,) int64 steps of all coefficients, in 1/16 level."""
+    shares = torch.full((COEFFICIENTS,), 16)
+    shares[: len(SHARES)] = torch.tensor(SHARES)
+    return (shares * step + 8) // 16
+
+
+def coefficients(residual: Tensor) -> Tensor:
+    """(N, 8 h, 8 w, 3) in 1/4 level, G, R, B -> (N, h, w, 192) float64 in 1/16 level, not rounded."""
+    n, height, width, _ = residual.shape
+    h, w, device = height // SIDE, width // SIDE, residual.device
+    blocks = residual.double().view(n, h, SIDE, w, SIDE, COLOURS).permute(0, 1, 3, 5, 2, 4)
+    cosines, colours = COSINES.to(device), COLOUR_MATRIX.to(device)
+    found = cosines @ torch.einsum("kc,nhwcij->nhwkij", colours, blocks) @ cosines.t()
+    return found.flatten(3)[..., ORDER.to(device)] * (STEP_UNIT / MEAN_UNIT / _DOWN)
+
+
+def restored(values: Tensor) -> Tensor:
+    """(N, h, w, 192) integers in 1/16 level -> the residual (N, 8 h, 8 w, 3) in 1/4 level, float32 of integers."""
+    n, h, w, _ = values.shape
+    device = values.device
+    ordered = torch.zeros(n, h, w, COEFFICIENTS, dtype=torch.float64, device=device)
+    ordered[..., ORDER.to(device)] = values.double().clamp(-MOST, MOST)
+    blocks = ordered.view(n, h, w, COLOURS, SIDE, SIDE)
+    cosines, colours = COSINES.to(device), COLOUR_MATRIX.to(device)
+    found = torch.einsum("kc,nhwkij->nhwcij", colours, cosines.t() @ blocks @ cosines)
+    whole = torch.floor(found / (_DOWN * STEP_UNIT // MEAN_UNIT) + 0.5)  # a power of two: exact
+    return whole.permute(0, 1, 4, 2, 5, 3).reshape(n, SIDE * h, SIDE * w, COLOURS).float()

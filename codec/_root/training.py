@@ -44,9 +44,9 @@ def train(
             the PixelCNN of photo's, too.
         steps: of the whole schedule; minutes: stop earlier, or, without steps, end the schedule then. resume: go on
             from the checkpoint in `out`, exactly.
-        part: what is trained: of photo all, autoencoder, pixels or factors; of agave-cifar10 all or pixels; of a DVAE++
-            all, with the gaussian posterior, or then what the uniform one has of its own; of a VLAE the net with the
-            gaussian or the one with the uniform posterior, while the other comes from `init` or stays away.
+        part: what is trained: of photo all, autoencoder, pixels, factors or residual; of agave-cifar10 all or pixels;
+            of a DVAE++ all, with the gaussian posterior, or then what the uniform one has of its own; of a VLAE the net
+            with the gaussian or the one with the uniform posterior, while the other comes from `init` or stays away.
         batch, rate: None are the recipe's own.
 
     Raises ModelError for an unknown model, for a number that is not free, and where a checkpoint exists and `resume`

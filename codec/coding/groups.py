@@ -43,11 +43,10 @@ def coder_of(net: LatentNet) -> type[ShortCode] | type[Stack]:
 def check_groups(net: LatentNet, groups: Sequence[bytes], lossless: bool) -> None:
     """Raises FormatError unless a file has as many groups as its net codes; of a lossy file the last may be missing,
     where it is what a mean image lacks."""
+    layered = isinstance(net, Layered) and not lossless
     wanted = len(net.parts) if isinstance(net, Grouped) else 1
-    if isinstance(net, Layered) and not lossless and len(groups) == 2:
-        return
-    if len(groups) != wanted:
-        known = "one" if wanted == 1 else str(wanted)
+    if len(groups) != wanted and not (layered and len(groups) == 2):
+        known = "one or two" if layered else "one" if wanted == 1 else str(wanted)
         raise FormatError(f"the file holds {len(groups)} groups of latents: its model has {known}")
 
 

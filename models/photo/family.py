@@ -65,7 +65,7 @@ def golden_pictures(config: Config) -> Bytes:
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
     from vlcodec.models.layers.shapes import shape_of
-    from vlcodec.models.photo import factor_training, pixel_training, training
+    from vlcodec.models.photo import factor_training, pixel_training, residual_training, training
     from vlcodec.models.photo.data import find_pictures
     from vlcodec.models.photo.net import GridShape
 
@@ -89,15 +89,20 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         "progress": wanted.progress,
     }
     given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
-    if wanted.part in ("pixels", "factors"):
+    if wanted.part in ("pixels", "factors", "residual"):
         if weights is None:
-            raise ModelError(f"the {wanted.part} alone are trained from exported weights: they are missing")
+            raise ModelError(f"part {wanted.part} is trained from exported weights: they are missing")
         config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
         config["net"] = {**UNTIL_37, **config["net"], **pixel_training.BEYOND_9}
+        if wanted.part == "residual":
+            config["net"] |= residual_training.SHAPE
+            config["layers"] = residual_training.LAYERS
         given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config
         del given["validation"]
+        if wanted.part == "residual":
+            return residual_training.train_residual(pictures, wanted.out, **given), config
         return factor_training.train_factors(pictures, wanted.out, **given), config
     shape, related = shape_of(GridShape, {**UNTIL_37, **config["net"]}), None
     if weights is not None and training.begins(shape):
@@ -128,7 +133,7 @@ FAMILY = Family(
         between="layers" in config or config["net"].get("prior_large", 0) > 0,
     ),
     golden_pictures=golden_pictures,
-    parts=("all", "autoencoder", "pixels", "factors"),
+    parts=("all", "autoencoder", "pixels", "factors", "residual"),
     train=train,
     qualities=lambda config: len(config.get("layers", config["net"]["kl_weight"])),
 )

@@ -8,6 +8,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,17 @@ WIDENED = 0.75
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
 NEAREST, DEAD = 0.5, 0.33  # what is added before a size is rounded down: a random value between these
 CLAMPED = 127
-BASES = 3  # qualities of the latents that files in layers have
+BASES = 3  # qualities of the latents, at most, that files in layers have
+SHAPE: dict[str, Any] = {
+    "residual_steps": [2896, 2048, 1448, 1024, 724, 512, 362, 256, 181],
+    "residual_channels": 96,
+    "residual_depth": 3,
+    "residual_hidden": 64,
+}
+LAYERS = [  # base, first and last step, see `layered.Layer`
+    [0, 0, 100],
+    *([1, first, last] for first, last in pairwise((50, 240, 400, 520, 620, 710, 800, 800))),
+]
 
 
 class Seen(NamedTuple):
@@ -69,7 +80,6 @@ class ResidualTask:
         self,
         net: GridAgave,
         pictures: Sequence[Path],
-        validation: Sequence[Path],
         *,
         seed: int,
         device: torch.device,
@@ -78,7 +88,7 @@ class ResidualTask:
     ) -> None:
         self.net, self.exported = net, True
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
-        self._pictures, self._held_out = pictures, validation
+        self._pictures = pictures
         self._model = PhotoModel(frozen_copy(net), device, 0.0, ())
         self._seed, self._device, self._batch, self._side = seed, device, batch, patch // SIDE
         self._number, self._pool = -1, list[Seen]()
@@ -132,7 +142,7 @@ class ResidualTask:
         """Nothing: rounding was part of the training."""
 
     def measure(self) -> list[dict[str, float]]:
-        """Nothing yet."""
+        """Nothing: `benchmarks/rd.py` measures files."""
         return []
 
 
@@ -166,11 +176,10 @@ def train_residual(
     weights: dict[str, Tensor],
     steps: int | None,
     minutes: float | None = None,
-    validation: Sequence[Path] = (),
     seed: int = 0,
     device: str = "cpu",
     batch: int = 12,
-    patch: int = 128,
+    patch: int = 96,
     rate: float = 1.2e-3,
     progress: Progress | None = None,
 ) -> GridAgave:
@@ -180,7 +189,7 @@ def train_residual(
     """
     on = torch.device(device)
     net = begin(lambda: GridAgave(shape), on, seed, None, weights)
-    task = ResidualTask(net, pictures, validation, seed=seed, device=on, batch=batch, patch=patch)
+    task = ResidualTask(net, pictures, seed=seed, device=on, batch=batch, patch=patch)
     lengths: dict[str, Any] = {"steps": steps, "minutes": minutes, "seed": seed, "rate": rate}
     run(task, out, device=on, progress=progress, on_gpu="replayed", **lengths)
     return net

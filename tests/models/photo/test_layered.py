@@ -1,0 +1,227 @@
+"""Lossy files in two layers: the residual's transform and prior, and what files hold of them."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import vlcodec
+from vlcodec.codec.errors import FormatError, ModelError
+from vlcodec.codec.files import picture_file
+from vlcodec.codec.interface import Block, Ints
+from vlcodec.models import registry, zoo
+from vlcodec.models.family import Init, Training
+from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
+from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.photo import family, residual, residual_training
+from vlcodec.models.photo.codec import golden_pictures
+from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.photo.residual import COEFFICIENTS, MOST, ORDER, coefficients, restored, steps_of
+
+RoundTrip = Callable[[Block, Ints], bytes]
+STEPS: dict[str, Any] = {
+    "residual_steps": (640, 320, 160),
+    "residual_channels": 8,
+    "residual_depth": 1,
+    "residual_hidden": 8,
+}
+LAYERS = [[0, 0, 100], [1, 100, 200], [1, 200, 200]]
+
+
+@pytest.fixture(scope="module")
+def net(agave: Callable[[int], GridAgave]) -> GridAgave:
+    torch.manual_seed(0)
+    made = GridAgave(replace(agave(0).shape, **STEPS))
+    made.load_state_dict(agave(0).state_dict(), strict=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(net: GridAgave) -> LayeredModel:
+    layers = [Layer(*layer) for layer in LAYERS]
+    return LayeredModel(frozen_copy(net), torch.device("cpu"), 0.5, (100, 115), layers)
+
+
+@pytest.fixture
+def name(net: GridAgave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Weights of one's own, on the search path."""
+    config = {"net": asdict(net.shape), "guide_width": 0.5, "correction": (70, 90, 110), "layers": LAYERS}
+    monkeypatch.setenv(registry.VARIABLE, str(tmp_path))
+    return zoo.save(net, config, "photo", registry.PHOTO, tmp_path).stem
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.fromarray(golden_pictures()[0])
+
+
+# ---- the transform ---------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 30, 1020]))
+@settings(max_examples=25)
+def test_coefficients_that_are_rounded_give_the_residual_back(seed: int, most: int) -> None:
+    """Within half a level, of sixteenths that are not quantised; energy is kept."""
+    x = torch.from_numpy(np.random.default_rng(seed).integers(-most, most + 1, (2, 16, 24, COLOURS))).float()
+    found = coefficients(x)
+    assert found.shape == (2, 2, 3, COEFFICIENTS)
+    assert (restored(found.round()) - x).abs().max() <= 2
+    assert float(found.square().sum() / 16) == pytest.approx(float(x.double().square().sum()), rel=0.01)
+
+
+def test_sums_stay_exact_whatever_a_file_says() -> None:
+    """In integers of any size the same, at the largest coefficients: no sum reaches 2^53."""
+    signs = np.random.default_rng(0).choice([-1, 1], (1, 1, 1, COEFFICIENTS))
+    values = torch.from_numpy(signs * 4 * MOST)
+    exact = np.zeros((COLOURS, 8, 8), object)
+    exact.reshape(-1)[ORDER.numpy()] = [int(v) * MOST for v in signs.reshape(-1)]
+    cosines, colours = ([[int(v) for v in row] for row in m] for m in (residual.COSINES, residual.COLOUR_MATRIX))
+    c, m = np.array(cosines, object), np.array(colours, object)
+    whole = np.einsum("kc,kij->cij", m, np.array([c.T @ part @ c for part in exact], object))
+    assert max(abs(v) for v in whole.reshape(-1)) < 2**53
+    wanted = [[[(v + (1 << 31)) >> 32 for v in row] for row in part] for part in whole]
+    assert restored(values)[0].permute(2, 0, 1).tolist() == wanted
+
+
+def test_low_frequencies_come_first_and_means_have_finer_steps() -> None:
+    assert sorted(ORDER.tolist()) == list(range(COEFFICIENTS))
+    assert {int(i) for i in ORDER[:5]} == {0, 1, 8, 64, 128}
+    steps = steps_of(100)
+    assert steps[ORDER == 0].tolist() == [50]
+    assert steps[5:].tolist() == [100] * (COEFFICIENTS - 5)
+    flat = coefficients(torch.full((1, 8, 8, COLOURS), 40.0))[0, 0, 0]
+    assert flat[0] == pytest.approx(40 * 4 * 8 * 3**0.5, rel=1e-3)
+    assert flat[1:].abs().max() < 5
+
+
+# ---- the layer -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", [(1, 0), (1, 40), (3, 0)])
+def test_both_walks_and_the_stack(model: LayeredModel, check_round_trip: RoundTrip, quality: tuple[int, int]) -> None:
+    net, picture = model.single(*quality), golden_pictures()
+    u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
+    fz = net.features(net.rounded(net.centres(picture), u), u)
+    symbols = net.lacking(picture, fz)
+    assert symbols.shape == (2, 2, 4, COEFFICIENTS)
+    assert len(np.unique(symbols[0])) > 3
+    check_round_trip(net.residual(fz), symbols)
+
+
+def test_it_brings_the_mean_image_nearer(model: LayeredModel) -> None:
+    """The more so the finer the step; a symbol of 0 everywhere changes nothing."""
+    picture, errors = golden_pictures(), list[float]()
+    for quality, hundredths in ((2, 0), (2, 50), (3, 0)):
+        net = model.single(quality, hundredths)
+        u = np.zeros(net.shape(1, 12, 18), np.int64)
+        fz = net.features(net.rounded(net.centres(picture), u), u)
+        whole = net.completed(fz, net.lacking(picture, fz))
+        errors.append(float(np.square(net.mean_images(whole, 12, 18).astype(float) - picture).mean()))
+        none = np.full((2, 2, 4, COEFFICIENTS), [[[[128]]], [[[0]]]])
+        assert torch.equal(net.render(net.completed(fz, none), range(12), 18), net.render(fz, range(12), 18))
+    assert errors == sorted(errors, reverse=True)
+    plain = float(np.square(net.mean_images(fz, 12, 18).astype(float) - picture).mean())
+    assert errors[0] < plain
+    assert errors[-1] < 60
+    x, mean = MEAN_UNIT * centred(picture), net.render(whole, range(12), 18)[..., :COLOURS]
+    assert (x[0] - mean).abs().mean() / MEAN_UNIT < 10
+
+
+def test_steps_and_guides_get_finer_with_the_quality(model: LayeredModel) -> None:
+    nets = [model.single(quality, hundredths) for quality in (2, 3) for hundredths in (0, 30, 99) if quality < 3]
+    nets.append(model.single(3))
+    steps, guides = ([getattr(net, name) for net in nets] for name in ("_quantiser", "guide"))
+    assert steps == sorted(steps, reverse=True)
+    assert (steps[0], steps[-1]) == (320, 160)
+    assert guides == sorted(guides, reverse=True)
+    assert Layer(0, 50, 150).at(50) == (1, 0)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lossy_file_has_two_groups_and_may_lose_the_second(name: str, picture: Image.Image) -> None:
+    data = vlcodec.compress(picture, model=name, quality=2.5, device="cpu")
+    file = picture_file.unpack(data)
+    assert len(file.groups) == 2
+    assert file.groups[1]
+    cut = data[: len(data) - 4 - len(file.groups[1])]
+    with pytest.raises(FormatError):
+        vlcodec.decompress(cut, device="cpu")
+    first = vlcodec.decompress(cut, front=True, decode="mean", device="cpu")
+    whole = vlcodec.decompress(data, decode="mean", device="cpu")
+    original = np.asarray(picture).astype(int)
+    errors = [np.square(np.asarray(image).astype(int) - original).mean() for image in (whole, first)]
+    assert errors[0] < errors[1]
+    drawn = vlcodec.decompress(data, device="cpu")
+    assert drawn.tobytes() != whole.tobytes()
+    assert drawn.tobytes() == vlcodec.decompress(data, device="cpu").tobytes()
+
+
+def test_a_lossless_file_has_latents_alone(name: str, picture: Image.Image) -> None:
+    data = vlcodec.compress(picture, model=name, lossless=True, device="cpu")
+    file = picture_file.unpack(data)
+    assert len(file.groups) == 1
+    assert vlcodec.decompress(data, device="cpu").tobytes() == picture.tobytes()
+    assert vlcodec.decompress(data, decode="mean", device="cpu").size == picture.size
+    more = picture_file.pack(replace(file, refinements=(b"\1",)))
+    with pytest.raises(FormatError, match="the file holds 2 groups of latents: its model has one"):
+        vlcodec.decompress(more, device="cpu")
+
+
+def test_groups_that_do_not_belong(name: str, picture: Image.Image) -> None:
+    file = picture_file.unpack(vlcodec.compress(picture, model=name, quality=2, device="cpu"))
+    longer = file.groups[1] + b"\1\2\3\4\5\6\7\1"
+    for groups, rule in (
+        ((longer,), "the residual's stack must be empty after its last symbol; it is not"),
+        ((file.groups[1], b"\1"), "the file holds 3 groups of latents: its model has one or two"),
+    ):
+        with pytest.raises(FormatError, match=rule):
+            vlcodec.decompress(picture_file.pack(replace(file, refinements=groups)), device="cpu")
+    tiny = picture_file.unpack(vlcodec.compress(picture, model=name, quality=0, device="cpu"))
+    more = picture_file.pack(replace(tiny, header=replace(tiny.header, version=2), refinements=(b"\1",)))
+    with pytest.raises(FormatError, match="the file holds 2 groups of latents: its model has one"):
+        vlcodec.decompress(more, device="cpu")
+
+
+def test_its_integers_are_in_the_golden_vector(net: GridAgave, model: LayeredModel) -> None:
+    changed = GridAgave(net.shape)
+    changed.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        changed.residual.net.first.bias.add_(1)
+    layers = [Layer(*layer) for layer in LAYERS]
+    other = LayeredModel(frozen_copy(changed), torch.device("cpu"), 0.5, (100, 115), layers)
+    both = [list(each.golden()) for each in (model, other)]
+    assert len(both[0]) == len(both[1])
+    assert not all(np.array_equal(a, b) for a, b in zip(*both, strict=True))
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+
+def test_the_residual_is_trained_by_itself(net: GridAgave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        Image.fromarray(rng.integers(0, 256, (48, 56, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    monkeypatch.setattr(residual_training, "SHAPE", STEPS)
+    monkeypatch.setattr(residual_training, "LAYERS", LAYERS)
+    about: dict[str, Any] = {
+        "name": "photo", "data": (tmp_path,), "out": tmp_path / "out", "exclude": (), "steps": 4, "minutes": None,
+        "seed": 0, "device": "cpu", "part": "residual", "batch": 3, "patch": 32, "rate": 1e-3, "progress": None,
+    }  # fmt: skip
+    with pytest.raises(ModelError, match="part residual is trained from exported weights: they are missing"):
+        family.FAMILY.train(Training(init=None, **about))
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith("residual.")}
+    config = {"net": asdict(replace(net.shape, residual_steps=())), "guide_width": 0.5, "correction": (70, 90, 110)}
+    made, told = family.FAMILY.train(Training(init=Init("photo", registry.PHOTO, config, plain), **about))
+    assert told["layers"] == LAYERS
+    assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
+    assert "residual.net.first.weight" in made.state_dict()

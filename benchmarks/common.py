@@ -56,6 +56,11 @@ def pictures(folders: Iterable[Path], only: Path | None = None) -> list[Path]:
     return found
 
 
+def qualities_of(model: str) -> range:
+    """Of a model's lossy files."""
+    return range(1, zoo.qualities(registry.by_name(model)) + 1)
+
+
 def test_set(model: str, data: Path) -> Bytes:
     """The test pictures of a model of one size: (N, H, W) uint8 of 0 and 255, or (N, H, W, 3) RGB."""
     entry = registry.by_name(model)

@@ -1,6 +1,6 @@
 """Lossy quality at each -q, against other codecs at no more than the same size.
 
-    python benchmarks/lossy.py FOLDER... [--lpips FILE.onnx] [--effort 9]
+    python benchmarks/lossy.py FOLDER... [--lpips FILE.onnx] [--effort 9] [--model photo-37]
 
 Each file is really made and decoded twice: to the mean image and to the regenerated sample. Another codec's picture is
 its best one that is no larger; where even its lowest setting is larger it cannot go so low, and is left out of the mean
@@ -15,13 +15,11 @@ from pathlib import Path
 from statistics import fmean
 
 import peers
-from common import Row, keep, load, ms_ssim, parser, pictures, psnr, say, show, smooth_errors
+from common import Row, keep, load, ms_ssim, parser, pictures, psnr, qualities_of, say, show, smooth_errors
 from perceptual import Lpips, lpips
 from PIL import Image
 
 import vlcodec
-
-QUALITIES = (1, 2, 3, 4)
 
 
 def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> Row:
@@ -31,11 +29,11 @@ def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> R
     return row | ({"lpips": lpips(picture, decoded)} if lpips else {})
 
 
-def measure(path: Path, quality: int, effort: int, device: str, lpips: Lpips | None) -> Row:
+def measure(path: Path, model: str, quality: int, effort: int, device: str, lpips: Lpips | None) -> Row:
     """One picture at one quality, and what others make of it with as many bytes."""
     picture = load(path)
     pixels = picture.width * picture.height
-    data = vlcodec.compress(picture, model="photo", quality=quality, effort=effort, device=device)
+    data = vlcodec.compress(picture, model=model, quality=quality, effort=effort, device=device)
     row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
     for decode in ("mean", "sample"):
         row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device), lpips)
@@ -99,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, keep, show."""
     options = parser(__doc__, "lossy")
     options.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    options.add_argument("--model", default="photo", help="of our files [default: photo]")
+    options.add_argument("--qualities", nargs="+", type=int, metavar="N", help="[default: all of the model]")
     options.add_argument("--effort", type=int, default=1, metavar="N", help="of our files [default: 1]")
     options.add_argument("--device", default="auto", help="[default: auto]")
     options.add_argument("--lpips", type=Path, metavar="ONNX", help="a file of the metric")
@@ -106,14 +106,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     metric = lpips(chosen.lpips) if chosen.lpips else None
 
     found, rows = pictures(chosen.folders), list[Row]()
+    qualities = chosen.qualities or qualities_of(chosen.model)
     for path in found:
-        for quality in QUALITIES:
-            row = measure(path, quality, chosen.effort, chosen.device, metric)
+        for quality in qualities:
+            row = measure(path, chosen.model, quality, chosen.effort, chosen.device, metric)
             rows.append(row)
             say(f"{path.name}  q{quality}  {row['bits_per_pixel']:.3f} bits/pixel  {row['mean']['psnr']:.2f} dB")
 
-    mean = {quality: summary([row for row in rows if row["quality"] == quality]) for quality in QUALITIES}
-    keep(chosen.out, {"effort": chosen.effort, "peers": peers.versions(), "mean": mean, "pictures": rows})
+    mean = {quality: summary([row for row in rows if row["quality"] == quality]) for quality in qualities}
+    about = {"effort": chosen.effort, "peers": peers.versions(), "mean": mean, "pictures": rows}
+    keep(chosen.out, about, chosen.model)
     print(f"PSNR in dB · MS-SSIM, means of {len(found)} pictures; in brackets what the mean image gains in dB.\n")
     show(
         ["-q", "bits/pixel", "mean image", "sample", *rows[0]["peers"]],

@@ -33,6 +33,7 @@ __all__ = [
     "lossy",
     "saved",
     "slow_lossless",
+    "slowest",
     "versions",
 ]
 
@@ -94,6 +95,13 @@ def lossy() -> dict[str, Lossy]:
         distances = [25 / 1.04**step for step in range(160)]  # 25 is cjxl's largest; the last is 0.05
         found["JPEG XL"] = Lossy(distances, lambda i, distance: _cjxl(i, distance, effort=7), _djxl)
     return found
+
+
+def slowest() -> dict[str, Lossy]:
+    """AVIF, as slow as its encoder goes."""
+    if not features.check("avif"):
+        return {}
+    return {"AVIF, slowest": Lossy(range(101), lambda i, q: saved(i, "AVIF", quality=q, speed=0), opened)}
 
 
 def versions() -> dict[str, str | None]:

@@ -1,11 +1,11 @@
 """Rate-distortion curves of the mean image against other codecs, and the Bjontegaard difference in rate.
 
-    python benchmarks/rd.py FOLDER... [--effort 9]
+    python benchmarks/rd.py FOLDER... [--effort 9] [--model photo-37]
 
 Every point is a real file, decoded again. PSNR is over RGB. A peer's BD-rate is how many percent fewer bytes (negative)
-we need for the same PSNR: the mean distance of the logarithms of the rates over the PSNRs that both curves reach, for
-each picture; points are joined by monotone cubics (PCHIP). The plot goes to docs/photo_rd.png where matplotlib is
-installed (`pip install 'vlcodec[plots]'`); --plot draws it from the JSON file.
+we need for the same PSNR: the mean distance of the logarithms of the rates over the PSNRs that both curves reach, from
+0.1 to 2 bits/pixel of ours, for each picture; points are joined by monotone cubics (PCHIP). The plot goes to
+docs/photo_rd.png where matplotlib is installed (`pip install 'vlcodec[plots]'`); --plot draws it from the JSON file.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from statistics import fmean
 
 import numpy as np
 import peers
-from common import Row, keep, load, parser, pictures, psnr, say, show
+from common import Row, keep, load, parser, pictures, psnr, qualities_of, say, show
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
 import vlcodec
 
-QUALITIES = (1, 2, 3, 4)
-POINTS = 17  # of a peer's curve: settings from the lowest to the highest
+RATES = 0.1, 2.0  # bits/pixel of ours that are compared
+POINTS = 17  # of a peer's curve: settings from the lowest to nearly the highest
+FINEST = 0.95  # of its settings
 PLOT = Path(__file__).parents[1] / "docs" / "photo_rd.png"
 Curve = list[tuple[float, float]]  # (bits/pixel, dB), rates rising
 
 
-def ours(picture: Image.Image, device: str, effort: int) -> Curve:
+def ours(picture: Image.Image, model: str, device: str, effort: int) -> Curve:
     """A file for each quality."""
     curve = []
-    for quality in QUALITIES:
-        data = vlcodec.compress(picture, model="photo", quality=quality, effort=effort, device=device)
+    for quality in qualities_of(model):
+        data = vlcodec.compress(picture, model=model, quality=quality, effort=effort, device=device)
         decoded = vlcodec.decompress(data, decode="mean", device=device)
         curve.append((8 * len(data) / (picture.width * picture.height), psnr(picture, decoded)))
     return curve
@@ -42,16 +43,20 @@ def ours(picture: Image.Image, device: str, effort: int) -> Curve:
 
 def theirs(codec: peers.Lossy, picture: Image.Image) -> Curve:
     """Files of settings from all over the codec's range; its finest ones are beyond ours, and left out."""
-    settings = [codec.settings[round(i * 0.85 * (len(codec.settings) - 1) / (POINTS - 1))] for i in range(POINTS)]
+    settings = [codec.settings[round(i * FINEST * (len(codec.settings) - 1) / (POINTS - 1))] for i in range(POINTS)]
     files = [codec.encode(picture, setting) for setting in settings]
     return [(8 * len(data) / (picture.width * picture.height), psnr(picture, codec.decode(data))) for data in files]
 
 
 def bd_rate(curve: Curve, reference: Curve) -> float:
-    """Percent of rate that a curve takes more than another for the same PSNR (Bjontegaard 2001); nan where they do not
-    meet."""
+    """Percent of rate that a curve takes more than another for the same PSNR (Bjontegaard 2001), at its rates within
+    RATES; nan where they do not meet."""
     one, other = (_log_rates(c) for c in (curve, reference))
-    low, high = max(one.x[0], other.x[0]), min(one.x[-1], other.x[-1])
+    reached = np.linspace(one.x[0], one.x[-1], 1001)
+    within = reached[(one(reached) >= math.log(RATES[0])) & (one(reached) <= math.log(RATES[1]))]
+    if not len(within):
+        return math.nan
+    low, high = max(within[0], other.x[0]), min(within[-1], other.x[-1])
     if low >= high:
         return math.nan
     difference = one.integrate(low, high) - other.integrate(low, high)
@@ -77,8 +82,8 @@ def plot(mean: dict[str, Curve], path: Path) -> None:
         axes.plot(
             *zip(*curve, strict=True), marker="o", markersize=3, linewidth=2 if name == "vlcodec" else 1, label=name
         )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(22, 36)
+    axes.set_xlim(0, 3)
+    axes.set_ylim(22, 44)
     axes.set_xlabel("bits/pixel")
     axes.set_ylabel("PSNR, dB")
     axes.grid(alpha=0.3)
@@ -91,20 +96,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__, "rd")
     options.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     options.add_argument("--device", default="auto", help="[default: auto]")
+    options.add_argument("--model", default="photo", help="of our files [default: photo]")
     options.add_argument("--effort", type=int, default=1, metavar="N", help="of our files [default: 1]")
     options.add_argument("--plot", action="store_true", help="only draw what the JSON file holds")
     chosen = options.parse_args(arguments)
     if not chosen.plot:
-        rows = list[Row]()
+        rows, others = list[Row](), peers.lossy() | peers.slowest()
         for path in pictures(chosen.folders):
             picture = load(path)
-            curves = {"vlcodec": ours(picture, chosen.device, chosen.effort)}
-            curves |= {name: theirs(codec, picture) for name, codec in peers.lossy().items()}
+            curves = {"vlcodec": ours(picture, chosen.model, chosen.device, chosen.effort)}
+            curves |= {name: theirs(codec, picture) for name, codec in others.items()}
             rates = {name: bd_rate(curves["vlcodec"], curve) for name, curve in curves.items() if name != "vlcodec"}
             rows.append({"picture": path.name, "curves": curves, "bd_rate": rates})
             say(f"{path.name}  BD-rate " + "  ".join(f"{name} {rate:+.1f} %" for name, rate in rates.items()))
         about = {"effort": chosen.effort, "peers": peers.versions()}
-        keep(chosen.out, about | {"bd_rate": summary(rows), "pictures": rows})
+        keep(chosen.out, about | {"bd_rate": summary(rows), "pictures": rows}, chosen.model)
     found = json.loads(chosen.out.read_text())
     show(
         ["vlcodec, mean image, against", "BD-rate, %", "pictures on which it needs fewer bytes"],

@@ -72,10 +72,9 @@ def test_lossy(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory.photo_like(176, 176).save(folder / "a.png")
-    monkeypatch.setattr(lossy, "QUALITIES", (1,))
     monkeypatch.setattr(lossy, "lpips", lambda path: lambda a, b: 1 - common.ms_ssim(a, b))
     command = [str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"]
-    lossy.main([*command, "--lpips", "metric.onnx", "--effort", "2"])
+    lossy.main([*command, "--lpips", "metric.onnx", "--effort", "2", "--qualities", "1"])
     said = capsys.readouterr().out
     assert "LPIPS, the smaller the better" in said
     assert "Errors of luma" in said
@@ -124,6 +123,9 @@ def test_the_difference_in_rate_of_two_curves() -> None:
     assert rd.bd_rate(curve, half[1:4]) == pytest.approx(100, abs=0.1)
     assert rd.bd_rate(curve, [*curve, (9.0, 20.0)]) == pytest.approx(0)
     assert math.isnan(rd.bd_rate(curve, [(1.0, 50.0), (2.0, 60.0)]))
+    fine = [(0.1 * 2 ** (i / 8), 24.0 + i / 2) for i in range(50)]  # up to 7 bits/pixel
+    dearer = [(rate * (10 if rate > rd.RATES[1] else 1), quality) for rate, quality in fine]
+    assert rd.bd_rate(fine, dearer) == pytest.approx(0, abs=1)
 
 
 def test_curves(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +134,7 @@ def test_curves(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     rd.main([str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"])
     found = json.loads((tmp_path / "a.json").read_text())
     [row] = found["pictures"]
-    assert len(row["curves"]["vlcodec"]) == len(rd.QUALITIES)
+    assert len(row["curves"]["vlcodec"]) == len(common.qualities_of("photo")) == 4
     assert found["bd_rate"].keys() == row["bd_rate"].keys() == row["curves"].keys() - {"vlcodec"}
 
 

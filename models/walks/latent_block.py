@@ -19,9 +19,10 @@ from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.settings import exact_inference
+from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import BEYOND, reconstruct, saturated, steps_far
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
-from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of
+from vlcodec.models.walks.wavefront import Front, Skewed, Strips, fronts, steps_of
 
 AT_ONCE = 1 << 14  # symbols that are priced together
 
@@ -62,26 +63,20 @@ class LatentBlock(NetWalk):
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        prior, skewed = self.prior, Skewed(self.height, self.device)
+        walk = self._walk()
         for at in fronts(self.height, self.width):
             dither = self._dither[at.index]
-            z = torch.zeros(len(at.index), self.latents, dtype=torch.float32, device=self.device)
-            skewed.advance(at)
-            base = prior.base(skewed.look, None)
-            own = self._own if len(self._own) == 1 else self._own[torch.from_numpy(at.index).to(self.device)]
-            h = prior.net.trunk(skewed.look, None, own.expand(len(z), -1))
+            walk.advance(at)
             for group, part in enumerate(self._parts()):
-                params = to_numpy(prior.head(group, h, prior.seen(z, group), base))
-                step = self._step(params, dither, at.index, part)
+                mixtures = walk.mixtures(group, dither[:, part].reshape(-1))
+                step = MixtureStep(mixtures, self._places(at.index, part))
                 symbols = yield step
                 known = reconstruct(symbols, dither[:, part].reshape(-1))
                 if self.far and (further := self._further(symbols, step.index)) is not None:
                     beyond, out = (yield further), saturated(symbols)
                     known[out] = FINE * steps_far(symbols[out], beyond)
-                z[:, part] = torch.from_numpy(known.reshape(-1, prior.group)).to(self.device, torch.float32)
-            skewed.put("past", prior.past(z))
-            if prior.large:
-                skewed.put("large", z[:, : prior.large])
+                walk.put(part, known.reshape(-1, self.prior.group))
+            walk.leave()
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
@@ -115,6 +110,11 @@ class LatentBlock(NetWalk):
             return FINE * steps_far(*symbols)
         return reconstruct(symbols, self._dither.reshape(self.shape))
 
+    def _walk(self) -> TorchSteps | CompiledSteps:
+        if not self._dither.any() and serves(self.prior, self.device):
+            return CompiledSteps(self.prior, self._own, self.height, self.width)
+        return TorchSteps(self.prior, self._own, self.height, self.device)
+
     def _further(self, symbols: Ints, index: Ints) -> Step | None:
         """What more is told of a step's symbols, where some are the outermost."""
         places = index[saturated(symbols)]
@@ -127,9 +127,44 @@ class LatentBlock(NetWalk):
 
     def _step(self, params: Ints, dither: Ints, index: Ints, part: slice) -> MixtureStep:
         """params (n, group, 3 K), dither (n, latents): a group's latents at the grid positions index."""
-        places = index[:, None] * self.latents + np.arange(part.start, part.stop)
         mixtures = _mixtures(params.reshape(-1, params.shape[-1]), dither[:, part].reshape(-1))
-        return MixtureStep(mixtures, places.reshape(-1))
+        return MixtureStep(mixtures, self._places(index, part))
+
+    def _places(self, index: Ints, part: slice) -> Ints:
+        """Of a group's latents at grid positions, in the block."""
+        places: Ints = (index[:, None] * self.latents + np.arange(part.start, part.stop)).reshape(-1)
+        return places
+
+
+class TorchSteps:
+    """The prior at a step's positions, by torch. own: (1 or h w, own)."""
+
+    def __init__(self, prior: LatentPrior, own: Tensor, height: int, device: torch.device) -> None:
+        self._prior, self._own, self._skewed = prior, own, Skewed(height, device)
+
+    def advance(self, at: Front) -> None:
+        """Go to a later step."""
+        device = self._own.device
+        self._z = torch.zeros(len(at.index), self._prior.latents, dtype=torch.float32, device=device)
+        self._skewed.advance(at)
+        self._base = self._prior.base(self._skewed.look, None)
+        own = self._own if len(self._own) == 1 else self._own[torch.from_numpy(at.index).to(device)]
+        self._h = self._prior.net.trunk(self._skewed.look, None, own.expand(len(self._z), -1))
+
+    def mixtures(self, group: int, dither: Ints) -> LogisticMixture:
+        """Of a group's latents at the step's positions, dither (n group,)."""
+        params = to_numpy(self._prior.head(group, self._h, self._prior.seen(self._z, group), self._base))
+        return _mixtures(params.reshape(-1, params.shape[-1]), dither)
+
+    def put(self, part: slice, known: Ints) -> None:
+        """A group's latents (n, group), in 1/32 step."""
+        self._z[:, part] = torch.from_numpy(known).to(self._z)
+
+    def leave(self) -> None:
+        """All latents of the step are known."""
+        self._skewed.put("past", self._prior.past(self._z))
+        if self._prior.large:
+            self._skewed.put("large", self._z[:, : self._prior.large])
 
 
 def _mixtures(params: Ints, dither: Ints) -> LogisticMixture:

@@ -1,0 +1,162 @@
+"""A latent grid walked by compiled steps: what `latent_block` does with torch, a step's positions in one call.
+
+The bits are the same; without numba, or on another device, torch walks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.units import exponentials, sigmoids, slopes
+from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_latents import LatentPrior
+from vlcodec.models.layers.exact import Layer
+from vlcodec.models.walks.wavefront import TOP, Front
+
+SLOTS = 8  # of past steps: taps look at most six steps back
+KEPT = "_packed"  # attribute of a prior: what it was frozen to, and its arrays
+_LOCK = threading.RLock()
+
+
+def serves(prior: LatentPrior, device: torch.device) -> bool:
+    """Whether compiled steps walk a grid of a prior here."""
+    return device.type == "cpu" and compiled.runs() and prior.net.first.carrier == torch.float32
+
+
+class CompiledSteps:
+    """See `latent_block.TorchSteps`. own: (1 or h w, own)."""
+
+    def __init__(self, prior: LatentPrior, own: Tensor, height: int, width: int) -> None:
+        from vlcodec.models.walks import latent_kernels
+
+        self._kernels, self._net = latent_kernels, _packed(prior)
+        self._tables = latent_kernels.Tables(exponentials(), slopes(), sigmoids())
+        self._state = _state(self._net, prior, own.numpy(), height, width)
+        self._step = self._n = 0
+
+    def advance(self, at: Front) -> None:
+        """Go to a later step."""
+        self._step, self._n = at.step, at.last - at.first
+        self._kernels.advance(self._net, self._state, at.step)
+
+    def mixtures(self, group: int, dither: Ints) -> LogisticMixture:
+        """Of a group's latents at the step's positions; of use until the next group. dither: 0."""
+        self._kernels.head(self._net, self._state, self._tables, group, self._step)
+        return _Counted(self._kernels, self._state, self._tables, self._n * self._net.params.bias.shape[1])
+
+    def put(self, part: slice, known: Ints) -> None:
+        """A group's latents (n, group), in 1/32 step."""
+        self._state.z[: self._n, part] = known
+
+    def leave(self) -> None:
+        """All latents of the step are known."""
+        self._kernels.leave(self._state, self._step)
+
+
+class _Counted(LogisticMixture):
+    """Mixtures whose counts the kernels make."""
+
+    def __init__(self, kernels: Any, state: Any, tables: Any, parameters: int) -> None:
+        n = parameters // (3 * state.logit.shape[1])
+        super().__init__(state.logit[:n], state.centre[:n], state.scale[:n])
+        self._kernels, self._state, self._tables, self._n = kernels, state, tables, n
+
+    def counts(self, digits: Sequence[Ints]) -> Any:
+        """See codec.interface.Distribution; in float32, as the coder takes them. The first digit's were made before."""
+        if digits:
+            self._kernels.count_second(self._state, self._tables, digits[0])
+        return self._state.counts[: self._n]
+
+
+def _packed(prior: LatentPrior) -> Any:
+    """The arrays that kernels take, made once for what the prior is frozen to."""
+    frozen = prior.net.first.frozen
+    with _LOCK:
+        if prior.__dict__.get(KEPT, (None,))[0] is not frozen:
+            prior.__dict__[KEPT] = frozen, _arrays(prior)
+    return prior.__dict__[KEPT][1]
+
+
+def _arrays(prior: LatentPrior) -> Any:
+    from vlcodec.models.walks.latent_kernels import Dense, Prior
+
+    net, groups = prior.net, range(prior.groups)
+    taps, own = len(net.first.taps) * net.first.inputs, net.first.beside
+    weight, bias, multiplier = _floats(net.first)
+    near, out = (Dense(*map(np.stack, zip(*map(_floats, _layers(part)), strict=True))) for part in (net.near, net.out))
+    hidden, params = _layers(net.hidden), _layers(net.params)
+    wide = np.zeros((len(groups), hidden[-1].weight.shape[1], hidden[0].outputs), np.float32)
+    for g in groups:
+        found = _floats(hidden[g])[0]
+        wide[g, : len(found)] = found
+    foretold = [np.zeros((0, 0)), np.zeros(0), np.zeros(0)]
+    if prior.large:
+        foretold = [part.numpy().astype(np.float64) for part in prior.predictor.frozen]
+    return Prior(
+        np.array(net.first.taps, np.int64),
+        np.array(_layers(net.near)[0].taps, np.int64),
+        np.array(prior.predictor.taps if prior.large else [(0, 0)], np.int64),
+        Dense(weight[:taps].reshape(len(net.first.taps), net.first.inputs, -1), bias, multiplier),
+        np.ascontiguousarray(weight[taps : taps + own]),
+        Dense(near.weight.reshape(len(near.weight), -1, *out.weight.shape[1:]), near.bias, near.multiplier),
+        out,
+        Dense(wide, *(np.stack([_floats(layer)[i] for layer in hidden]) for i in (1, 2))),
+        Dense(*(np.stack([_floats(layer)[i] for layer in params]) for i in range(3))),
+        np.stack([layer.low.numpy() for layer in params]),
+        np.stack([layer.high.numpy() for layer in params]),
+        foretold[0].reshape(-1, prior.large, prior.large) if prior.large else np.zeros((1, 0, 0)),
+        foretold[1],
+        foretold[2],
+    )
+
+
+def _layers(part: nn.ModuleList) -> list[Layer]:
+    return [layer for layer in part if isinstance(layer, Layer)]
+
+
+def _floats(layer: Layer) -> tuple[Any, Any, Any]:
+    """Weights (fan-in, outputs), bias and multiplier, float32."""
+    weight, bias, multiplier = (np.ascontiguousarray(part.numpy().astype(np.float32)) for part in layer.frozen)
+    return weight, bias, multiplier
+
+
+def _state(net: Any, prior: LatentPrior, own: Any, height: int, width: int) -> Any:
+    """The empty buffers of a walk."""
+    from vlcodec.models.walks.latent_kernels import DIGIT, State
+
+    rows, channels = min(height, (width + 1) // 2), net.own.shape[1]  # of a step, at most
+    slots, most = (SLOTS, TOP + height), max(channels, net.hidden.bias.shape[1])
+    whole = np.zeros((rows * prior.group, prior.mixtures), np.int64)
+
+    def zeros(*shape: int) -> Any:
+        return np.zeros(shape, np.float32)
+
+    return State(
+        height=height,
+        width=width,
+        own=np.ascontiguousarray(own, np.float32),
+        past=zeros(*slots, net.first.weight.shape[1]),
+        near=zeros(len(net.near.weight), *slots, channels),
+        large=zeros(*slots, prior.large),
+        stream=zeros(rows, channels),
+        top=zeros(rows, channels),
+        row=zeros(channels),
+        between=zeros(most),
+        told=zeros(net.params.bias.shape[1]),
+        z=zeros(rows, prior.latents),
+        base=np.zeros((rows, prior.large), np.int64),
+        logit=whole,
+        centre=whole.copy(),
+        scale=whole.copy(),
+        weight=whole.copy(),
+        counts=zeros(len(whole), DIGIT),
+        digit=np.zeros(DIGIT + 1, np.int64),
+    )

@@ -1,0 +1,235 @@
+"""The prior of a latent grid at a wavefront's positions, compiled.
+
+What is computed stands in `causal_latents` and `masked`; these loops do the same integers, in float32, from buffers as
+`wavefront.Skewed` has them. Inputs of 0, which most latents are, are passed over.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlcodec.codec.coding.compiled import loop, part
+from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
+from vlcodec.codec.coding.units import FLOOR_SHIFT
+from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.activations import ACTIVATION_MAX, STREAM_MAX, UNIT
+from vlcodec.models.layers.causal_latents import AFAR, SEEN_MAX
+from vlcodec.models.walks.wavefront import TOP
+
+DIGIT = 16  # values of a digit
+LEAST, MOST, ZERO = np.float32(-STREAM_MAX), np.float32(STREAM_MAX), np.float32(0)
+ACTIVE, SEEN, FLAG = np.float32(ACTIVATION_MAX), np.float32(SEEN_MAX), np.float32(UNIT)
+Reals = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+class Dense(NamedTuple):
+    """A layer, or several of one shape (first axes): weight (inputs, outputs), bias and multiplier (outputs,)."""
+
+    weight: Reals
+    bias: Reals
+    multiplier: Reals
+
+
+class Prior(NamedTuple):
+    """A frozen net. taps: (taps, 2) of the first layer, of the near ones, and of the predictor.
+
+    first, near: weights (taps, inputs, outputs); own: (own, channels) the first layer's of what stands beside. hidden,
+    params: of each group; inputs that a group does not have are 0. low, high: (groups, outputs) of the parameters.
+    """
+
+    first_taps: Ints
+    near_taps: Ints
+    large_taps: Ints
+    first: Dense
+    own: Reals
+    near: Dense
+    out: Dense
+    hidden: Dense
+    params: Dense
+    low: Reals
+    high: Reals
+    predictor: Doubles
+    predictor_bias: Doubles
+    predictor_multiplier: Doubles
+
+
+class State(NamedTuple):
+    """A walk: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
+
+    own: (1 or all positions, own). z: (rows, latents) in 1/32 step. base: (rows, large). Mixtures (rows group, K);
+    counts: (rows group, 16) of a digit.
+    """
+
+    height: int
+    width: int
+    own: Reals
+    past: Reals
+    near: Reals
+    large: Reals
+    stream: Reals
+    top: Reals
+    row: Reals
+    between: Reals
+    told: Reals
+    z: Reals
+    base: Ints
+    logit: Ints
+    centre: Ints
+    scale: Ints
+    weight: Ints
+    counts: Reals
+    digit: Ints
+
+
+class Tables(NamedTuple):
+    """See codec.coding.units."""
+
+    exponentials: Ints
+    slopes: Ints
+    sigmoids: Ints
+
+
+@part
+def first_row(step: int, width: int) -> int:
+    """See `wavefront.front`."""
+    return max(0, (step - width + 2) // 2)
+
+
+@part
+def last_row(step: int, height: int) -> int:
+    """Likewise, and one more."""
+    return min(height - 1, step // 2) + 1
+
+
+@part
+def add_row(row: Reals, x: Reals, weight: Reals) -> None:
+    """row += x weight, of x (inputs,)."""
+    for k in range(len(x)):
+        value = x[k]
+        if value != ZERO:
+            seen = weight[k]
+            for j in range(len(row)):
+                row[j] += value * seen[j]
+
+
+@part
+def requantise(row: Reals, bias: Reals, multiplier: Reals, low: np.float32, high: np.float32) -> None:
+    """Sums -> outputs, in place."""
+    for j in range(len(row)):
+        row[j] = min(max(np.rint((row[j] + bias[j]) * multiplier[j]), low), high)
+
+
+@loop
+def advance(net: Prior, state: State, step: int) -> None:
+    """The trunk at a step's positions, into `state.top`; what is foretold of the large latents, into `state.base`."""
+    slots, layers, channels = len(state.past), len(state.near), state.stream.shape[1]
+    first, last, width, now = first_row(step, state.width), last_row(step, state.height), state.width, step % slots
+    past, near, large, row, between = state.past, state.near, state.large, state.row, state.between
+    past[now] = ZERO
+    large[now] = ZERO
+    for layer in range(layers):
+        near[layer, now] = ZERO
+    for i in range(last - first):
+        at, stream = TOP + first + i, state.stream[i]
+        index = (first + i) * width + step - 2 * (first + i)
+        stream[:] = ZERO
+        for t in range(len(net.first_taps)):
+            down, aside = net.first_taps[t]
+            add_row(stream, past[(step + 2 * down + aside) % slots, at + down], net.first.weight[t])
+        add_row(stream, state.own[min(index, len(state.own) - 1)], net.own)
+        requantise(stream, net.first.bias, net.first.multiplier, LEAST, MOST)
+        for layer in range(layers):
+            for j in range(channels):
+                near[layer, now, at, j] = min(max(stream[j], ZERO), ACTIVE)
+            row[:] = ZERO
+            for t in range(len(net.near_taps)):
+                down, aside = net.near_taps[t]
+                add_row(row, near[layer, (step + 2 * down + aside) % slots, at + down], net.near.weight[layer, t])
+            requantise(row, net.near.bias[layer], net.near.multiplier[layer], ZERO, ACTIVE)
+            between[:channels] = ZERO
+            add_row(between[:channels], row, net.out.weight[layer])
+            requantise(between[:channels], net.out.bias[layer], net.out.multiplier[layer], LEAST, MOST)
+            for j in range(channels):
+                stream[j] += between[j]
+        for j in range(channels):
+            state.top[i, j] = min(max(stream[j], ZERO), ACTIVE)
+        for a in range(state.base.shape[1]):
+            total = net.predictor_bias[a]
+            for t in range(len(net.large_taps)):
+                down, aside = net.large_taps[t]
+                seen = large[(step + 2 * down + aside) % slots, at + down]
+                for k in range(len(seen)):
+                    total += np.float64(seen[k]) * net.predictor[t, k, a]
+            foretold = np.rint(total * net.predictor_multiplier[a])
+            state.base[i, a] = np.int64(min(max(foretold, np.float64(LEAST)), np.float64(MOST)))
+
+
+@loop
+def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
+    """A group's mixtures at a step's positions, and counts of the first digit."""
+    n = last_row(step, state.height) - first_row(step, state.width)
+    channels, components = state.top.shape[1], state.logit.shape[1]
+    size = net.params.bias.shape[1] // (3 * components)  # latents
+    hidden, told = state.between[: net.hidden.bias.shape[1]], state.told
+    for i in range(n):
+        hidden[:] = ZERO
+        add_row(hidden, state.top[i], net.hidden.weight[group, :channels])
+        for k in range(group * size):
+            value = min(max(state.z[i, k], -SEEN), SEEN)
+            if value != ZERO:
+                seen = net.hidden.weight[group, channels + k]
+                for j in range(len(hidden)):
+                    hidden[j] += value * seen[j]
+        requantise(hidden, net.hidden.bias[group], net.hidden.multiplier[group], ZERO, ACTIVE)
+        told[:] = ZERO
+        add_row(told, hidden, net.params.weight[group])
+        for j in range(len(told)):
+            value = np.rint((told[j] + net.params.bias[group, j]) * net.params.multiplier[group, j])
+            told[j] = min(max(value, net.low[group, j]), net.high[group, j])
+        for a in range(size):
+            at, start = i * size + a, 3 * components * a
+            moved = state.base[i, a] if group == 0 and a < state.base.shape[1] else 0
+            for k in range(components):
+                state.logit[at, k] = np.int64(told[start + k])
+                state.centre[at, k] = np.int64(told[start + components + k]) + moved
+                state.scale[at, k] = np.int64(told[start + 2 * components + k])
+            weight_row(state.weight[at], state.logit[at], tables.exponentials)
+            count_at(state, tables, at, 0, DIGIT)
+
+
+@part
+def count_at(state: State, tables: Tables, at: int, first: int, width: int) -> None:
+    """Counts of the digit whose values are so many levels wide, from a level on."""
+    row = state.digit
+    mixture_row(
+        row, first, width, at, state.weight, state.centre, state.scale, FLOOR_SHIFT, tables.slopes, tables.sigmoids
+    )
+    scale_row(row)
+    for a in range(DIGIT):
+        state.counts[at, a] = row[a]
+
+
+@loop
+def count_second(state: State, tables: Tables, digits: Ints) -> None:
+    """Counts of the second digit, given the first (n,)."""
+    for at in range(len(digits)):
+        count_at(state, tables, at, digits[at] * DIGIT, 1)
+
+
+@loop
+def leave(state: State, step: int) -> None:
+    """Keep what later positions see of a step's latents: see `LatentPrior.past`."""
+    slots, latents, large = len(state.past), state.z.shape[1], state.base.shape[1]
+    first, now = first_row(step, state.width), step % slots
+    for i in range(last_row(step, state.height) - first):
+        seen, z = state.past[now, TOP + first + i], state.z[i]
+        for k in range(latents):
+            seen[k] = min(max(z[k], -SEEN), SEEN)
+        for k in range(large):
+            seen[latents + k] = min(max(np.rint(z[k] / np.float32(AFAR)), -SEEN), SEEN)
+            state.large[now, TOP + first + i, k] = z[k]
+        seen[latents + large] = FLAG

@@ -25,6 +25,7 @@ from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.wavefront import Front, Skewed, Strips, fronts, steps_of
 
 AT_ONCE = 1 << 14  # symbols that are priced together
+STRIP_VALUES = 1 << 24  # parameters that are made at once (64 MiB of float32)
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,18 @@ class LatentBlock(NetWalk):
             yield MixtureStep(_mixtures(params[index].astype(np.int64), dither[index]), index)
 
     def _outputs(self, symbols: Ints) -> NDArray[np.int16]:
-        """(h w, latents, 3 K): every parameter, in one pass; as int64 it would take a gibibyte."""
+        """(h w, latents, 3 K): every parameter, strip by strip; as int64 they would take gibibytes."""
+        size = 3 * self.prior.mixtures * self.latents
+        found = np.empty((self._area, self.latents, 3 * self.prior.mixtures), np.int16)
+        whole, own, strips = self.values(symbols), self._own.expand(self._area, -1), Strips()
+        own = own.view(1, self.height, self.width, -1)
+        rows = max(1, STRIP_VALUES // (self.width * size))
         with exact_inference():
-            grid = torch.from_numpy(self.values(symbols)[None]).to(self.device, torch.float32)
-            own = self._own.expand(self._area, -1).view(*grid.shape[:-1], -1)
-            params = self.prior(Strips().look, grid, own)
-            return params.cpu().numpy().astype(np.int16).reshape(self._area, self.latents, -1)
+            for r in range(0, self.height, rows):
+                grid = torch.from_numpy(whole[None, r : r + rows]).to(self.device, torch.float32)
+                params = self.prior(strips.look, grid, own[:, r : r + rows]).cpu().numpy()
+                found[r * self.width : (r + grid.shape[1]) * self.width] = params.reshape(-1, *found.shape[1:])
+        return found
 
     def values(self, symbols: Ints) -> Ints:
         """(h, w, latents) of symbols (block's shape), in 1/32 step."""

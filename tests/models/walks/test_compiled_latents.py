@@ -96,3 +96,11 @@ def test_arrays_follow_what_a_prior_is_frozen_to() -> None:
     for name, layer in layers(net):
         layer.load_integers(*integers[name])
     assert compiled_latents._packed(net) is not first
+
+
+def test_outputs_come_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, symbols = block(prior(0, 3, 1.0), (9, 14))
+    whole = grid._outputs(symbols)
+    for rows in (1, 4):
+        monkeypatch.setattr(latent_block, "STRIP_VALUES", rows * 14 * 6 * 12)
+        assert np.array_equal(grid._outputs(symbols), whole)

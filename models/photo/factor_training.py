@@ -29,7 +29,8 @@ from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import read_rgb
 from vlcodec.models.photo.factors import FACTOR_UNIT, large_layers, moved_weights, unit_of
 from vlcodec.models.photo.net import GridAgave, GridShape
-from vlcodec.models.photo.pixel_training import cut, seen_by
+from vlcodec.models.photo.pixel_training import seen_by
+from vlcodec.models.photo.pools import cut
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 

@@ -17,21 +17,20 @@ from torch import Tensor
 
 from vlcodec.codec.errors import ImageError
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.layers.exact import frozen_copy, layers
+from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.data import Pixels, is_grey, read_rgb, widen
+from vlcodec.models.photo.data import Pixels, is_grey, read_rgb
 from vlcodec.models.photo.net import GridAgave, GridShape
-from vlcodec.models.photo.training import MUON_SHARE, is_hidden, measure
+from vlcodec.models.photo.pools import patches, random_part
+from vlcodec.models.photo.training import measure, optimisers_of
 from vlcodec.models.training.loop import Progress, run
-from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
 BEYOND_9 = {"told": 1, "told_drawn": 128, "told_near": 32, "factors": 8}  # fields of the shape that older ones may lack
 POOL, POOL_STEPS = 240, 1000  # pictures that patches are cut from, and steps until others take their places
 LARGEST = 704  # side of the part of a picture that is taken
 FINER = 0.25  # of the pictures have latents of any quality, the others the lowest one's, as most lossless files
-WIDENED = 0.75
 RESTORED, DRAWN = 2 / 8, 1 / 8  # shares of a batch
 USUAL, NEAR_MOST = 0.8, 12  # share of restored levels that are within one or two; the most levels of the others
 
@@ -50,12 +49,6 @@ def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     u = np.zeros(net.shape(1, height, width), np.int64)
     fz = net.render(net.features(net.rounded(net.centres(picture), u), u), range(height), width)
     return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
-
-
-def cut(part: Seen, side: int, rng: torch.Generator) -> Seen:
-    """A random patch of a picture, side x side."""
-    top, left = (int(torch.randint(0, whole - side + 1, (), generator=rng)) for whole in part.levels.shape[:2])
-    return Seen(*(each[top : top + side, left : left + side] for each in part))
 
 
 class PixelTask:
@@ -88,8 +81,7 @@ class PixelTask:
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
-        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
-        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
+        return optimisers_of(self.net, rate, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step: levels, f(z), whether they are grey, and noise (see `GridAgave.losses`)."""
@@ -97,10 +89,8 @@ class PixelTask:
             self._number = step // POOL_STEPS
             self._fill(np.random.default_rng([self._seed, self._number]))
         set_mode(self.net, "simulated")
-        areas = torch.tensor([part.levels[..., 0].numel() for part in self._pool], dtype=torch.float64)
-        chosen = torch.multinomial(areas, self._batch, True, generator=rng)
-        patches = [cut(self._pool[i], self._patch, rng) for i in chosen]
-        levels, fz = (torch.stack(parts).float().to(self._device) for parts in zip(*patches, strict=True))
+        found = patches(self._pool, self._batch, self._patch, rng)
+        levels, fz = (part.float().to(self._device) for part in found)
         return levels - 128, fz, is_grey(levels).float(), self._noise(rng)
 
     def _noise(self, rng: torch.Generator) -> Tensor:
@@ -115,13 +105,9 @@ class PixelTask:
         """Another pool: of random pictures, most of them widened, some of them mirrored or transposed."""
         self._pool = []
         for i in rng.permutation(len(self._pictures))[:POOL]:
-            pixels = read_rgb(self._pictures[i])
-            pixels = widen(pixels, rng, self._patch) if rng.random() < WIDENED else pixels
-            pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
-            pixels = pixels.transpose(1, 0, 2) if rng.random() < 0.5 else pixels
-            top, left = (int(rng.integers(max(1, side - LARGEST + 1))) for side in pixels.shape[:2])
+            pixels = random_part(self._pictures[i], rng, self._patch, LARGEST)
             quality = int(rng.integers(self.net.qualities)) if rng.random() < FINER else 0
-            self._pool.append(seen_by(self._model, pixels[top : top + LARGEST, left : left + LARGEST], quality))
+            self._pool.append(seen_by(self._model, pixels, quality))
         self._pool = [part for part in self._pool if min(part.levels.shape[:2]) >= self._patch]
         if not self._pool:
             raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")

@@ -20,22 +20,21 @@ from torch import Tensor
 from vlcodec.codec.errors import ImageError
 from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
-from vlcodec.models.layers.exact import frozen_copy, layers
+from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.data import Pixels, read_rgb, widen
-from vlcodec.models.photo.net import GridAgave, GridShape
+from vlcodec.models.photo.data import Pixels
+from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
+from vlcodec.models.photo.pools import patches, random_part
 from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, steps_of
-from vlcodec.models.photo.training import MUON_SHARE, is_hidden
+from vlcodec.models.photo.training import optimisers_of
 from vlcodec.models.training.loop import Progress, run
-from vlcodec.models.training.optimisers import muon_and_adam
 from vlcodec.models.training.recipe import begin
 
 POOL, POOL_STEPS = 160, 2500  # pictures that patches are cut from, and steps until others take their places
 LARGEST = 512  # side of the part of a picture that is taken
-WIDENED = 0.75
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
 NEAREST, DEAD = 0.5, 0.33  # what is added before a size is rounded down: a random value between these
 CLAMPED = 127
@@ -97,8 +96,7 @@ class ResidualTask:
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
-        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
-        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
+        return optimisers_of(self.net, rate, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step: maps and symbols of patches, and their levels of steps."""
@@ -107,10 +105,7 @@ class ResidualTask:
             self._pool = self._made(np.random.default_rng([self._seed, self._number]))
         exact = step >= ROUNDED_FROM * steps
         set_mode(self.net, "simulated" if exact else "training")
-        areas = torch.tensor([part.maps[..., 0].numel() for part in self._pool], dtype=torch.float64)
-        chosen = torch.multinomial(areas, self._batch, True, generator=rng)
-        patches = [_cut(self._pool[i], self._side, rng) for i in chosen]
-        maps, values = (torch.stack(parts).float().to(self._device) for parts in zip(*patches, strict=True))
+        maps, values = (part.float().to(self._device) for part in patches(self._pool, self._batch, self._side, rng))
         level = torch.rand(self._batch, generator=rng) * (len(self.net.shape.residual_steps) - 1)
         added = DEAD + (NEAREST - DEAD) * torch.rand(self._batch, generator=rng)
         return maps, values, level.to(self._device), added.to(self._device), exact
@@ -119,15 +114,10 @@ class ResidualTask:
         """A pool of random pictures, most of them widened, some of them mirrored or transposed."""
         found = list[Seen]()
         for i in rng.permutation(len(self._pictures))[:POOL]:
-            pixels = read_rgb(self._pictures[i])
-            pixels = widen(pixels, rng, SIDE * self._side) if rng.random() < WIDENED else pixels
-            pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
-            pixels = pixels.transpose(1, 0, 2) if rng.random() < 0.5 else pixels
-            top, left = (int(rng.integers(max(1, side - LARGEST + 1))) for side in pixels.shape[:2])
-            height, width = (min(side, LARGEST) // (2 * SIDE) * 2 * SIDE for side in pixels.shape[:2])
+            pixels = random_part(self._pictures[i], rng, SIDE * self._side, LARGEST)
+            height, width = (side // STRIDE * STRIDE for side in pixels.shape[:2])
             if min(height, width) >= SIDE * self._side:
-                quality = int(rng.integers(BASES))
-                found.append(seen_by(self._model, pixels[top : top + height, left : left + width], quality))
+                found.append(seen_by(self._model, pixels[:height, :width], int(rng.integers(BASES))))
         if not found:
             raise ImageError(f"no picture is as large as a patch, {SIDE * self._side} x {SIDE * self._side}")
         return found
@@ -161,11 +151,6 @@ def residual_nats(net: GridAgave, maps: Tensor, values: Tensor, level: Tensor, a
     own = torch.cat((flags[:, None, None].expand(*k.shape[:3], -1), maps), -1)
     logit, offset, scale = prior(look_whole, FINE * k, own).chunk(3, -1)
     return nats(logit, offset, scale, k).sum((1, 2, 3)) / (k.shape[1] * k.shape[2] * SIDE**2)
-
-
-def _cut(part: Seen, side: int, rng: torch.Generator) -> Seen:
-    top, left = (int(torch.randint(0, whole - side + 1, (), generator=rng)) for whole in part.maps.shape[:2])
-    return Seen(*(each[top : top + side, left : left + side] for each in part))
 
 
 def train_residual(

@@ -82,6 +82,12 @@ def is_hidden(name: str, layer: Layer) -> bool:
     return not at_latents and min(layer.weight.shape) >= HIDDEN
 
 
+def optimisers_of(net: GridAgave, rate: float, device: torch.device) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden layers of what is trained of a net; Adam for the others."""
+    hidden = {name for name, layer in layers(net) if is_hidden(name, layer)}
+    return muon_and_adam(net, hidden, rate, MUON_SHARE, device)
+
+
 def split_batch(batch: int, qualities: int) -> list[tuple[int, int]]:
     """(quality, pictures) for each quality; every quality gets at least one picture."""
     others = max(qualities - 1, round(batch * (1 - LOWEST_SHARE)))
@@ -138,8 +144,7 @@ class PhotoTask:
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
-        hidden = {name for name, layer in layers(self.net) if is_hidden(name, layer)}
-        return muon_and_adam(self.net, hidden, rate, MUON_SHARE, self._device)
+        return optimisers_of(self.net, rate, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step."""

@@ -17,6 +17,7 @@ from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import ACTIVATION_MAX, STREAM_MAX, UNIT
 from vlcodec.models.layers.causal_latents import AFAR, SEEN_MAX
+from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.wavefront import TOP
 
 DIGIT = 16  # values of a digit
@@ -91,18 +92,6 @@ class Tables(NamedTuple):
     exponentials: Ints
     slopes: Ints
     sigmoids: Ints
-
-
-@part
-def first_row(step: int, width: int) -> int:
-    """See `wavefront.front`."""
-    return max(0, (step - width + 2) // 2)
-
-
-@part
-def last_row(step: int, height: int) -> int:
-    """Likewise, and one more."""
-    return min(height - 1, step // 2) + 1
 
 
 @part

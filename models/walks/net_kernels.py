@@ -17,6 +17,7 @@ from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import STREAM_MAX, UNIT
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, SQUASH_HALF
+from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.packed import OUTPUTS, Dense, Packed, Signed
 from vlcodec.models.walks.tiles import BYTE_MAX, ROWS, SHRINK, tile
 from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT
@@ -74,18 +75,6 @@ class State(NamedTuple):
     correction: Ints
     edges: Ints
     digit: Ints
-
-
-@part
-def first_row(step: int, width: int) -> int:
-    """See `wavefront.front`."""
-    return max(0, (step - width + 2) // 2)
-
-
-@part
-def last_row(step: int, height: int) -> int:
-    """See `wavefront.front`."""
-    return min(height - 1, step // 2) + 1
 
 
 @part

@@ -15,13 +15,12 @@ from vlcodec.codec.coding.kernels import guide_row, inverse_of, mixture_row, sca
 from vlcodec.codec.coding.units import CDF_BITS, FINE, FLOOR_SHIFT, LOWEST, SPAN, TAIL
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.causal_pixels import COLOURS
+from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.net_kernels import (
     MEAN_FINE,
     SIDE,
     State,
-    first_row,
     head_at,
-    last_row,
     leave_at,
     observe_at,
     trunk_at,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dvaepp_parts import SMALL as DVAEPP_SIZES
 from PIL import Image
 
 import vlcodec
@@ -33,16 +34,6 @@ LADDER: dict[str, Any] = {
     "dilations": (1,),
     "pixel_hidden": 5,
     "stream": 3,
-}
-DVAEPP: dict[str, Any] = {
-    "groups": 2,
-    "locals": 2,
-    "widths": (4, 6),
-    "blocks": (1, 1),
-    "scale_blocks": (1, 1),
-    "squeezed": 3,
-    "bottleneck": 2,
-    "hidden": 8,
 }
 VLAE: dict[str, Any] = {
     "latents": 6,
@@ -91,7 +82,7 @@ def vlae_run(binary_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def dvaepp_run(binary_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    shape = asdict(replace(dvaepp_recipe.BINARY, **DVAEPP))
+    shape = asdict(replace(dvaepp_recipe.BINARY, **DVAEPP_SIZES))
     monkeypatch.setitem(dvaepp_recipe.CONFIG, "dvaepp-mnist", {"net": shape})
     return Run("dvaepp-mnist", binary_sets, Image.fromarray(golden("dvaepp-mnist")[0, ..., 0]), {"batch": 5})
 
@@ -217,7 +208,7 @@ def test_what_cannot_be_trained(photo_run: Run, agave_run: Run, vlae_run: Run, w
     """Each is one sentence, said before anything is written."""
     mnist = registry.by_name("vlae-mnist").path
     refused: list[tuple[Run, dict[str, Any], str]] = [
-        (photo_run, {"part": "gaussian"}, "of model photo are all, autoencoder, pixels, factors, not gaussian"),
+        (photo_run, {"part": "gaussian"}, "of model photo are all, autoencoder, pixels, factors, residual, not gaussian"),
         (photo_run, {"patch": 40}, "a patch's side is a multiple of 16"),
         (photo_run, {"batch": 3}, "a batch has at least 4"),
         (photo_run, {"init": mnist}, "model photo takes nothing from weights of vlae-mnist"),

@@ -15,15 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vlcodec.codec.errors import ImageError
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels, is_grey, read_rgb
 from vlcodec.models.photo.net import GridAgave, GridShape
-from vlcodec.models.photo.pools import patches, random_part
-from vlcodec.models.photo.training import measure, optimisers_of
+from vlcodec.models.photo.pools import PoolTask, random_part
+from vlcodec.models.photo.training import measure
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
@@ -51,11 +50,12 @@ def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 
 
-class PixelTask:
-    """See models.train.Task. The pool is a function of the seed and of the step."""
+class PixelTask(PoolTask):
+    """See models.train.Task."""
 
     terms: tuple[str, ...] = ("loss", "lossless", "near", "drawn")
     average = 0.9995
+    pool_pictures, pool_steps = POOL, POOL_STEPS
 
     def __init__(
         self,
@@ -68,29 +68,16 @@ class PixelTask:
         batch: int,
         patch: int,
     ) -> None:
-        self.net, self.exported = net, True
+        super().__init__(net, "pixels.", pictures, seed=seed, device=device, batch=batch)
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
-        self._pictures, self._held_out = pictures, [read_rgb(p) for p in validation]
-        self._model = PhotoModel(frozen_copy(net), device, 0.0, ())
-        self._seed, self._device, self._batch, self._patch = seed, device, batch, patch
+        self._held_out, self._patch = [read_rgb(p) for p in validation], patch
         self._restored = round(RESTORED * batch) if net.shape.told_near else 0
         self._drawn = round(DRAWN * batch) if net.shape.told else 0
-        self._number, self._pool = -1, list[Seen]()
-        for name, parameter in net.named_parameters():
-            parameter.requires_grad_(name.startswith("pixels."))
-
-    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
-        return optimisers_of(self.net, rate, self._device)
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
         """Of the objective at a step: levels, f(z), whether they are grey, and noise (see `GridAgave.losses`)."""
-        if step // POOL_STEPS != self._number:
-            self._number = step // POOL_STEPS
-            self._fill(np.random.default_rng([self._seed, self._number]))
+        levels, fz = self.patches(step, self._patch, rng)
         set_mode(self.net, "simulated")
-        found = patches(self._pool, self._batch, self._patch, rng)
-        levels, fz = (part.float().to(self._device) for part in found)
         return levels - 128, fz, is_grey(levels).float(), self._noise(rng)
 
     def _noise(self, rng: torch.Generator) -> Tensor:
@@ -101,16 +88,10 @@ class PixelTask:
         noise[restored : restored + drawn] = 1 - torch.rand(drawn, generator=rng)
         return noise.to(self._device)
 
-    def _fill(self, rng: np.random.Generator) -> None:
-        """Another pool: of random pictures, most of them widened, some of them mirrored or transposed."""
-        self._pool = []
-        for i in rng.permutation(len(self._pictures))[:POOL]:
-            pixels = random_part(self._pictures[i], rng, self._patch, LARGEST)
-            quality = int(rng.integers(self.net.qualities)) if rng.random() < FINER else 0
-            self._pool.append(seen_by(self._model, pixels, quality))
-        self._pool = [part for part in self._pool if min(part.levels.shape[:2]) >= self._patch]
-        if not self._pool:
-            raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
+    def seen(self, path: Path, rng: np.random.Generator) -> Seen:
+        """A part of a picture, most have the latents of the lowest quality."""
+        pixels = random_part(path, rng, self._patch, LARGEST)
+        return seen_by(self._model, pixels, int(rng.integers(self.net.qualities)) if rng.random() < FINER else 0)
 
     def _objective(self, x: Tensor, fz: Tensor, grey: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """In bfloat16, which holds activations of 8 bits exactly."""
@@ -119,9 +100,6 @@ class PixelTask:
         parts = nats.split([self._restored, self._drawn, len(x) - self._restored - self._drawn])
         near, drawn, lossless = (part.mean() if len(part) else nats.new_zeros(()) for part in parts)
         return {"loss": nats.mean(), "lossless": lossless, "near": near, "drawn": drawn}
-
-    def finish(self) -> None:
-        """Nothing: rounding was part of the training."""
 
     def measure(self) -> list[dict[str, float]]:
         """On the pictures that are held out, of what would be exported."""

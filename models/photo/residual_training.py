@@ -17,19 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vlcodec.codec.errors import ImageError
 from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
-from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, nats
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
-from vlcodec.models.photo.pools import patches, random_part
+from vlcodec.models.photo.pools import PoolTask, random_part
 from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, steps_of
-from vlcodec.models.photo.training import optimisers_of
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
@@ -69,67 +66,40 @@ def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     return Seen(net.net.hidden_maps(features.body)[0].to(torch.int16).cpu(), coefficients(residual)[0].round().int())
 
 
-class ResidualTask:
-    """See models.train.Task. The pool is a function of the seed and of the step."""
+class ResidualTask(PoolTask):
+    """See models.train.Task."""
 
     terms: tuple[str, ...] = ("loss", "bits")
     average = 0.999
+    pool_pictures, pool_steps = POOL, POOL_STEPS
 
     def __init__(
-        self,
-        net: GridAgave,
-        pictures: Sequence[Path],
-        *,
-        seed: int,
-        device: torch.device,
-        batch: int,
-        patch: int,
+        self, net: GridAgave, pictures: Sequence[Path], *, seed: int, device: torch.device, batch: int, patch: int
     ) -> None:
-        self.net, self.exported = net, True
+        super().__init__(net, "residual.", pictures, seed=seed, device=device, batch=batch)
         self.objective: Callable[..., dict[str, Tensor]] = self._objective
-        self._pictures = pictures
-        self._model = PhotoModel(frozen_copy(net), device, 0.0, ())
-        self._seed, self._device, self._batch, self._side = seed, device, batch, patch // SIDE
-        self._number, self._pool = -1, list[Seen]()
-        for name, parameter in net.named_parameters():
-            parameter.requires_grad_(name.startswith("residual."))
-
-    def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
-        """Muon for the hidden layers; Adam for the others, with a share of the rate for each layer."""
-        return optimisers_of(self.net, rate, self._device)
+        self._side = patch // SIDE
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
-        """Of the objective at a step: maps and symbols of patches, and their levels of steps."""
-        if step // POOL_STEPS != self._number:
-            self._number = step // POOL_STEPS
-            self._pool = self._made(np.random.default_rng([self._seed, self._number]))
+        """Of the objective at a step: maps and values of patches, their levels of steps, and how they are rounded."""
+        maps, values = self.patches(step, self._side, rng)
         exact = step >= ROUNDED_FROM * steps
         set_mode(self.net, "simulated" if exact else "training")
-        maps, values = (part.float().to(self._device) for part in patches(self._pool, self._batch, self._side, rng))
         level = torch.rand(self._batch, generator=rng) * (len(self.net.shape.residual_steps) - 1)
         added = DEAD + (NEAREST - DEAD) * torch.rand(self._batch, generator=rng)
         return maps, values, level.to(self._device), added.to(self._device), exact
 
-    def _made(self, rng: np.random.Generator) -> list[Seen]:
-        """A pool of random pictures, most of them widened, some of them mirrored or transposed."""
-        found = list[Seen]()
-        for i in rng.permutation(len(self._pictures))[:POOL]:
-            pixels = random_part(self._pictures[i], rng, SIDE * self._side, LARGEST)
-            height, width = (side // STRIDE * STRIDE for side in pixels.shape[:2])
-            if min(height, width) >= SIDE * self._side:
-                found.append(seen_by(self._model, pixels[:height, :width], int(rng.integers(BASES))))
-        if not found:
-            raise ImageError(f"no picture is as large as a patch, {SIDE * self._side} x {SIDE * self._side}")
-        return found
+    def seen(self, path: Path, rng: np.random.Generator) -> Seen:
+        """A part of a picture, with latents of any of the first qualities."""
+        pixels = random_part(path, rng, SIDE * self._side, LARGEST)
+        height, width = (max(1, side // STRIDE) * STRIDE for side in pixels.shape[:2])
+        return seen_by(self._model, pixels[:height, :width], int(rng.integers(BASES)))
 
     def _objective(self, maps: Tensor, values: Tensor, level: Tensor, added: Tensor, exact: bool) -> dict[str, Tensor]:
         """In bfloat16 until rounding is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
             cost = residual_nats(self.net, maps, values, level, added)
         return {"loss": cost.mean(), "bits": cost.mean() / np.log(2)}
-
-    def finish(self) -> None:
-        """Nothing: rounding was part of the training."""
 
     def measure(self) -> list[dict[str, float]]:
         """Nothing: `benchmarks/rd.py` measures files."""

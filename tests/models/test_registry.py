@@ -20,7 +20,7 @@ from vlcodec.models import registry, zoo
 from vlcodec.models.agave.family import UNTIL_6, UNTIL_31
 from vlcodec.models.family import Config
 from vlcodec.models.layers.exact import layers, uninitialised
-from vlcodec.models.photo.family import UNTIL_37
+from vlcodec.models.photo.family import UNTIL_9, UNTIL_37
 from vlcodec.models.registry import Entry
 from vlcodec.models.vlae.codec import VlaeNets
 from vlcodec.models.vlae.family import UNTIL_5
@@ -40,6 +40,7 @@ UNSAID: dict[int, Config] = {  # by the configs of these numbers
     **dict.fromkeys((2, 3, 4, 5), UNTIL_5),
     6: {**UNTIL_6, **UNTIL_31},
     **dict.fromkeys((8, 9), UNTIL_37),
+    **{number: {name: UNTIL_37[name] for name in UNTIL_37.keys() - UNTIL_9.keys()} for number in (36, 37)},
     31: UNTIL_31,
 }
 FILLED_IN = {registry.AGAVE: {**UNTIL_6, **UNTIL_31}, registry.PHOTO: UNTIL_37, registry.VLAE: UNTIL_5}  # by families

@@ -21,7 +21,7 @@ from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels, is_grey, read_rgb
 from vlcodec.models.photo.net import GridAgave, GridShape
-from vlcodec.models.photo.pools import PoolTask, random_part
+from vlcodec.models.photo.pools import PoolTask, decoded, random_part
 from vlcodec.models.photo.training import measure
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
@@ -44,9 +44,8 @@ class Seen(NamedTuple):
 def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     """A picture (H, W, 3) as a model's files of a quality, counted from 0, have it."""
     picture = np.ascontiguousarray(pixels)[None]
-    net, (height, width) = model.single(quality + 1), picture.shape[1:3]
-    u = np.zeros(net.shape(1, height, width), np.int64)
-    fz = net.render(net.features(net.rounded(net.centres(picture), u), u), range(height), width)
+    net, features = decoded(model, picture, quality)
+    fz = net.render(features, range(picture.shape[1]), picture.shape[2])
     return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 
 

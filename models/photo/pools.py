@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.errors import ImageError
+from vlcodec.codec.interface import Bytes
 from vlcodec.models.layers.exact import frozen_copy
-from vlcodec.models.photo.codec import PhotoModel
+from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel
 from vlcodec.models.photo.data import Pixels, read_rgb, widen
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.photo.training import optimisers_of
@@ -73,6 +74,13 @@ def random_part(path: Path, rng: np.random.Generator, smallest: int, largest: in
     pixels = pixels.transpose(1, 0, 2) if rng.random() < 0.5 else pixels
     top, left = (int(rng.integers(max(1, side - largest + 1))) for side in pixels.shape[:2])
     return pixels[top : top + largest, left : left + largest]
+
+
+def decoded(model: PhotoModel, picture: Bytes, quality: int) -> tuple[PhotoLatents, Features]:
+    """The net of a quality, counted from 0, and f(z) as its files of a picture (1, H, W, 3) have it."""
+    net = model.single(quality + 1)
+    u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
+    return net, net.features(net.rounded(net.centres(picture), u), u)
 
 
 def patches(pool: Sequence[Maps], count: int, side: int, rng: torch.Generator) -> list[Tensor]:

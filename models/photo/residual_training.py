@@ -25,7 +25,7 @@ from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
-from vlcodec.models.photo.pools import PoolTask, random_part
+from vlcodec.models.photo.pools import PoolTask, decoded, random_part
 from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, steps_of
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
@@ -58,10 +58,8 @@ class Seen(NamedTuple):
 def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     """A picture (H, W, 3), sides multiples of 16, as a model's files of a quality, counted from 0, have it."""
     picture = np.ascontiguousarray(pixels)[None]
-    net, (height, width) = model.single(quality + 1), picture.shape[1:3]
-    u = np.zeros(net.shape(1, height, width), np.int64)
-    features = net.features(net.rounded(net.centres(picture), u), u)
-    mean = net.render(features, range(height), width)[None, ..., :COLOURS]
+    net, features = decoded(model, picture, quality)
+    mean = net.render(features, range(picture.shape[1]), picture.shape[2])[None, ..., :COLOURS]
     residual = MEAN_UNIT * centred(picture) - mean.cpu()
     return Seen(net.net.hidden_maps(features.body)[0].to(torch.int16).cpu(), coefficients(residual)[0].round().int())
 

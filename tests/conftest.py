@@ -27,6 +27,7 @@ from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.vlae import data as binary_data
 from vlcodec.models.vlae import training as train_binary
 from vlcodec.models.vlae.data import load_binary
+from vlcodec.models.walks.residual_block import ResidualBlock
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip
@@ -35,6 +36,8 @@ TINY = GridShape(
     residual_channels=0,
     residual_depth=0,
     residual_hidden=0,
+    restoration_channels=0,
+    restoration_blocks=0,
     latents=4,
     features=2,
     widths=(8, 8, 8),
@@ -51,7 +54,6 @@ TINY = GridShape(
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,
-    prior_large=0,
     told=0,
     told_drawn=256,
     told_near=0,
@@ -126,7 +128,7 @@ def agave() -> Callable[[int], GridAgave]:
 def far() -> PhotoModel:
     """Likewise, with latents that reach far, qualities between others, and a PixelCNN that is told of noise."""
     sizes: dict[str, Any] = {"latents": 6, "pixel_channels": 32, "pixel_hidden": 32, "pixel_bits": 8}
-    shape = replace(TINY, **sizes, prior_large=2, told=1, told_near=32, factors=3)
+    shape = replace(TINY, **sizes, told=1, told_near=32, factors=3)
     net = random_agave(1, shape)
     freeze_from(net, integer_tensors(net))
     return PhotoModel(net, torch.device("cpu"), guide_width=0.5, edges=(100, 115))
@@ -303,7 +305,7 @@ def _check_walks(block: Walk, symbols: Ints) -> None:
     assert known.steps == [_digest(s.distribution, s.index, flat[s.index]) for s in walk]
     assert len(walk) <= block.count
     coded = np.sort(np.concatenate([s.index for s in walk]))
-    if getattr(block, "far", False):  # what is 0 in the second plane is not told
+    if isinstance(block, ResidualBlock):  # what is 0 beyond an extent, or goes no further, is not told
         assert not flat[np.setdiff1d(np.arange(flat.size), coded)].any()
         assert len(np.unique(coded)) == len(coded)
     else:

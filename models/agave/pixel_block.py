@@ -16,7 +16,7 @@ from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
 from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
 from vlcodec.models.walks.correction import Mover
 from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.pixel_block import PixelBlock, Shorts
 from vlcodec.models.walks.wavefront import fronts
 

@@ -20,14 +20,13 @@ from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecod
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.layers.table import tables
 from vlcodec.models.photo.adapted import adapted, pack_changes, sizes, unpack_changes
-from vlcodec.models.photo.between import STEP_UNIT, between
 from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.photo.told import told
 from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, Edges
 from vlcodec.models.walks.correction import count as weights_of
-from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far
+from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.golden import Known, both_walks, parallel_integers
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
@@ -36,7 +35,6 @@ from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.walks.together import pop_together
 from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
-HUNDREDTHS = 37  # beyond a trained quality, of the golden vector
 STRIP_ROWS = 64  # of the mean image at a time
 
 
@@ -89,7 +87,7 @@ class PhotoLatents:
         net: GridAgave,
         pixels: Pixels,
         device: torch.device,
-        quality: tuple[int, int],
+        quality: int,
         guide_width: float,
         edges: Edges,
         logistic: bool,
@@ -98,18 +96,11 @@ class PhotoLatents:
         self.edges, self._logistic = edges, logistic
         self._near, self._coded = 0, pixels.coded()
         self._changes: list[Ints] | None = None
-        (self.quality, self._beyond), sigmas = quality, net.shape.aux_sigma
-        if self._beyond:
-            variance = guide_width**2 * sigmas[self.quality] ** 2, guide_width**2 * sigmas[self.quality + 1] ** 2
-            self.guide = between(*variance, self._beyond, 1)
-            self._step = between(1.0, net.finer[self.quality], self._beyond, STEP_UNIT)
-        else:
-            self.guide, self._step = round((guide_width * sigmas[self.quality]) ** 2), STEP_UNIT  # variance in levels^2
+        self.quality, self.guide = quality, round((guide_width * net.shape.aux_sigma[quality]) ** 2)  # in levels^2
 
     def shape(self, n: int, height: int, width: int) -> tuple[int, ...]:
-        """(h, w, latents), or, where these reach far, (2, h, w, latents)."""
-        shape = self.net.shape
-        return *([2] if shape.prior_large else []), -(-height // STRIDE), -(-width // STRIDE), shape.latents
+        """(h, w, latents)."""
+        return -(-height // STRIDE), -(-width // STRIDE), self.net.shape.latents
 
     def posterior(self, pictures: Bytes, u: Ints) -> Settled:
         """(1, H, W, C) uint8 -> symbols that are worth their bits."""
@@ -125,34 +116,28 @@ class PhotoLatents:
         coded: Bytes | None = None,
     ) -> Ints:
         """See codec.interface.Refining."""
-        from vlcodec.models.photo.refining import Coded, Rate, refined
+        from vlcodec.models.photo.refining import Coded, refined
 
         block = self.prior(u)
         k = torch.from_numpy(block.values(symbols) // FINE).to(self.device, torch.float32)
-        rate = Rate(self.quality, self._beyond, self._step / STEP_UNIT)
         x, after = padded(pictures).to(self.device)[0], None
         if coded is not None:
             levels = padded(coded).to(self.device)[0]
             after = Coded(self._pixels.coded(self._near), levels, coded.shape[3] == 1, width_of(self._near))
-        found = FINE * to_numpy(refined(self.net, rate, x, k, steps, tick, after))
-        return quantise_far(found) if block.far else quantise(found, u)
+        found = FINE * to_numpy(refined(self.net, self.quality, x, k, steps, tick, after))
+        return quantise(found, u)
 
     def rounded(self, mu: Ints, u: Ints) -> Ints:
         """The symbols of centres (h, w, latents) that are worth their bits."""
-        block = self.prior(u)
-        return rate_distortion_rounded(block, mu, block.far)
+        return rate_distortion_rounded(self.prior(u), mu)
 
     def centres(self, pictures: Bytes) -> Ints:
         """(1, H, W, C) uint8 -> (h, w, latents) in 1/32 of the quality's step."""
-        return self.in_steps(encoded(self.net, pictures, [self.quality], self.device)[0])
-
-    def in_steps(self, mu: Ints) -> Ints:
-        """What the encoder puts out for the trained quality, in 1/32 of this one's step."""
-        return (mu * STEP_UNIT + self._step // 2) // self._step if self._beyond else mu
+        return encoded(self.net, pictures, [self.quality], self.device)[0]
 
     def prior(self, u: Ints) -> LatentBlock:
         """The latents' symbols."""
-        return LatentBlock(self.net.prior, u, self.quality, self.device, self._beyond)
+        return LatentBlock(self.net.prior, u, self.quality, self.device)
 
     def features(self, symbols: Ints, u: Ints) -> Features:
         """f(z)."""
@@ -161,9 +146,8 @@ class PhotoLatents:
             return Features(self.net.decoder.body(grid, [(self.quality, 1)]))
 
     def values(self, symbols: Ints, u: Ints) -> Ints:
-        """(h, w, latents) in 1/32 of the trained quality's step."""
-        z = self.prior(u).values(symbols)
-        return (z * self._step + STEP_UNIT // 2) // STEP_UNIT if self._beyond else z
+        """(h, w, latents) in 1/32 step."""
+        return self.prior(u).values(symbols)
 
     def render(self, fz: Features, rows: range, width: int) -> Tensor:
         """(len(rows), width, 3 + features) of f(z); the first row is a multiple of 4."""
@@ -267,11 +251,11 @@ class PhotoModel:
 
     def single(self, quality: int, hundredths: int = 0) -> PhotoLatents:
         """See codec.interface.Model."""
-        return self.latents(PhotoLatents, quality - 1, hundredths)
+        return self.latents(PhotoLatents, quality - 1)
 
-    def latents(self, kind: type[Latents], quality: int, hundredths: int = 0) -> Latents:
-        """Of a trained quality, 0-based, or beyond."""
-        return kind(self.net, self.pixels, self.device, (quality, hundredths), *self._about)
+    def latents(self, kind: type[Latents], quality: int) -> Latents:
+        """Of a quality, 0-based."""
+        return kind(self.net, self.pixels, self.device, quality, *self._about)
 
     def chained(self) -> None:
         """See codec.interface.Model."""
@@ -283,18 +267,13 @@ class PhotoModel:
 
 def _golden(model: PhotoModel) -> Iterator[Ints]:
     """Every quality's own layers, then what all share; side by side, as each new machine computes it once."""
-    picture, far = golden_pictures(), bool(model.net.shape.prior_large)
+    picture = golden_pictures()
     height, width = picture.shape[1:3]
-    qualities = [(q, 0) for q in range(model.net.qualities)]
-    if far:
-        qualities += [(q, HUNDREDTHS) for q in range(model.net.qualities - 1)]
-    nets = [model.latents(PhotoLatents, *quality) for quality in qualities]
+    nets = [model.latents(PhotoLatents, quality) for quality in range(model.net.qualities)]
     u = np.zeros(nets[0].shape(1, height, width), np.int64)
     trained = [net.quality for net in nets]
-    centres = [
-        net.in_steps(mu) for net, mu in zip(nets, encoded(model.net, picture, trained, model.device), strict=True)
-    ]
-    symbols = [quantise_far(mu) if far else quantise(mu, u) for mu in centres]
+    centres = encoded(model.net, picture, trained, model.device)
+    symbols = [quantise(mu, u) for mu in centres]
     z = np.stack([net.values(part, u) for net, part in zip(nets, symbols, strict=True)])
     with exact_inference():
         body = model.net.decoder.body(torch.from_numpy(z).to(model.device, torch.float32), [(q, 1) for q in trained])
@@ -308,8 +287,6 @@ def _shared(model: PhotoModel, net: PhotoLatents, fz: Tensor, pixels: Ints) -> I
     """The prior, and pixels corrected and guided, in both walks; what an encoder walks first."""
     grid = np.arange(2 * 3 * net.net.shape.latents).reshape(2, 3, -1)
     symbols = CENTRE + (grid * 2654435761 >> 9) % 5 - 2
-    if net.net.shape.prior_large:
-        symbols = quantise_far(FINE * (symbols - CENTRE) * np.where(grid % 17, 1, 300))
     yield from both_walks(net.prior(np.zeros_like(symbols)), symbols)
     numbers = WEIGHT_MIDDLE + (37 * np.arange(weights_of(COLOURS, net.edges))) % 41 - 20
     plain = PixelBlock(model.pixels.coded(), fz[None], False)

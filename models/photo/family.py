@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vlcodec.codec.errors import ImageError, ModelError
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vlcodec.codec.interface import Bytes, Model
+    from vlcodec.models.photo.net import GridShape
 
 UNTIL_9: Config = {  # what the configs of numbers up to 9, and up to 8, do not say: there was no choice yet
     "pixel_bits": 10,
     "hidden": [64, 128, 256],
-    "prior_large": 0,
     "told": 0,
     "told_drawn": 256,
     "told_near": 0,
@@ -28,16 +29,25 @@ UNTIL_37: Config = {  # likewise up to 37
     "residual_channels": 0,
     "residual_depth": 0,
     "residual_hidden": 0,
+    "restoration_channels": 0,
+    "restoration_blocks": 0,
 }
 UNTIL_36 = "correction_edges"  # of corrections that are told as bytes, in configs of numbers up to 36
+ONLY_37 = "prior_large"  # a field that is 0 in the configs of numbers 36 and 37, and has gone
 
 
 def net(config: Config) -> nn.Module:
     """See models.family.Family."""
-    from vlcodec.models.layers.shapes import shape_of
-    from vlcodec.models.photo.net import GridAgave, GridShape
+    from vlcodec.models.photo.net import GridAgave
 
-    return GridAgave(shape_of(GridShape, {**UNTIL_37, **config["net"]}))
+    return GridAgave(_shape(config["net"]))
+
+
+def _shape(fields: Config) -> GridShape:
+    from vlcodec.models.layers.shapes import shape_of
+    from vlcodec.models.photo.net import GridShape
+
+    return shape_of(GridShape, {name: v for name, v in {**UNTIL_37, **fields}.items() if name != ONLY_37})
 
 
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
@@ -64,10 +74,9 @@ def golden_pictures(config: Config) -> Bytes:
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
-    from vlcodec.models.layers.shapes import shape_of
-    from vlcodec.models.photo import factor_training, pixel_training, residual_training, training
+    from vlcodec.models.photo import factor_training, pixel_training, residual_training, restoration_training, training
     from vlcodec.models.photo.data import find_pictures
-    from vlcodec.models.photo.net import GridShape
+    from vlcodec.models.photo.layered import Layer
 
     if wanted.patch % 16:
         raise ModelError("a patch's side is a multiple of 16")
@@ -89,22 +98,29 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         "progress": wanted.progress,
     }
     given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
-    if wanted.part in ("pixels", "factors", "residual"):
+    if wanted.part in ("pixels", "factors", "residual", "restoration"):
         if weights is None:
             raise ModelError(f"part {wanted.part} is trained from exported weights: they are missing")
         config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
-        config["net"] = {**UNTIL_37, **config["net"], **pixel_training.BEYOND_9}
+        config["net"] = {**asdict(_shape(config["net"])), **pixel_training.BEYOND_9}
         if wanted.part == "residual":
             config["net"] |= residual_training.SHAPE
             config["layers"] = residual_training.LAYERS
-        given |= {"shape": shape_of(GridShape, config["net"]), "weights": weights}
+        if wanted.part == "restoration":
+            if "layers" not in config:
+                raise ModelError("part restoration is trained from weights with a residual")
+            config["net"] |= restoration_training.SHAPE
+        given |= {"shape": _shape(config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config
         del given["validation"]
         if wanted.part == "residual":
             return residual_training.train_residual(pictures, wanted.out, **given), config
+        if wanted.part == "restoration":
+            given["layers"] = [Layer(*layer) for layer in config["layers"]]
+            return restoration_training.train_restoration(pictures, wanted.out, **given), config
         return factor_training.train_factors(pictures, wanted.out, **given), config
-    shape, related = shape_of(GridShape, {**UNTIL_37, **config["net"]}), None
+    shape, related = _shape(config["net"]), None
     if weights is not None and training.begins(shape):
         related = {name: value for name, value in weights.items() if name.startswith("pixels.")}
         config, shape, weights = training.CONFIG, training.SHAPE, None
@@ -130,10 +146,10 @@ FAMILY = Family(
         bilevel=False,
         archives="",
         placeholders=True,
-        between="layers" in config or config["net"].get("prior_large", 0) > 0,
+        between="layers" in config,
     ),
     golden_pictures=golden_pictures,
-    parts=("all", "autoencoder", "pixels", "factors", "residual"),
+    parts=("all", "autoencoder", "pixels", "factors", "residual", "restoration"),
     train=train,
     qualities=lambda config: len(config.get("layers", config["net"]["kl_weight"])),
 )

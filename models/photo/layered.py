@@ -20,15 +20,15 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel, golden_pictures, padded
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.residual import COEFFICIENTS, coefficients, restored, steps_of
-from vlcodec.models.photo.rounding import rate_distortion_rounded
+from vlcodec.models.photo.residual import coefficients, restored, steps_of
+from vlcodec.models.photo.restoration import mended
+from vlcodec.models.photo.rounding import rounded_blocks
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
-from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
+from vlcodec.models.walks.residual_block import ResidualBlock
 
 GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half the error that it leaves
-PRICE = 7  # nats that a squared error of a step must save: near the 6 of an ideal quantiser
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LayeredLatents(PhotoLatents):
         """With a step of the residual that its prior knows, or so many hundredths beyond it."""
         steps = self.net.shape.residual_steps
         self._level, self._beyond_level = level, beyond
-        self._quantiser = between(steps[level], steps[level + 1], beyond, 1) if beyond else steps[level]
+        self._quantiser = between(steps[level], steps[level + 1], beyond) if beyond else steps[level]
         self.guide = max(1, min(self.guide, self._quantiser**2 // GUIDE_SHARE))
         return self
 
@@ -60,29 +60,40 @@ class LayeredLatents(PhotoLatents):
         """See codec.interface.Layered."""
         x = MEAN_UNIT * padded(pictures).to(self.device)
         with exact_inference():
-            found = coefficients(x - self._mean(fz))[0].cpu().numpy()
+            found = coefficients(x - self.mean_of(fz))[0].cpu().numpy()
         centres = np.floor(found * FINE / steps_of(self._quantiser).numpy() + 0.5).astype(np.int64)
-        block = self.residual(fz)
-        return rate_distortion_rounded(block, centres, block.far, PRICE)
+        return rounded_blocks(self.residual(fz), centres)
 
-    def residual(self, fz: Features) -> LatentBlock:
+    def residual(self, fz: Features) -> ResidualBlock:
         """See codec.interface.Layered."""
         with exact_inference():
             maps = self.net.hidden_maps(fz.body)
-        dither = np.zeros((2, *maps.shape[1:3], COEFFICIENTS), np.int64)
-        return LatentBlock(
-            self.net.residual, dither, self._level, self.device, self._beyond_level, maps.flatten(0, 2)
-        )
+        size = maps.shape[1], maps.shape[2]
+        return ResidualBlock(self.net.residual, size, self._level, self._beyond_level, maps.flatten(0, 2))
 
     def completed(self, fz: Features, symbols: Ints) -> Features:
         """See codec.interface.Layered."""
+        added = self.residual_of(fz, symbols)
+        if self.net.shape.restoration_blocks:
+            with exact_inference():
+                added = mended(self.net.restoration, self.mean_of(fz), added, fz.body, self.step_told)
+        return replace(fz, added=added)
+
+    def residual_of(self, fz: Features, symbols: Ints) -> Tensor:
+        """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
         values = self.residual(fz).values(symbols) // FINE * steps_of(self._quantiser).numpy()
         with exact_inference():
-            return replace(fz, added=restored(torch.from_numpy(values[None]).to(self.device)))
+            return restored(torch.from_numpy(values[None]).to(self.device))
 
-    def _mean(self, fz: Features) -> Tensor:
+    def mean_of(self, fz: Features) -> Tensor:
         """(1, 16 h, 16 w, 3) in 1/4 level, of the latents alone."""
-        return self.net.decoder.render(fz.body)[..., :COLOURS]
+        with exact_inference():
+            return self.net.decoder.render(fz.body)[..., :COLOURS]
+
+    @property
+    def step_told(self) -> Tensor:
+        """(steps,) what tells the quantiser's step."""
+        return self.net.residual.own(self._level, self._beyond_level, torch.zeros(1, device=self.device))
 
 
 class LayeredModel(PhotoModel):

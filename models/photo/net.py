@@ -20,15 +20,14 @@ All tensors are (N, H, W, C); pixels are integers in [-128, 127] in the order G,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlcodec.models.layers.activations import STREAM_MAX, clip, round_through
+from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.exact import LINEAR, OWN, SQUARE, STREAM, WIDE, Layer, Range, Wide
@@ -38,11 +37,11 @@ from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
 from vlcodec.models.photo.factors import factors_of
 from vlcodec.models.photo.residual import COEFFICIENTS
-from vlcodec.models.walks.dither import FAR
+from vlcodec.models.photo.restoration import Restoration
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIDE = 16
-NEAR = 127  # largest |latent| in steps, where latents do not reach far
+NEAR = 127  # largest |latent| in steps
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
 DRAWN = 4  # one picture in so many, at most, is seen as if it were being drawn
 RESIDUAL_GROUPS, RESIDUAL_LARGE = 8, 3  # of a block's coefficients; those that reach far: means of the colours
@@ -70,7 +69,6 @@ class GridShape:
     prior_depth: int
     prior_hidden: int
     prior_mixtures: int
-    prior_large: int  # latents that reach far: see LatentPrior
     told: int  # 1 where the pixel network is told how noisy the pixels are that it sees
     factors: int  # rank of the changes that files make to the pixel network's weights; 0: of its biases alone
     told_drawn: int  # what it is told where it draws pixels, of TOLD
@@ -81,11 +79,8 @@ class GridShape:
     residual_channels: int
     residual_depth: int
     residual_hidden: int
-
-    @property
-    def latent_steps(self) -> int:
-        """Largest |latent|, in steps."""
-        return FAR if self.prior_large else NEAR
+    restoration_channels: int
+    restoration_blocks: int
 
     def blocks(self, counts: tuple[int, int, int]) -> list[list[nn.Module]]:
         """So many residual blocks at each resolution."""
@@ -101,7 +96,7 @@ class GridEncoder(nn.Module):
         first, second, third = shape.blocks(shape.encoder_blocks)
         self.enter = Layer(SQUARE, 16 * COLOURS, a, input_max=128, init=0.7, **STREAM, **LINEAR)
         self.stages = nn.Sequential(*first, Down(a, b), *second, Down(b, c), *third)
-        limit: Range = {"low": -shape.latent_steps * FINE, "high": shape.latent_steps * FINE}
+        limit: Range = {"low": -NEAR * FINE, "high": NEAR * FINE}
         self.leave = nn.ModuleList(
             Layer(OWN, c, shape.latents, gain=4, init=0.1, **limit, **WIDE) for _ in shape.kl_weight
         )
@@ -119,7 +114,7 @@ class GridDecoder(nn.Module):
     def __init__(self, shape: GridShape) -> None:
         super().__init__()
         a, b, c = shape.widths
-        wide: Wide = {**WIDE, "input_max": max(STREAM_MAX, shape.latent_steps * FINE)}
+        wide: Wide = {**WIDE, "input_max": NEAR * FINE}
         self.enter = nn.ModuleList(Layer(OWN, shape.latents, c, init=0.7, **STREAM, **wide) for _ in shape.kl_weight)
         last, second, first = shape.blocks(shape.decoder_blocks)
         begin = Layer(SQUARE, c, c, init=0.7, **STREAM, **WIDE)
@@ -154,7 +149,6 @@ class GridAgave(Agave):
             shape.prior_depth,
             shape.prior_hidden,
             shape.prior_mixtures,
-            shape.prior_large,
         )
         self.pixels = PixelDecoder(
             shape.features,
@@ -166,7 +160,7 @@ class GridAgave(Agave):
             told=shape.told,
         )
         if shape.residual_steps:
-            self.residual = LatentPrior(
+            self.residual = BlockPrior(
                 COEFFICIENTS,
                 RESIDUAL_GROUPS,
                 len(shape.residual_steps),
@@ -177,19 +171,11 @@ class GridAgave(Agave):
                 RESIDUAL_LARGE,
                 MAPS**2 * shape.widths[0],
             )
+        if shape.restoration_blocks:
+            self.restoration = Restoration(
+                shape.widths[0], len(shape.residual_steps), shape.restoration_channels, shape.restoration_blocks
+            )
         self.factors = factors_of(self.pixels, shape.factors) if shape.factors else nn.ModuleList()
-
-    @property
-    def finer(self) -> list[float]:
-        """What a step of each quality is of a step of the one before it, less the last's: from their prices."""
-        slopes = [w * s * s for w, s in zip(self.shape.kl_weight, self.shape.aux_sigma, strict=True)]
-        return [math.sqrt(b / a) for a, b in pairwise(slopes)]
-
-    def price(self, quality: int, beyond: float) -> tuple[float, float]:
-        """The auxiliary decoder's width, in levels, and lambda, of a quality or so far on the way to the next one."""
-        following, both = min(quality + 1, self.qualities - 1), (self.shape.aux_sigma, self.shape.kl_weight)
-        sigma, weight = (values[quality] ** (1 - beyond) * values[following] ** beyond for values in both)
-        return sigma, weight
 
     def hidden_maps(self, body: Tensor) -> Tensor:
         """What the residual's prior is told: (N, H/4, W/4, a) of the decoder -> (N, H/8, W/8, 4 a)."""
@@ -205,32 +191,23 @@ class GridAgave(Agave):
         grey: Tensor,
         split: list[tuple[int, int]],
         with_pixels: bool = True,
-        beyond: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Terms of eq. 7 per picture, (N,) each: kl and pixels in nats per pixel, mse of the mean image, and smooth,
         that of its averages.
 
         x (N, H, W, 3) in [-128, 127]; grey (N,) 1 where only the first channel's symbols would be coded; with_pixels
-        False leaves the PixelCNN out (its term is 0). beyond (N,): in [0, 1), how far each lies from its quality to the
-        next. noise (N,): of what the PixelCNN sees; -n for pixels restored within n levels, in (0, 1] the share of the
-        way on which they are moved towards ones that it would draw, which one picture in DRAWN is at most.
+        False leaves the PixelCNN out (its term is 0). noise (N,): of what the PixelCNN sees; -n for pixels restored
+        within n levels, in (0, 1] the share of the way on which they are moved towards ones that it would draw, which
+        one picture in DRAWN is at most.
         """
         mu = self.encoder(x, split) / FINE
-        step = torch.ones_like(mu[:, :1, :1, :1])
-        if beyond is not None:
-            ratio = torch.cat([x.new_full((n,), [*self.finer, 1.0][q]) for q, n in split])
-            step = (ratio**beyond)[:, None, None, None]
-        most = self.shape.latent_steps
-        z = F.hardtanh(round_through(mu / step), -most, most)
+        z = F.hardtanh(round_through(mu), -NEAR, NEAR)
         own = torch.cat([self.prior.own(q, z[:1]).expand(n, *z.shape[1:3], -1) for q, n in split])
-        if beyond is not None:
-            following = torch.cat((torch.zeros_like(own[..., :1]), own[..., :-1]), -1)
-            own = torch.lerp(own, following, beyond[:, None, None, None])
         logit, offset, scale = self.prior(look_whole, FINE * z, own).chunk(3, -1)
-        coded = mu / step + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z
+        coded = mu + torch.rand_like(mu) - 0.5 if self.mode != "frozen" else z
         kl = nats(logit, offset, scale, coded.clamp(-127, 127)).sum((1, 2, 3)) / (x.shape[1] * x.shape[2])
-        fz = self.decoder.render(self.decoder.body(round_through(FINE * step * z), split))
+        fz = self.decoder.render(self.decoder.body(FINE * z, split))
         error = fz[..., :COLOURS] / MEAN_UNIT - x
         mse = error.square().mean((1, 2, 3))
         smooth = smooth_error(error)
@@ -264,27 +241,18 @@ class GridAgave(Agave):
         split: list[tuple[int, int]],
         anneal: Tensor,
         with_pixels: bool = True,
-        beyond: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """losses, and "loss": eq. 7 with a gaussian auxiliary decoder, whose KL is weighed by anneal lambda."""
-        terms = self.losses(x, grey, split, with_pixels, beyond, noise)
+        terms = self.losses(x, grey, split, with_pixels, noise)
         sigma, weight = (
-            torch.exp(torch.lerp(at, following, torch.zeros_like(at) if beyond is None else beyond))
-            for at, following in (self._logs(x, split, v) for v in (self.shape.aux_sigma, self.shape.kl_weight))
+            torch.cat([x.new_full((n,), values[q]) for q, n in split])
+            for values in (self.shape.aux_sigma, self.shape.kl_weight)
         )
         distance = terms["mse"] + terms["smooth"]
         terms["auxiliary"] = COLOURS * (distance / (2 * sigma**2) + torch.log(sigma) + 0.5 * math.log(2 * math.pi))
         terms["loss"] = loss_of(terms, anneal * weight)
         return terms
-
-    @staticmethod
-    def _logs(x: Tensor, split: list[tuple[int, int]], values: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Logarithms of a number that each quality has, (N,), and of the next quality's."""
-        return tuple(  # type: ignore[return-value]
-            torch.cat([x.new_full((n,), math.log(values[min(q + more, len(values) - 1)])) for q, n in split])
-            for more in (0, 1)
-        )
 
 
 def smooth_error(error: Tensor) -> Tensor:

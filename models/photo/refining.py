@@ -37,15 +37,6 @@ Remaining = Callable[[Tensor], Tensor]  # from f(z) to what remains to be paid, 
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A quality, and so many hundredths beyond. step: a latent's, as a share of the trained quality's."""
-
-    quality: int
-    hundredths: int
-    step: float
-
-
-@dataclass(frozen=True)
 class Coded:
     """Pixels that are to be coded: what their network, which is frozen, is given, and what its symbols mean.
 
@@ -72,16 +63,16 @@ class _Found:
 class _Objective:
     """Of latents k (1, h, w, latents), in whole steps, for a window of a picture (1, H, W, 3) in [-128, 127]."""
 
-    def __init__(self, net: GridAgave, rate: Rate, window: Tensor, remaining: Remaining) -> None:
-        self._net, self._rate, self._remaining = net, rate, remaining
-        self._own = net.prior.own(rate.quality, window[:, :1, :1], rate.hundredths)
+    def __init__(self, net: GridAgave, quality: int, window: Tensor, remaining: Remaining) -> None:
+        self._net, self._quality, self._remaining = net, quality, remaining
+        self._own = net.prior.own(quality, window[:, :1, :1])
 
     def _smooth(self, k: Tensor) -> tuple[Tensor, Mixtures]:
         """What remains to be paid given f(z), in nats, and the latents' mixtures."""
-        net, split = self._net, [(self._rate.quality, 1)]
+        net, split = self._net, [(self._quality, 1)]
         with torch.autocast(k.device.type, torch.bfloat16):
             logit, centre, scale = net.prior(look_whole, FINE * k, self._own).float().chunk(3, -1)
-            fz = net.decoder.render(net.decoder.body(FINE * self._rate.step * k, split))
+            fz = net.decoder.render(net.decoder.body(FINE * k, split))
             return self._remaining(fz), (logit, centre, scale)
 
     def __call__(self, k: Tensor) -> _Found:
@@ -107,9 +98,9 @@ def _beside(k: Tensor, signs: Tensor) -> Iterator[Tensor]:
         yield (k + side * signs).requires_grad_(True)
 
 
-def _errors(net: GridAgave, rate: Rate, x: Tensor) -> Remaining:
+def _errors(net: GridAgave, quality: int, x: Tensor) -> Remaining:
     """Of the mean image of a window x."""
-    sigma, weight = net.price(rate.quality, rate.hundredths / 100)
+    sigma, weight = net.shape.aux_sigma[quality], net.shape.kl_weight[quality]
     nats_per_error = COLOURS * x.shape[1] * x.shape[2] / (2 * sigma**2 * weight)
 
     def remaining(fz: Tensor) -> Tensor:
@@ -129,7 +120,7 @@ def _pixels(net: Agave, coded: Coded, x: Tensor) -> Remaining:
 @torch.enable_grad()
 def refined(
     net: GridAgave,
-    rate: Rate,
+    quality: int,
     x: Tensor,
     k: Tensor,
     steps: int,
@@ -142,7 +133,7 @@ def refined(
     coded: the pixels that come after them.
     """
     net, seen, side = simulated_copy(net), x, SIDE
-    remaining = partial(_errors, net, rate)
+    remaining = partial(_errors, net, quality)
     if coded is not None:
         pixels, seen, side = Agave(), coded.x, CODED_SIDE
         pixels.pixels = simulated_copy(coded.decoder)
@@ -155,10 +146,10 @@ def refined(
         free = torch.zeros_like(here[None])
         free[:, r - rows.start :, c - columns.start :][:, :side, :side] = 1
         window = seen[STRIDE * rows.start : STRIDE * rows.stop, STRIDE * columns.start : STRIDE * columns.stop][None]
-        objective, share = _Objective(net, rate, window, remaining(window)), SHARE
+        objective, share = _Objective(net, quality, window, remaining(window)), SHARE
         found, curvature = objective(here[None]), objective.curvature(here[None], random)
         for step in range(steps):
-            tried = objective(_moved(found, curvature, share * free, net.shape.latent_steps, random))
+            tried = objective(_moved(found, curvature, share * free, random))
             if tried.total < found.total:
                 found, share = tried, min(GROWTH * share, MOST)
             else:
@@ -169,15 +160,15 @@ def refined(
     return k
 
 
-def _moved(found: _Found, curvature: Tensor, share: Tensor, most: int, random: torch.Generator) -> Tensor:
+def _moved(found: _Found, curvature: Tensor, share: Tensor, random: torch.Generator) -> Tensor:
     """Latents of which a share has moved by a step, where that promises something. share: (1, h, w, latents)."""
     k, now = found.k, _cost(found.mixtures, found.k)
     up, down = (side * found.gradient + curvature + _cost(found.mixtures, k + side) - now for side in (1, -1))
     chosen = (torch.minimum(up, down) < 0) & (torch.rand(k.shape, generator=random).to(k) < share)
-    return torch.where(chosen, torch.where(up < down, k + 1, k - 1), k).clamp(-most, most)
+    return torch.where(chosen, torch.where(up < down, k + 1, k - 1), k).clamp(-NEAR, NEAR)
 
 
 def _cost(mixtures: Mixtures, k: Tensor) -> Tensor:
-    """Nats that the prior asks for latents; of those that reach far, for the symbol alone."""
+    """Nats that the prior asks for latents."""
     logit, centre, scale = mixtures
     return nats(logit, centre, scale, k.clamp(-NEAR, NEAR))

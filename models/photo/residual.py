@@ -19,7 +19,7 @@ from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
 SIDE = 8  # of a block, in pixels
 COEFFICIENTS = COLOURS * SIDE * SIDE
 STEP_UNIT = 16  # units of a quantiser's step per level
-SHARES = (8, 16, 16, 12, 12)  # sixteenths of the step that the first coefficients have: means are seen most
+SHARES = (6, 14, 14, 16, 16)  # sixteenths of the step that the first coefficients have: means are seen most
 MATRIX_UNIT = 1024
 MOST = 1 << 16  # |coefficient|, in 1/16 level
 _COLOURS = ((1, 1, 1), (2, -1, -1), (0, 1, -1))  # of G, R, B: brightness, green, red against blue

@@ -20,7 +20,7 @@ from torch import Tensor
 from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
 from vlcodec.models.layers.masked import look_whole
-from vlcodec.models.layers.mixture import FINE, nats
+from vlcodec.models.layers.mixture import FINE, LOGIT_UNIT, nats
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
@@ -117,8 +117,13 @@ def residual_nats(net: GridAgave, maps: Tensor, values: Tensor, level: Tensor, a
     k = k.clamp(-CLAMPED, CLAMPED)
     flags = (UNIT * torch.lerp(one.float(), following.float(), share)).round()
     own = torch.cat((flags[:, None, None].expand(*k.shape[:3], -1), maps), -1)
-    logit, offset, scale = prior(look_whole, FINE * k, own).chunk(3, -1)
-    return nats(logit, offset, scale, k).sum((1, 2, 3)) / (k.shape[1] * k.shape[2] * SIDE**2)
+    extent = prior.extent(k)
+    parameters, extents = prior(look_whole, FINE * k, extent, own)
+    within = torch.arange(prior.latents, device=k.device) < prior.group * extent
+    logit, offset, scale = parameters.chunk(3, -1)
+    found = (nats(logit, offset, scale, k) * within).sum(-1)
+    found += F.cross_entropy((extents / LOGIT_UNIT).permute(0, 3, 1, 2), extent[..., 0].long(), reduction="none")
+    return found.mean((1, 2)) / SIDE**2
 
 
 def train_residual(

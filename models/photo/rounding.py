@@ -16,12 +16,16 @@ import numpy as np
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.dither import CENTRE, quantise, quantise_far, saturated
+from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.latent_block import LatentBlock
+from vlcodec.models.walks.latent_steps import MixtureStep
+from vlcodec.models.walks.residual_block import ResidualBlock
 
 NAT_UNIT = FINE  # 1/32 nat, and squared errors are in (1/32 step)^2
 LATENT_PRICE = 32  # nats that a squared error of a step must save
+BLOCK_PRICE = 7  # likewise of coefficients: near the 6 of an ideal quantiser
 ENTRIES = 1 + CDF_BITS * 693 * NAT_UNIT // 1000  # up to the logarithm of the whole mass
+LOG_WHOLE = ENTRIES - 1
 
 
 @cache
@@ -35,23 +39,54 @@ def log_mass(mass: Ints) -> Ints:
     return np.searchsorted(_masses(), mass, "right")
 
 
-def rate_distortion_rounded(block: LatentBlock, centres: Ints, far: bool = False, price: int = LATENT_PRICE) -> Ints:
-    """Symbols of centres (h, w, latents) in 1/32 step, less the dither; some of them one step nearer to that of 0.
-
-    far: in two planes (see `dither`), of which those that the second one says more of stay as they are. price: nats
-    that a squared error of a step must save.
-    """
-    symbols = quantise_far(centres) if far else quantise(centres, np.zeros((), np.int64))
-    chosen, centre = symbols.reshape(-1)[: centres.size], centres.reshape(-1)
-    free = chosen != CENTRE  # the symbol of 0 has none nearer to 0
-    places = np.flatnonzero(free & ~saturated(chosen) if far else free)
+def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
+    """Symbols of centres (h, w, latents) in 1/32 step, less the dither; some of them one step nearer to that of 0."""
+    symbols = quantise(centres, np.zeros((), np.int64))
+    chosen, centre = symbols.reshape(-1), centres.reshape(-1)
+    places = np.flatnonzero(chosen != CENTRE)  # the symbol of 0 has none nearer to 0
     for step in block.given(symbols, places):  # which has seen all symbols before its first step
-        symbol, mu = chosen[step.index], centre[step.index]
-        k = symbol - CENTRE
-        nearer = k - np.sign(k)
-        lower = np.minimum(k, nearer) + CENTRE
-        logs = log_mass(np.diff(step.distribution.cdf(lower[:, None] + np.arange(3))))
-        saved = np.sign(k) * (logs[:, 0] - logs[:, 1])
-        added = np.square(mu - FINE * nearer) - np.square(mu - FINE * k)
-        chosen[step.index] = np.where(NAT_UNIT * saved > price * added, nearer, k) + CENTRE
+        k = chosen[step.index] - CENTRE
+        nearer, _ = _nearer(step, k, centre[step.index], LATENT_PRICE)
+        chosen[step.index] = nearer + CENTRE
     return symbols
+
+
+def rounded_blocks(block: ResidualBlock, centres: Ints) -> Ints:
+    """Symbols of coefficients (h, w, coefficients) in 1/32 step: some one step nearer to 0; extents that are smaller
+    where what lies beyond is not worth its bits."""
+    layout = block.layout
+    symbols = layout.symbols((centres + FINE // 2) // FINE)
+    steps, centre = layout.steps(symbols), centres.reshape(-1)
+    k, cost = steps.reshape(-1), np.zeros(steps.size, np.int64)  # of each, against 0, in 1/32 nat
+    each, logits = block.priced(symbols)
+    for step in each:
+        mu = centre[step.index]
+        found, asked = _nearer(step, k[step.index], mu, BLOCK_PRICE)
+        k[step.index] = found
+        cost[step.index] = asked - BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT
+    return layout.symbols(_trimmed(steps, cost.reshape(-1, layout.groups, layout.group).sum(2), logits))
+
+
+def _trimmed(steps: Ints, cost: Ints, logits: Ints) -> Ints:
+    """Steps (h, w, coefficients), without the last groups of blocks where that is cheaper. cost: (h w, groups), and
+    logits of extents (h w, groups + 1), both in 1/32 nat."""
+    groups = cost.shape[1]
+    whole = np.concatenate((np.zeros_like(cost[:, :1]), cost.cumsum(1)), 1) - logits  # of each extent
+    blocks = steps.reshape(len(cost), groups, -1)
+    most = ((blocks != 0).any(2) * np.arange(1, groups + 1)).max(1)
+    whole[np.arange(groups + 1) > most[:, None]] = np.iinfo(np.int64).max
+    kept = np.arange(groups) < whole.argmin(1)[:, None]
+    trimmed: Ints = (blocks * kept[..., None]).reshape(steps.shape)
+    return trimmed
+
+
+def _nearer(step: MixtureStep, k: Ints, mu: Ints, price: int) -> tuple[Ints, Ints]:
+    """k or one step nearer to 0, of centres mu in 1/32 step; and what these ask for, in 1/32 nat."""
+    nearer = k - np.sign(k)
+    lower = np.minimum(k, nearer).clip(-CENTRE, 254 - CENTRE) + CENTRE
+    logs = log_mass(np.diff(step.distribution.cdf(lower[:, None] + np.arange(3))))
+    upper = k > lower - CENTRE
+    here, beside = np.where(upper, logs[:, 1], logs[:, 0]), np.where(upper, logs[:, 0], logs[:, 1])
+    added = np.square(mu - FINE * nearer) - np.square(mu - FINE * k)
+    moved = (k != nearer) & (NAT_UNIT * (beside - here) > price * added)
+    return np.where(moved, nearer, k), LOG_WHOLE - np.where(moved, beside, here)

@@ -29,7 +29,6 @@ from vlcodec.models.training.recipe import begin
 
 LOWEST_SHARE = 3 / 8  # of a batch, for the lowest quality, whose latents lossless files use
 NEAR_MOST = 12  # levels that pixels which the PixelCNN sees are off
-BETWEEN = 0.4  # of the pictures lie between two qualities
 ANNEALED_AT = 0.05  # as a share of the steps
 ROUNDED_FROM = 0.9
 MUON_SHARE = 2.0  # of the learning rate
@@ -38,10 +37,10 @@ BATCH = 10  # patches, unless told otherwise
 TRANSFORMED = 400  # patches that the linear start is fitted to
 POOL_STEPS = 6000  # steps between new random variants of the pictures
 SHAPE = GridShape(
-    latents=384,
+    latents=256,
     features=5,
-    widths=(64, 192, 384),
-    hidden=(64, 96, 192),
+    widths=(64, 128, 256),
+    hidden=(64, 128, 256),
     encoder_blocks=(1, 2, 1),
     decoder_blocks=(2, 2, 1),
     prior_channels=128,
@@ -54,17 +53,18 @@ SHAPE = GridShape(
     prior_depth=4,
     prior_hidden=96,
     prior_mixtures=2,
-    prior_large=24,
     told=1,
     told_drawn=128,
     told_near=32,
     factors=8,
-    aux_sigma=(13.0, 10.0, 7.6, 5.0, 3.2, 2.0),
-    kl_weight=(14.0, 7.7, 4.4, 1.8, 1.45, 1.25),
+    aux_sigma=(13.0, 10.0, 7.6, 5.0),
+    kl_weight=(14.0, 7.7, 4.4, 1.8),
     residual_steps=(),
     residual_channels=0,
     residual_depth=0,
     residual_hidden=0,
+    restoration_channels=0,
+    restoration_blocks=0,
 )
 CORRECTION: dict[str, Any] = {"correction": (70, 90, 110)}  # edges of classes, see `correction`
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, **CORRECTION}
@@ -157,16 +157,7 @@ class PhotoTask:
             set_mode(self.net.pixels, "simulated")
         x, grey = draw_patches(self._pool, self._batch, self._patch, rng)
         warm = 1.0 if self.exported else min(1.0, 0.2 + 0.8 * step / (ANNEALED_AT * steps))
-        return x, grey, torch.tensor(warm, device=self._device), exact, self._between(rng), self._noise(rng)
-
-    def _between(self, rng: torch.Generator) -> Tensor | None:
-        """How far each picture of a batch lies beyond its quality; never beyond the last."""
-        if not self.net.shape.prior_large:
-            return None
-        beyond = torch.rand(self._batch, generator=rng)
-        beyond *= torch.rand(self._batch, generator=rng) < BETWEEN
-        beyond[self._batch - split_batch(self._batch, self.net.qualities)[-1][1] :] = 0
-        return beyond.to(self._device)
+        return x, grey, torch.tensor(warm, device=self._device), exact, self._noise(rng)
 
     def _noise(self, rng: torch.Generator) -> Tensor | None:
         """Of what is seen of each picture of a batch, of all qualities: some as if they were being drawn, as many as if
@@ -197,12 +188,12 @@ class PhotoTask:
                 raise ImageError(f"no picture is as large as a patch, {self._patch} x {self._patch}")
 
     def _objective(
-        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, beyond: Tensor | None, noise: Tensor | None
+        self, x: Tensor, grey: Tensor, anneal: Tensor, exact: bool, noise: Tensor | None
     ) -> dict[str, Tensor]:
         """In bfloat16, at a third of the time, until rounding to more than its 8 bits is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
             split = split_batch(len(x), self.net.qualities)
-            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", beyond, noise)
+            return self.net.objective(x, grey, split, anneal, self._part != "autoencoder", noise)
 
     def finish(self) -> None:
         """Nothing: rounding was part of the training."""

@@ -25,7 +25,7 @@ from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.correction import Correction, Errors
-from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
 from vlcodec.models.walks.units import TOP as ABOVE
 from vlcodec.models.walks.wavefront import TOP, Strips, fronts, steps_of

@@ -1,4 +1,4 @@
-"""A latent grid walked by compiled steps: what `latent_block` does with torch, a step's positions in one call.
+"""A grid of latents or of blocks walked by compiled steps: what `latent_steps` does with torch, in one call a step.
 
 The bits are the same; without numba, or on another device, torch walks.
 """
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import LogisticMixture
+from vlcodec.codec.coding.tables import Categorical, LogisticMixture
 from vlcodec.codec.coding.units import exponentials, sigmoids, slopes
 from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.exact import Layer
 from vlcodec.models.walks.wavefront import TOP, Front
@@ -24,17 +25,18 @@ from vlcodec.models.walks.wavefront import TOP, Front
 SLOTS = 8  # of past steps: taps look at most six steps back
 KEPT = "_packed"  # attribute of a prior: what it was frozen to, and its arrays
 _LOCK = threading.RLock()
+AnyPrior = LatentPrior | BlockPrior
 
 
-def serves(prior: LatentPrior, device: torch.device) -> bool:
+def serves(prior: AnyPrior, device: torch.device) -> bool:
     """Whether compiled steps walk a grid of a prior here."""
     return device.type == "cpu" and compiled.runs() and prior.net.first.carrier == torch.float32
 
 
 class CompiledSteps:
-    """See `latent_block.TorchSteps`. own: (1 or h w, own)."""
+    """See `latent_steps.TorchSteps`. own: (1 or h w, own)."""
 
-    def __init__(self, prior: LatentPrior, own: Tensor, height: int, width: int) -> None:
+    def __init__(self, prior: AnyPrior, own: Tensor, height: int, width: int) -> None:
         from vlcodec.models.walks import latent_kernels
 
         self._kernels, self._net = latent_kernels, _packed(prior)
@@ -47,18 +49,28 @@ class CompiledSteps:
         self._step, self._n = at.step, at.last - at.first
         self._kernels.advance(self._net, self._state, at.step)
 
-    def mixtures(self, group: int, dither: Ints) -> LogisticMixture:
-        """Of a group's latents at the step's positions; of use until the next group. dither: 0."""
-        self._kernels.head(self._net, self._state, self._tables, group, self._step)
-        return _Counted(self._kernels, self._state, self._tables, self._n * self._net.params.bias.shape[1])
+    def extents(self) -> Categorical:
+        """Of the blocks at the step's positions."""
+        self._kernels.extents(self._net, self._state, self._step)
+        return Categorical(self._state.extent_logits[: self._n].copy())
 
-    def put(self, part: slice, known: Ints) -> None:
-        """A group's latents (n, group), in 1/32 step."""
-        self._state.z[: self._n, part] = known
+    def tell(self, extents: Ints) -> None:
+        """The extents (n,)."""
+        self._state.extent[: self._n] = extents
+
+    def mixtures(self, group: int, rows: Ints, dither: Ints) -> LogisticMixture:
+        """Of a group's latents at the rows of the step's positions that have it; of use until the next group. dither:
+        0."""
+        self._kernels.head(self._net, self._state, self._tables, group, self._step)
+        return _Counted(self._kernels, self._state, self._tables, len(rows) * self._net.params.bias.shape[1])
+
+    def put(self, rows: Ints, part: slice, known: Ints) -> None:
+        """A group's latents (n, group) at these rows, in 1/32 step."""
+        self._state.z[rows, part] = known
 
     def leave(self) -> None:
         """All latents of the step are known."""
-        self._kernels.leave(self._state, self._step)
+        self._kernels.leave(self._net, self._state, self._step)
 
 
 class _Counted(LogisticMixture):
@@ -76,7 +88,7 @@ class _Counted(LogisticMixture):
         return self._state.counts[: self._n]
 
 
-def _packed(prior: LatentPrior) -> Any:
+def _packed(prior: AnyPrior) -> Any:
     """The arrays that kernels take, made once for what the prior is frozen to."""
     frozen = prior.net.first.frozen
     with _LOCK:
@@ -85,25 +97,30 @@ def _packed(prior: LatentPrior) -> Any:
     return prior.__dict__[KEPT][1]
 
 
-def _arrays(prior: LatentPrior) -> Any:
+def _arrays(prior: AnyPrior) -> Any:
     from vlcodec.models.walks.latent_kernels import Dense, Prior
 
     net, groups = prior.net, range(prior.groups)
     taps, own = len(net.first.taps) * net.first.inputs, net.first.beside
     weight, bias, multiplier = _floats(net.first)
     near, out = (Dense(*map(np.stack, zip(*map(_floats, _layers(part)), strict=True))) for part in (net.near, net.out))
-    hidden, params = _layers(net.hidden), _layers(net.params)
-    wide = np.zeros((len(groups), hidden[-1].weight.shape[1], hidden[0].outputs), np.float32)
+    hidden, params = (_layers(part)[: prior.groups] for part in (net.hidden, net.params))
+    blocks, large = isinstance(prior, BlockPrior), prior.large if isinstance(prior, BlockPrior) else 0
+    wide = np.zeros((len(groups), hidden[-1].weight.shape[1] - blocks, hidden[0].outputs), np.float32)
+    told = np.zeros((len(groups) * blocks, hidden[0].outputs), np.float32)
     for g in groups:
         found = _floats(hidden[g])[0]
-        wide[g, : len(found)] = found
+        wide[g, : len(found) - blocks] = found[: len(found) - blocks]
+        told[g : g + blocks] = found[len(found) - blocks :]
     foretold = [np.zeros((0, 0)), np.zeros(0), np.zeros(0)]
-    if prior.large:
+    ends = [Dense(np.zeros((0, 0), np.float32), *np.zeros((2, 0), np.float32))] * 2
+    if isinstance(prior, BlockPrior):
         foretold = [part.numpy().astype(np.float64) for part in prior.predictor.frozen]
+        ends = [Dense(*_floats(_layers(part)[-1])) for part in (net.hidden, net.params)]
     return Prior(
         np.array(net.first.taps, np.int64),
         np.array(_layers(net.near)[0].taps, np.int64),
-        np.array(prior.predictor.taps if prior.large else [(0, 0)], np.int64),
+        np.array(prior.predictor.taps if isinstance(prior, BlockPrior) else [(0, 0)], np.int64),
         Dense(weight[:taps].reshape(len(net.first.taps), net.first.inputs, -1), bias, multiplier),
         np.ascontiguousarray(weight[taps : taps + own]),
         Dense(near.weight.reshape(len(near.weight), -1, *out.weight.shape[1:]), near.bias, near.multiplier),
@@ -112,9 +129,11 @@ def _arrays(prior: LatentPrior) -> Any:
         Dense(*(np.stack([_floats(layer)[i] for layer in params]) for i in range(3))),
         np.stack([layer.low.numpy() for layer in params]),
         np.stack([layer.high.numpy() for layer in params]),
-        foretold[0].reshape(-1, prior.large, prior.large) if prior.large else np.zeros((1, 0, 0)),
+        foretold[0].reshape(-1, large, large) if blocks else np.zeros((1, 0, 0)),
         foretold[1],
         foretold[2],
+        told,
+        *ends,
     )
 
 
@@ -128,12 +147,13 @@ def _floats(layer: Layer) -> tuple[Any, Any, Any]:
     return weight, bias, multiplier
 
 
-def _state(net: Any, prior: LatentPrior, own: Any, height: int, width: int) -> Any:
+def _state(net: Any, prior: AnyPrior, own: Any, height: int, width: int) -> Any:
     """The empty buffers of a walk."""
     from vlcodec.models.walks.latent_kernels import DIGIT, State
 
     rows, channels = min(height, (width + 1) // 2), net.own.shape[1]  # of a step, at most
     slots, most = (SLOTS, TOP + height), max(channels, net.hidden.bias.shape[1])
+    large, extents = len(net.predictor_bias), len(net.extent_logits.bias)
     whole = np.zeros((rows * prior.group, prior.mixtures), np.int64)
 
     def zeros(*shape: int) -> Any:
@@ -145,14 +165,16 @@ def _state(net: Any, prior: LatentPrior, own: Any, height: int, width: int) -> A
         own=np.ascontiguousarray(own, np.float32),
         past=zeros(*slots, net.first.weight.shape[1]),
         near=zeros(len(net.near.weight), *slots, channels),
-        large=zeros(*slots, prior.large),
+        large=zeros(*slots, large),
         stream=zeros(rows, channels),
         top=zeros(rows, channels),
         row=zeros(channels),
         between=zeros(most),
-        told=zeros(net.params.bias.shape[1]),
+        told=zeros(max(net.params.bias.shape[1], extents)),
         z=zeros(rows, prior.latents),
-        base=np.zeros((rows, prior.large), np.int64),
+        extent=np.full(rows, prior.groups),
+        extent_logits=np.zeros((rows, extents), np.int64),
+        base=np.zeros((rows, large), np.int64),
         logit=whole,
         centre=whole.copy(),
         scale=whole.copy(),

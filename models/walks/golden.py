@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
 from vlcodec.codec.coding.walk import Walk
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -31,7 +31,7 @@ def _integers(d: Distribution) -> list[Ints]:
         return [part.copy() for part in kept]  # a walk may use them again
     if isinstance(d, GaussianGrid):
         return [d.centre, d.scale]
-    if isinstance(d, Bernoulli):
+    if isinstance(d, Bernoulli | Categorical):
         return [d.logit]
     if isinstance(d, Uniform):
         return [np.full(d.n, d.radix[0])]

@@ -1,7 +1,7 @@
-"""The prior of a latent grid at a wavefront's positions, compiled.
+"""The prior of a grid of latents, or of blocks of coefficients, at a wavefront's positions, compiled.
 
-What is computed stands in `causal_latents` and `masked`; these loops do the same integers, in float32, from buffers as
-`wavefront.Skewed` has them. Inputs of 0, which most latents are, are passed over.
+What is computed stands in `causal_latents`, `causal_blocks` and `masked`; these loops do the same integers, in float32,
+from buffers as `wavefront.Skewed` has them. Inputs of 0, which most latents are, are passed over.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import ACTIVATION_MAX, STREAM_MAX, UNIT
-from vlcodec.models.layers.causal_latents import AFAR, SEEN_MAX
+from vlcodec.models.layers.causal_blocks import AFAR, EXTENT_UNIT, LOGIT_MAX
+from vlcodec.models.layers.causal_latents import SEEN_MAX
 from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.wavefront import TOP
 
 DIGIT = 16  # values of a digit
 LEAST, MOST, ZERO = np.float32(-STREAM_MAX), np.float32(STREAM_MAX), np.float32(0)
 ACTIVE, SEEN, FLAG = np.float32(ACTIVATION_MAX), np.float32(SEEN_MAX), np.float32(UNIT)
+EXTENT = np.float32(EXTENT_UNIT)
 Reals = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -40,6 +42,8 @@ class Prior(NamedTuple):
 
     first, near: weights (taps, inputs, outputs); own: (own, channels) the first layer's of what stands beside. hidden,
     params: of each group; inputs that a group does not have are 0. low, high: (groups, outputs) of the parameters.
+    told: (groups, outputs of hidden) what an extent adds there; of latents, which have none, it is empty, as are the
+    layers that end in the extents' logits.
     """
 
     first_taps: Ints
@@ -56,13 +60,17 @@ class Prior(NamedTuple):
     predictor: Doubles
     predictor_bias: Doubles
     predictor_multiplier: Doubles
+    told: Reals
+    extent_hidden: Dense
+    extent_logits: Dense
 
 
 class State(NamedTuple):
     """A walk: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
 
-    own: (1 or all positions, own). z: (rows, latents) in 1/32 step. base: (rows, large). Mixtures (rows group, K);
-    counts: (rows group, 16) of a digit.
+    own: (1 or all positions, own). z: (rows, latents) in 1/32 step. extent: (rows,) groups that are coded, and logits
+    of it (rows, extents). base: (rows, large). Mixtures (rows group, K), and counts (rows group, 16) of a digit, of
+    the rows that have a group.
     """
 
     height: int
@@ -77,6 +85,8 @@ class State(NamedTuple):
     between: Reals
     told: Reals
     z: Reals
+    extent: Ints
+    extent_logits: Ints
     base: Ints
     logit: Ints
     centre: Ints
@@ -120,6 +130,7 @@ def advance(net: Prior, state: State, step: int) -> None:
     past, near, large, row, between = state.past, state.near, state.large, state.row, state.between
     past[now] = ZERO
     large[now] = ZERO
+    state.z[:] = ZERO
     for layer in range(layers):
         near[layer, now] = ZERO
     for i in range(last - first):
@@ -158,13 +169,31 @@ def advance(net: Prior, state: State, step: int) -> None:
 
 
 @loop
+def extents(net: Prior, state: State, step: int) -> None:
+    """Logits of the extents at a step's positions."""
+    hidden, most = state.between[: net.extent_hidden.bias.shape[0]], np.float32(LOGIT_MAX)
+    logits = state.told[: net.extent_logits.bias.shape[0]]
+    for i in range(last_row(step, state.height) - first_row(step, state.width)):
+        hidden[:] = ZERO
+        add_row(hidden, state.top[i], net.extent_hidden.weight)
+        requantise(hidden, net.extent_hidden.bias, net.extent_hidden.multiplier, ZERO, ACTIVE)
+        logits[:] = ZERO
+        add_row(logits, hidden, net.extent_logits.weight)
+        requantise(logits, net.extent_logits.bias, net.extent_logits.multiplier, -most, most)
+        for k in range(len(logits)):
+            state.extent_logits[i, k] = np.int64(logits[k])
+
+
+@loop
 def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
-    """A group's mixtures at a step's positions, and counts of the first digit."""
+    """A group's mixtures at those of a step's positions that have it, and counts of the first digit."""
     n = last_row(step, state.height) - first_row(step, state.width)
     channels, components = state.top.shape[1], state.logit.shape[1]
     size = net.params.bias.shape[1] // (3 * components)  # latents
-    hidden, told = state.between[: net.hidden.bias.shape[1]], state.told
+    hidden, told, m = state.between[: net.hidden.bias.shape[1]], state.told[: net.params.bias.shape[1]], 0
     for i in range(n):
+        if state.extent[i] <= group:
+            continue
         hidden[:] = ZERO
         add_row(hidden, state.top[i], net.hidden.weight[group, :channels])
         for k in range(group * size):
@@ -173,6 +202,9 @@ def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> Non
                 seen = net.hidden.weight[group, channels + k]
                 for j in range(len(hidden)):
                     hidden[j] += value * seen[j]
+        if len(net.told):
+            for j in range(len(hidden)):
+                hidden[j] += EXTENT * np.float32(state.extent[i]) * net.told[group, j]
         requantise(hidden, net.hidden.bias[group], net.hidden.multiplier[group], ZERO, ACTIVE)
         told[:] = ZERO
         add_row(told, hidden, net.params.weight[group])
@@ -180,7 +212,7 @@ def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> Non
             value = np.rint((told[j] + net.params.bias[group, j]) * net.params.multiplier[group, j])
             told[j] = min(max(value, net.low[group, j]), net.high[group, j])
         for a in range(size):
-            at, start = i * size + a, 3 * components * a
+            at, start = m * size + a, 3 * components * a
             moved = state.base[i, a] if group == 0 and a < state.base.shape[1] else 0
             for k in range(components):
                 state.logit[at, k] = np.int64(told[start + k])
@@ -188,6 +220,7 @@ def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> Non
                 state.scale[at, k] = np.int64(told[start + 2 * components + k])
             weight_row(state.weight[at], state.logit[at], tables.exponentials)
             count_at(state, tables, at, 0, DIGIT)
+        m += 1
 
 
 @part
@@ -210,8 +243,8 @@ def count_second(state: State, tables: Tables, digits: Ints) -> None:
 
 
 @loop
-def leave(state: State, step: int) -> None:
-    """Keep what later positions see of a step's latents: see `LatentPrior.past`."""
+def leave(net: Prior, state: State, step: int) -> None:
+    """Keep what later positions see of a step's latents: see `LatentPrior.past` and `BlockPrior.past`."""
     slots, latents, large = len(state.past), state.z.shape[1], state.base.shape[1]
     first, now = first_row(step, state.width), step % slots
     for i in range(last_row(step, state.height) - first):
@@ -221,4 +254,6 @@ def leave(state: State, step: int) -> None:
         for k in range(large):
             seen[latents + k] = min(max(np.rint(z[k] / np.float32(AFAR)), -SEEN), SEEN)
             state.large[now, TOP + first + i, k] = z[k]
-        seen[latents + large] = FLAG
+        if len(net.told):
+            seen[latents + large] = EXTENT * np.float32(state.extent[i])
+        seen[-1] = FLAG

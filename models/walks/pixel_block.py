@@ -28,7 +28,7 @@ from vlcodec.models.walks.compiled_band import band_of, serves
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.gpu import GpuBand
-from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.units import SHARE_SHIFT
 from vlcodec.models.walks.wavefront import Skewed, Strips, fronts, steps_of

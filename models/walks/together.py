@@ -15,7 +15,7 @@ import numpy as np
 from vlcodec.codec.interface import Ints, Source
 from vlcodec.models.walks.compiled_band import serves
 from vlcodec.models.walks.correction import Mover
-from vlcodec.models.walks.latent_block import MixtureStep
+from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.pixel_block import PixelBlock
 
 

@@ -1,5 +1,6 @@
 """Training of the pixel network alone: what it sees, what it is told, and what stays as it is."""
 
+import copy
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_a_resumed_run_is_the_same_run(pictures: list[Path], tmp_path: Path, opt
 
 def test_what_is_seen_is_what_files_have(pictures: list[Path], far: PhotoModel) -> None:
     """f(z) of a picture's own latents, cut with its levels."""
-    task = PixelTask(far.net, pictures, (), seed=0, device=torch.device("cpu"), batch=8, patch=PATCH)
+    task = PixelTask(copy.deepcopy(far.net), pictures, (), seed=0, device=torch.device("cpu"), batch=8, patch=PATCH)
     pixels = np.asarray(Image.open(pictures[0]))
     seen = seen_by(far, pixels, 1)
     net = far.single(2)
@@ -114,7 +115,7 @@ def test_what_training_begins_with(
 
 
 def test_pictures_that_are_too_small(far: PhotoModel, pictures: list[Path]) -> None:
-    task = PixelTask(far.net, pictures, (), seed=0, device=torch.device("cpu"), batch=8, patch=4096)
+    task = PixelTask(copy.deepcopy(far.net), pictures, (), seed=0, device=torch.device("cpu"), batch=8, patch=4096)
     task._pictures = []
     with pytest.raises(ImageError, match="no picture is as large as a patch, 4096 x 4096"):
         task.arguments(0, 1, torch.Generator())

@@ -7,23 +7,29 @@ import torch
 from compiled_loops import both, carrier
 
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import SEEN_MAX, LatentPrior
 from vlcodec.models.layers.exact import frozen_copy, layers
-from vlcodec.models.walks import compiled_latents, latent_block
-from vlcodec.models.walks.dither import quantise, quantise_far
+from vlcodec.models.walks import compiled_latents, latent_steps
+from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_block import LatentBlock
+from vlcodec.models.walks.residual_block import ResidualBlock
 
 CPU = torch.device("cpu")
 BESIDE = 5
 SIZES = [(1, 1), (1, 6), (7, 1), (9, 14), (20, 5)]
 
 
-def prior(seed: int, large: int, loud: float) -> LatentPrior:
-    """A frozen net of random weights: quiet ones, or so loud that values are clamped everywhere."""
+AnyPrior = LatentPrior | BlockPrior
+
+
+def prior(seed: int, large: int, loud: float) -> AnyPrior:
+    """A frozen net of random weights: quiet ones, or so loud that values are clamped everywhere. large: of blocks."""
     torch.manual_seed(seed)
-    net, rng = LatentPrior(12, 3, 2, 16, 2, 8, 2, large, BESIDE), torch.Generator().manual_seed(seed)
+    sizes = 12, 3, 2, 16, 2, 8, 2
+    net = BlockPrior(*sizes, large, BESIDE) if large else LatentPrior(*sizes)
+    rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _, layer in layers(net):
             layer.weight.mul_(loud)
@@ -31,15 +37,18 @@ def prior(seed: int, large: int, loud: float) -> LatentPrior:
     return frozen_copy(net)
 
 
-def block(net: LatentPrior, size: tuple[int, int]) -> tuple[LatentBlock, Ints]:
-    """A grid, and symbols most of which are 0, some far away."""
+def block(net: AnyPrior, size: tuple[int, int]) -> tuple[LatentBlock | ResidualBlock, Ints]:
+    """A grid, and symbols most of which are 0; of blocks some are far away, and many have none at the end."""
     rng = np.random.default_rng(sum(size))
     shape = (*size, net.latents)
+    steps = np.where(rng.random(shape) < 0.3, rng.normal(0, 9, shape), 0)
+    if isinstance(net, LatentPrior):
+        return LatentBlock(net, np.zeros(shape, np.int64), 1, CPU), steps.astype(np.int64).clip(-128, 127) + CENTRE
+    steps = np.where(rng.random(shape) < 0.03, rng.integers(-1100, 1100, shape), steps).astype(np.int64)
+    steps *= np.arange(net.latents) < net.group * rng.integers(0, net.groups + 1, (*size, 1))
     beside = torch.from_numpy(rng.integers(-SEEN_MAX, SEEN_MAX + 1, (size[0] * size[1], BESIDE))).float()
-    mu = np.where(rng.random(shape) < 0.3, rng.normal(0, 300, shape), 0)
-    mu = np.where(rng.random(shape) < 0.03, FINE * rng.integers(-1100, 1100, shape), mu).astype(np.int64)
-    symbols = quantise_far(mu) if net.large else quantise(mu, np.zeros((), np.int64))
-    return LatentBlock(net, np.zeros(symbols.shape, np.int64), 1, CPU, 0, beside), symbols
+    grid = ResidualBlock(net, size, 1, 0, beside)
+    return grid, grid.layout.symbols(steps)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,7 +68,7 @@ def test_both_walks_give_the_symbols_and_the_mixtures(size: tuple[int, int], lar
         try:
             while True:
                 known = back.pop(step.distribution, step.index)
-                if isinstance(step, latent_block.MixtureStep):
+                if isinstance(step, latent_steps.MixtureStep):
                     mixture = step.distribution
                     found += [known, *(part.copy() for part in (mixture.logit, mixture.centre, mixture.scale))]
                 step = walk.send(known)
@@ -80,11 +89,12 @@ def test_what_compiled_steps_serve() -> None:
     with carrier(numba=True):
         assert compiled_latents.serves(net, CPU)
         assert isinstance(grid._walk(), compiled_latents.CompiledSteps)
-        dithered = LatentBlock(net, np.ones(grid.shape, np.int64), 0, CPU, 0, torch.zeros(12, BESIDE))
-        assert isinstance(dithered._walk(), latent_block.TorchSteps)
+        assert isinstance(net, LatentPrior)
+        dithered = LatentBlock(net, np.ones(grid.shape, np.int64), 0, CPU)
+        assert isinstance(dithered._walk(), latent_steps.TorchSteps)
     with carrier(numba=False):
         assert not compiled_latents.serves(net, CPU)
-        assert isinstance(grid._walk(), latent_block.TorchSteps)
+        assert isinstance(grid._walk(), latent_steps.TorchSteps)
 
 
 def test_arrays_follow_what_a_prior_is_frozen_to() -> None:
@@ -102,5 +112,5 @@ def test_outputs_come_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     grid, symbols = block(prior(0, 3, 1.0), (9, 14))
     whole = grid._outputs(symbols)
     for rows in (1, 4):
-        monkeypatch.setattr(latent_block, "STRIP_VALUES", rows * 14 * 6 * 12)
-        assert np.array_equal(grid._outputs(symbols), whole)
+        monkeypatch.setattr(latent_steps, "STRIP_VALUES", rows * 14 * 6 * 12)
+        assert all(map(np.array_equal, grid._outputs(symbols), whole))

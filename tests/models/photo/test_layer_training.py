@@ -1,0 +1,102 @@
+"""Training of a residual's prior, and of the network that mends pictures, each by itself."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from layered_parts import LAYERS, RESIDUAL, RESTORATION, layered_net
+from PIL import Image
+
+from vlcodec.codec.errors import ModelError
+from vlcodec.models import registry
+from vlcodec.models.family import Config, Init, Training
+from vlcodec.models.layers.exact import frozen_copy
+from vlcodec.models.layers.resnet import depth_to_space
+from vlcodec.models.photo import family, residual_training, restoration_training
+from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.photo.restoration_training import seen_by, share_left
+from vlcodec.models.training import loop
+
+
+@pytest.fixture(scope="module")
+def net(agave: Callable[[int], GridAgave]) -> GridAgave:
+    return layered_net(agave)
+
+
+@pytest.fixture
+def config(net: GridAgave) -> Config:
+    return {"net": asdict(net.shape), "guide_width": 0.5, "correction": (70, 90, 110), "layers": LAYERS}
+
+
+@pytest.fixture
+def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a training is told, but its part and what it begins with."""
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        Image.fromarray(rng.integers(0, 256, (48, 56, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    monkeypatch.setattr(residual_training, "SHAPE", RESIDUAL)
+    monkeypatch.setattr(residual_training, "LAYERS", LAYERS)
+    monkeypatch.setattr(restoration_training, "SHAPE", RESTORATION)
+    monkeypatch.setattr(loop, "LOG_STEPS", 1)
+    return {
+        "name": "photo", "data": (tmp_path,), "out": tmp_path / "out", "exclude": (), "steps": 6, "minutes": None,
+        "seed": 0, "device": "cpu", "batch": 3, "patch": 32, "rate": 1e-3, "progress": None,
+    }  # fmt: skip
+
+
+def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="part residual is trained from exported weights: they are missing"):
+        family.FAMILY.train(Training(init=None, part="residual", **about))
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(("residual.", "restoration."))}
+    none = asdict(replace(net.shape, residual_steps=(), restoration_blocks=0))
+    del config["layers"]
+    init = Init("photo", registry.PHOTO, config | {"net": none}, plain)
+    made, told = family.FAMILY.train(Training(init=init, part="residual", **about))
+    assert told["layers"] == LAYERS
+    assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
+    assert "residual.net.first.weight" in made.state_dict()
+
+
+def test_the_restoration_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith("restoration.")}
+    none = config | {"net": asdict(replace(net.shape, restoration_blocks=0))}
+    without = {k: v for k, v in none.items() if k != "layers"}
+    with pytest.raises(ModelError, match="part restoration is trained from weights with a residual"):
+        family.FAMILY.train(Training(init=Init("photo", registry.PHOTO, without, plain), part="restoration", **about))
+    init = Init("photo", registry.PHOTO, none, plain)
+    made, told = family.FAMILY.train(Training(init=init, part="restoration", **about))
+    assert told["net"]["restoration_blocks"] == RESTORATION["restoration_blocks"]
+    assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
+    assert made.state_dict()["restoration.leave.weight"].any()
+
+
+def test_what_is_seen_is_what_files_have(net: GridAgave) -> None:
+    """At a quality between two; the picture that files show is what is seen, mended."""
+    frozen = frozen_copy(net)
+    model = LayeredModel(frozen, torch.device("cpu"), 0.5, (100, 115), [Layer(*layer) for layer in LAYERS])
+    picture = np.random.default_rng(1).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    seen = seen_by(model, picture, 2.25)
+    latents = model.single(2, 25)
+    u = np.zeros(latents.shape(1, 32, 48), np.int64)
+    fz = latents.features(latents.rounded(latents.centres(picture[None]), u), u)
+    whole = latents.completed(fz, latents.lacking(picture[None], fz))
+    with torch.inference_mode():
+        more = frozen.restoration(*(part[None].float() for part in seen[1:]))
+        found = depth_to_space(seen.mean[None] + seen.added[None] + more, 4)[0].clamp(-512, 511)
+    assert torch.equal(found, latents.render(whole, range(32), 48)[..., :3].clamp(-512, 511))
+
+
+def test_the_share_of_the_errors_that_is_left() -> None:
+    before = torch.full((2, 4, 4, 48), 8.0)
+    pixels, smooth = share_left(before, before / 2)
+    assert float(pixels) == float(smooth) == pytest.approx(0.25)
+    signs = (-1.0) ** torch.arange(48)
+    pixels, smooth = share_left(before, before * signs)
+    assert float(pixels) == pytest.approx(1)
+    assert float(smooth) < 0.3
+    assert float(share_left(torch.zeros(1, 2, 2, 48), torch.ones(1, 2, 2, 48))[0]) == pytest.approx(0.25)

@@ -106,10 +106,13 @@ class BlockPrior(nn.Module):
         moved = offset + F.pad(base, (0, self.group - self.large))[..., None]
         return torch.cat((logit, moved, scale), -1)
 
+    def trunk(self, look: Look, z: Tensor, extent: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """What the heads of all positions begin with, see `forward`; and `base`."""
+        return self.net.trunk(look, self.past(z, extent), own), self.base(look, z)
+
     def forward(self, look: Look, z: Tensor, extent: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """z (N, h, w, coefficients) in 1/32 step, extent (N, h, w, 1), own: what `own` gives and what stands beside it
         -> (N, h, w, coefficients, 3 mixtures) and logits of extents (N, h, w, groups + 1), all positions at once."""
-        base = self.base(look, z)
-        h = self.net.trunk(look, self.past(z, extent), own)
+        h, base = self.trunk(look, z, extent, own)
         heads = [self.head(g, h, self.seen(z, g, extent), base) for g in range(self.groups)]
         return torch.cat(heads, -2), self.extents(h)

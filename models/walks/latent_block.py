@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_latents import LatentPrior
+from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import reconstruct
-from vlcodec.models.walks.latent_steps import MixtureStep, TorchSteps, in_strips, mixtures_of, priced
+from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
@@ -61,17 +62,28 @@ class LatentBlock(NetWalk):
 
     def given(self, symbols: Ints, places: Ints) -> Iterator[MixtureStep]:
         """Symbols at some places of the block, each given all others of `symbols`: no walk, but what one would find."""
-        params = self._outputs(symbols)
-        return priced(params.reshape(-1, params.shape[-1]), self._dither.reshape(-1), places)
+        params, dither = self._outputs(symbols).reshape(self._dither.size, -1), self._dither.reshape(-1)
+        for first in range(0, len(places), AT_ONCE):
+            index = places[first : first + AT_ONCE]
+            yield MixtureStep(mixtures_of(params[index].astype(np.int64), dither[index]), index)
 
     def values(self, symbols: Ints) -> Ints:
         """(h, w, latents) of symbols (block's shape), in 1/32 step."""
         return reconstruct(symbols, self._dither.reshape(self.shape))
 
     def _outputs(self, symbols: Ints) -> NDArray[np.int16]:
-        """(h w, latents, 3 K): every parameter."""
-        strips, prior = Strips(), self.prior
-        return in_strips(prior, self.values(symbols), self._own, lambda z, _, own: prior(strips.look, z, own))
+        """(h w, latents, 3 K): every parameter, strip by strip; as int64 they would take gibibytes."""
+        size, area = 3 * self.prior.mixtures, self.height * self.width
+        found = np.empty((area, self.latents, size), np.int16)
+        whole, strips = self.values(symbols), Strips()
+        own = self._own.expand(area, -1).view(1, self.height, self.width, -1)
+        rows = rows_at_once(self.width, self.latents * size)
+        with exact_inference():
+            for r in range(0, self.height, rows):
+                grid = torch.from_numpy(whole[None, r : r + rows]).to(self.device, torch.float32)
+                params = self.prior(strips.look, grid, own[:, r : r + rows]).cpu().numpy()
+                found[r * self.width : (r + grid.shape[1]) * self.width] = params.reshape(-1, *found.shape[1:])
+        return found
 
     def _walk(self) -> TorchSteps | CompiledSteps:
         if not self._dither.any() and serves(self.prior, self.device):

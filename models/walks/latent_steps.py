@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcodec.codec.coding.tables import Categorical, LogisticMixture
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
-from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.wavefront import Front, Skewed
 
 AT_ONCE = 1 << 14  # symbols that are priced together
 STRIP_VALUES = 1 << 24  # parameters that are made at once (64 MiB of float32)
-Made = Callable[[Tensor, slice, Tensor], Tensor]  # of rows: values, which rows they are, what is told of them
 
 
 @dataclass(frozen=True)
@@ -36,29 +31,9 @@ def mixtures_of(params: Ints, dither: Ints) -> LogisticMixture:
     return LogisticMixture(params[:, :k], params[:, k : 2 * k] - dither[:, None], params[:, 2 * k :])
 
 
-def priced(params: NDArray[np.int16], dither: Ints, places: Ints) -> Iterator[MixtureStep]:
-    """Steps of some places of params (n, 3 K), dither (n,), a few at a time."""
-    for first in range(0, len(places), AT_ONCE):
-        index = places[first : first + AT_ONCE]
-        yield MixtureStep(mixtures_of(params[index].astype(np.int64), dither[index]), index)
-
-
-def in_strips(prior: LatentPrior | BlockPrior, values: Ints, own: Tensor, made: Made) -> NDArray[np.int16]:
-    """(h w, latents, 3 K): every parameter, strip by strip, as int64 they would take gibibytes. values: (h, w, latents)
-    in 1/32 step. own: (1 or h w, own)."""
-    height, width, latents = values.shape
-    size = 3 * prior.mixtures
-    found = np.empty((height * width, latents, size), np.int16)
-    whole = own.expand(height * width, -1).view(1, height, width, -1)
-    rows = max(1, STRIP_VALUES // (width * latents * size))
-    with exact_inference():
-        for r in range(0, height, rows):
-            strip = slice(r, min(r + rows, height))
-            grid = torch.from_numpy(values[None, strip]).to(own.device, torch.float32)
-            found[strip.start * width : strip.stop * width] = (
-                made(grid, strip, whole[:, strip]).cpu().numpy().reshape(-1, latents, size)
-            )
-    return found
+def rows_at_once(width: int, values: int) -> int:
+    """Rows of a strip of so many parameters a position."""
+    return max(1, STRIP_VALUES // (width * values))
 
 
 class TorchSteps:

@@ -5,24 +5,40 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vlcodec.codec.coding.tables import Categorical, Uniform
+from vlcodec.codec.coding.tables import Categorical, LogisticMixture, Uniform
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.layers.causal_blocks import BlockPrior
+from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.block_symbols import BEYOND, BlockSymbols, further, saturated
 from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.latent_steps import MixtureStep, TorchSteps, in_strips, mixtures_of, priced
+from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
 NO_DITHER = np.zeros(1, np.int64)
+
+
+class Outputs(NamedTuple):
+    """Of a prior that sees all blocks. logits: (h w, groups + 1) of extents. rows: (groups, h w) where a block's
+    parameters stand among those of a group (n, coefficients, 3 K); -1 where it has none."""
+
+    logits: NDArray[np.int16]
+    rows: Ints
+    params: list[NDArray[np.int16]]
+
+    def mixtures(self, group: int, rows: Ints) -> LogisticMixture:
+        """Of a group's coefficients in some rows."""
+        here = self.params[group][rows].astype(np.int64)
+        return mixtures_of(here.reshape(-1, here.shape[-1]), NO_DITHER)
 
 
 class ResidualBlock(NetWalk):
@@ -67,7 +83,7 @@ class ResidualBlock(NetWalk):
 
     def parallel(self, symbols: Ints) -> Iterator[Step]:
         """See codec.interface.Steps."""
-        params, logits = self._outputs(symbols)
+        known = self._outputs(symbols)
         flat = symbols.reshape(-1, self.layout.width)
         extent = flat[:, self.layout.coefficients]
         for at in fronts(self.height, self.width, reverse=True):
@@ -76,35 +92,52 @@ class ResidualBlock(NetWalk):
                 part = self._parts[group]
                 if not group and (step := self._further(index, flat[index, part])) is not None:
                     yield step
-                here = params[index, part].astype(np.int64)
-                mixtures = mixtures_of(here.reshape(-1, here.shape[-1]), NO_DITHER)
-                yield MixtureStep(mixtures, self._places(index, part))
-            yield self._extents(Categorical(logits[at.index].astype(np.int64)), at.index)
+                yield MixtureStep(known.mixtures(group, known.rows[group][index]), self._places(index, part))
+            yield self._extents(Categorical(known.logits[at.index].astype(np.int64)), at.index)
 
     def priced(self, symbols: Ints) -> tuple[Iterator[MixtureStep], Ints]:
         """Each coefficient within its block's extent, given all others of `symbols`, with its place among the
         coefficients; and (h w, groups + 1) logits of extents, in 1/32 nat: no walk, but what one would find."""
-        params, logits = self._outputs(symbols)
-        within = self.layout.within(symbols).reshape(-1)
-        each = priced(params.reshape(len(within), -1), np.zeros(len(within), np.int64), np.flatnonzero(within))
-        return each, logits.astype(np.int64)
+        known = self._outputs(symbols)
+
+        def steps() -> Iterator[MixtureStep]:
+            for group, rows in enumerate(known.rows):
+                index = np.flatnonzero(rows >= 0)
+                for first in range(0, len(index), AT_ONCE // self.layout.group):
+                    here = index[first : first + AT_ONCE // self.layout.group]
+                    part = self._parts[group]
+                    places = here[:, None] * self.layout.coefficients + np.arange(part.start, part.stop)
+                    yield MixtureStep(known.mixtures(group, rows[here]), places.reshape(-1))
+
+        return steps(), known.logits.astype(np.int64)
 
     def values(self, symbols: Ints) -> Ints:
         """(h, w, coefficients) of symbols (block's shape), in 1/32 step."""
         return FINE * self.layout.steps(symbols)
 
-    def _outputs(self, symbols: Ints) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """(h w, coefficients, 3 K) and (h w, groups + 1): every parameter, and logits of the extents."""
-        strips, prior, logits = Strips(), self.prior, list[Tensor]()
-        extent = symbols[..., self.layout.coefficients, None]
-
-        def made(z: Tensor, rows: slice, own: Tensor) -> Tensor:
-            params, extents = prior(strips.look, z, torch.from_numpy(extent[None, rows]).to(z), own)
-            logits.append(extents.flatten(0, 2))
-            return params
-
-        found = in_strips(prior, self.values(symbols), self._own, made)
-        return found, torch.cat(logits).cpu().numpy().astype(np.int16)
+    def _outputs(self, symbols: Ints) -> Outputs:
+        """Strip by strip, of each group for those blocks alone that have it."""
+        prior, groups, strips = self.prior, range(self.layout.groups), Strips()
+        whole, extents = self.values(symbols), symbols[..., self.layout.coefficients, None]
+        own = self._own.view(1, self.height, self.width, -1)
+        logits, params = list[Tensor](), [list[Tensor]() for _ in groups]
+        rows = rows_at_once(self.width, 3 * prior.mixtures * prior.latents)
+        with exact_inference():
+            for r in range(0, self.height, rows):
+                z, extent = (torch.from_numpy(v[None, r : r + rows]).to(self._own) for v in (whole, extents))
+                h, base = prior.trunk(strips.look, z, extent, own[:, r : r + rows])
+                h, base, z, extent = (part.flatten(0, 2) for part in (h, base, z, extent))
+                logits.append(prior.extents(h).cpu())
+                for group in groups:
+                    there = torch.nonzero(extent[:, 0] > group)[:, 0]
+                    seen = prior.seen(z[there], group, extent[there])
+                    params[group].append(prior.head(group, h[there], seen, base[there]).cpu())
+        known = extents.reshape(-1) > np.arange(len(groups))[:, None]
+        return Outputs(
+            torch.cat(logits).numpy().astype(np.int16),
+            np.where(known, known.cumsum(1) - 1, -1),
+            [torch.cat(parts).numpy().astype(np.int16) for parts in params],
+        )
 
     def _walk(self) -> TorchSteps | CompiledSteps:
         if serves(self.prior, self.device):

@@ -108,9 +108,15 @@ def test_arrays_follow_what_a_prior_is_frozen_to() -> None:
     assert compiled_latents._packed(net) is not first
 
 
-def test_outputs_come_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    grid, symbols = block(prior(0, 3, 1.0), (9, 14))
-    whole = grid._outputs(symbols)
+@pytest.mark.parametrize("large", [0, 3])
+def test_outputs_come_in_strips(monkeypatch: pytest.MonkeyPatch, large: int) -> None:
+    grid, symbols = block(prior(0, large, 1.0), (9, 14))
+
+    def steps() -> list[Ints]:
+        return [part for step in grid.parallel(symbols) if isinstance(step, latent_steps.MixtureStep)
+                for part in (step.index, step.distribution.logit, step.distribution.centre)]  # fmt: skip
+
+    whole = steps()
     for rows in (1, 4):
         monkeypatch.setattr(latent_steps, "STRIP_VALUES", rows * 14 * 6 * 12)
-        assert all(map(np.array_equal, grid._outputs(symbols), whole))
+        assert all(map(np.array_equal, steps(), whole))

@@ -181,6 +181,39 @@ def mixture_counts(
     return counts
 
 
+@kernel(1, 1, 0, 0, 2, 2, 2, 0, TABLE, TABLE)
+def mixture_around(
+    first: Ints,
+    digit: Ints,
+    base: int,
+    step: int,
+    weight: Ints,
+    centre: Ints,
+    scale: Ints,
+    shift: int,
+    slopes: Ints,
+    sigmoids: Ints,
+) -> tuple[Ints, Ints]:
+    """See `tables.LogisticMixture.around`; digits have edges as in `mixture_counts`."""
+    counts, place = np.empty((len(weight), 3), np.int64), np.empty(len(weight), np.int64)
+    edge, whole, target = np.empty(2, np.int64), np.empty(2, np.int64), (1 << TABLE_BITS) - base
+    for i in range(len(weight)):
+        start = first[min(i, len(first) - 1)]
+        mixture_row(whole, start, base * step, i, weight, centre, scale, shift, slopes, sigmoids)
+        mixture_row(edge, start + digit[i] * step, step, i, weight, centre, scale, shift, slopes, sigmoids)
+        span = whole[1] - whole[0]
+        below, above = (edge[0] - whole[0]) * target // span, (edge[1] - whole[0]) * target // span
+        left, own = below + digit[i], above - below + 1
+        right = (1 << TABLE_BITS) - left - own
+        place[i] = 1 if left and right else (2 if left else 0)
+        if not left:
+            left, own, right = own, 1, right - 1
+        elif not right:
+            left, own, right = left - 1, 1, own
+        counts[i, 0], counts[i, 1], counts[i, 2] = left - 1, own - 1, right - 1
+    return counts, place
+
+
 @kernel(1, 0, 0, 1, 1, 0, TABLE, TABLE)
 def gaussian_counts(
     first: Ints, base: int, step: int, centre: Ints, scale: Ints, floor_shift: int, slopes: Ints, normals: Ints

@@ -8,7 +8,8 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.tables import Uniforms
+from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.tables import LogisticMixture, Uniforms
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -72,7 +73,11 @@ class Stack:
             raise ValueError(f"a symbol must lie in [0, {prod(distribution.radix)})")
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
-            self.put(digits[i], distribution.counts(digits[:i]))
+            if type(distribution) is LogisticMixture and compiled.runs():
+                counts, place = distribution.around(digits[:i], digits[i])
+                self.put(place, counts)
+            else:
+                self.put(digits[i], distribution.counts(digits[:i]))
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""

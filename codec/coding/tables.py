@@ -92,11 +92,16 @@ class Ordered:
 
     def counts(self, digits: Sequence[Ints]) -> Ints:
         """(n, A) table of the next digit, given the ones before."""
-        base, step = self.radix[len(digits)], prod(self.radix[len(digits) + 1 :])
+        base, step, first = self._next(digits)
+        return self._counts(first, base, step)
+
+    def _next(self, digits: Sequence[Ints]) -> tuple[int, int, Ints]:
+        """Of the next digit: how many values it has, how many symbols each stands for, and the first symbol, (n,) or
+        (1,)."""
         first = np.zeros(1, np.int64)
         for i, digit in enumerate(digits):
-            first = first + digit * prod(self.radix[i + 1 :])  # (n,)
-        return self._counts(first, base, step)
+            first = first + digit * prod(self.radix[i + 1 :])
+        return self.radix[len(digits)], prod(self.radix[len(digits) + 1 :]), first
 
     def _counts(self, first: Ints, base: int, step: int) -> Ints:
         """(n, base) between the edges first, first + step, ...; first: (n,) or (1,)."""
@@ -170,6 +175,15 @@ class LogisticMixture(Ordered):
 
             return kernels.mixture_counts(first, base, step, *self._parameters())
         return super()._counts(first, base, step)
+
+    def around(self, digits: Sequence[Ints], digit: Ints) -> tuple[Ints, Ints]:
+        """What the coder needs to push the next digit (n,), given the ones before: counts (n, 3) of what lies before
+        it, of itself, and of what lies after it, and which of these it is, (n,). The same bits, from four values of
+        the cdf in place of seventeen; compiled alone."""
+        from vlcodec.codec.coding import kernels
+
+        base, step, first = self._next(digits)
+        return kernels.mixture_around(first, digit, base, step, *self._parameters())
 
     def _parameters(self) -> tuple[Ints, Ints, Ints, int, Ints, Ints]:
         return self._weight, self.centre, self.scale, self._floor_shift, slopes(), sigmoids()

@@ -197,8 +197,12 @@ class Layered(Protocol):
     def residual(self, fz: Any) -> Block:
         """p of these symbols, given f(z)."""
 
-    def completed(self, fz: Any, symbols: Ints) -> Any:
-        """f(z) with what it lacked."""
+    def changes(self, pictures: Bytes, fz: Any, symbols: Ints) -> bytes:
+        """Of the decoder's last layer, for a picture's sake, given what f(z) lacks; none where they are not worth their
+        bytes. Equal input may give other changes on another machine."""
+
+    def completed(self, fz: Any, symbols: Ints, changes: bytes = b"") -> Any:
+        """f(z) with what it lacked. Raises FormatError for changes that are none."""
 
 
 @runtime_checkable

@@ -263,8 +263,8 @@ def opened(data: bytes, seed: int | None, device: str, max_pixels: int, front: b
     if front and zoo.takes(registry.by_number(header.model_id)).progressive:
         file = replace(file, header=replace(file.header, quality=min(header.quality, len(file.groups))))
     check_chunks(file, net_of(model, file.header))
-    if file.changes and not header.lossless:
-        raise FormatError("the file holds changes of weights, and no pixels that were coded with them")
+    if file.changes and not (header.lossless or len(file.groups) > 1):
+        raise FormatError("the file holds changes of weights, and nothing that was coded with them")
     return file, drawn, model
 
 
@@ -345,7 +345,7 @@ def features_of(net: LatentNet, file: File, progress: Progress | None) -> Any:
     u = latents.dither_of(net, header.seed, 0, 1, header.height, header.width)
     fz = net.features(groups.read_groups(net, file.groups, u, tick(progress, "latents", 0, 1)), u)
     if isinstance(net, Layered) and len(file.groups) > 1:
-        return groups.read_lacking(net, file.groups[1], fz, tick(progress, "residual", 0, 1))
+        return groups.read_lacking(net, file.groups[1], fz, file.changes, tick(progress, "residual", 0, 1))
     return fz
 
 

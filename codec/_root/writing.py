@@ -52,10 +52,12 @@ def write(
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
     layered = isinstance(net, Layered) and not header.lossless
     fz = net.features(symbols, u) if header.lossless or layered else None
+    changes = b""
     if isinstance(net, Layered) and layered:
-        further.append(groups.write_lacking(net, pixels, fz))
+        lacking, changes = groups.write_lacking(net, pixels, fz, tuned=refining > 0)
+        further.append(lacking)
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
-    return Written(File(header, chunk, parts, tuple(further)), u, symbols, fz, promised)
+    return Written(File(header, chunk, parts, tuple(further), changes), u, symbols, fz, promised)
 
 
 def as_restored(net: LatentNet, near: int) -> LatentNet:

@@ -91,20 +91,21 @@ def read_groups(net: LatentNet, groups: Sequence[bytes], u: Ints, tick: Tick | N
     return symbols
 
 
-def write_lacking(net: Layered, pictures: Bytes, fz: Any) -> bytes:
-    """The stack of what f(z) lacks of a picture (1, H, W, C)."""
-    stack = Stack()
-    net.residual(fz).push(net.lacking(pictures, fz), stack)
-    return stack.to_bytes()
+def write_lacking(net: Layered, pictures: Bytes, fz: Any, tuned: bool) -> tuple[bytes, bytes]:
+    """The stack of what f(z) lacks of a picture (1, H, W, C), and changes of the decoder, where it is to be tuned."""
+    stack, symbols = Stack(), net.lacking(pictures, fz)
+    net.residual(fz).push(symbols, stack)
+    return stack.to_bytes(), net.changes(pictures, fz, symbols) if tuned else b""
 
 
-def read_lacking(net: Layered, data: bytes, fz: Any, tick: Tick | None = None) -> Any:
-    """f(z) with what it lacked. Raises FormatError where the stack does not end as it began."""
+def read_lacking(net: Layered, data: bytes, fz: Any, changes: bytes, tick: Tick | None = None) -> Any:
+    """f(z) with what it lacked. Raises FormatError where the stack does not end as it began, and for changes of the
+    decoder that are none."""
     stack = Stack(data)
     symbols = net.residual(fz).pop(stack, tick)
     if not stack.empty:
         raise FormatError("the residual's stack must be empty after its last symbol; it is not")
-    return net.completed(fz, symbols)
+    return net.completed(fz, symbols, changes)
 
 
 def group_bits(net: LatentNet, symbols: Ints, u: Ints) -> list[float]:

@@ -16,13 +16,15 @@ from torch import Tensor
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.layers.resnet import space_to_depth
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel, golden_pictures, padded
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.residual import coefficients, restored, steps_of
-from vlcodec.models.photo.restoration import mended
-from vlcodec.models.photo.rounding import rounded_blocks
+from vlcodec.models.photo.residual import STEP_UNIT, coefficients, restored, steps_of
+from vlcodec.models.photo.restoration import CELL, mended, strips_of
+from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
+from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
@@ -71,13 +73,25 @@ class LayeredLatents(PhotoLatents):
         size = maps.shape[1], maps.shape[2]
         return ResidualBlock(self.net.residual, size, self._level, self._beyond_level, maps.flatten(0, 2))
 
-    def completed(self, fz: Features, symbols: Ints) -> Features:
+    def completed(self, fz: Features, symbols: Ints, changes: bytes = b"") -> Features:
         """See codec.interface.Layered."""
         added = self.residual_of(fz, symbols)
-        if self.net.shape.restoration_blocks:
-            with exact_inference():
-                added = mended(self.net.restoration, self.mean_of(fz), added, fz.body, self.step_told)
-        return replace(fz, added=added)
+        if not self.net.shape.restoration_blocks:
+            return replace(fz, added=added)
+        net = tuned(self.net.restoration, changes) if changes else self.net.restoration
+        with exact_inference():
+            return replace(fz, added=mended(net, self.mean_of(fz), added, fz.body, self.step_told))
+
+    def changes(self, pictures: Bytes, fz: Features, symbols: Ints) -> bytes:
+        """See codec.interface.Layered."""
+        if not self.net.shape.restoration_blocks:
+            return b""
+        added, mean, fit = self.residual_of(fz, symbols), self.mean_of(fz), Fit(self.net.restoration)
+        with exact_inference():
+            lacking = space_to_depth(MEAN_UNIT * padded(pictures).to(self.device) - mean - added, CELL)
+            for strip in strips_of(self.net.restoration, mean, added, fz.body, self.step_told):
+                fit.add(strip, lacking[:, strip.rows])
+            return fit.gains(BLOCK_PRICE * (STEP_UNIT / MEAN_UNIT / self._quantiser) ** 2)
 
     def residual_of(self, fz: Features, symbols: Ints) -> Tensor:
         """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""

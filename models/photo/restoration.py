@@ -6,6 +6,9 @@ reach. The network sees the picture, the residual, the decoder's hidden maps, an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -34,25 +37,47 @@ class Restoration(nn.Module):
         self.leave = Layer(SQUARE, channels, pixels, gain=2**-4, init=0.0, input_max=STREAM_MAX, **STREAM, **LINEAR)
         self.reach = 2 * blocks + 1  # positions that one of the output sees, to each side
 
-    def forward(self, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
+    def hidden(self, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
         """Cells of 4 x 4 pixels (N, h, w, 48) in 1/4 level, the mean image of the latents and what is added to it; body
-        (N, h, w, hidden); step (N, h, w, steps) -> what is added besides, like `added`."""
+        (N, h, w, hidden); step (N, h, w, steps) -> what the last layer sees, (N, h, w, channels)."""
         whole = (mean + added).clamp(-FEATURE_MAX, FEATURE_MAX)
         h = self.enter(torch.cat((whole, added.clamp(-STREAM_MAX, STREAM_MAX), body), -1), step)
-        return self.leave(clip(self.blocks(h), STREAM_MAX))
+        return clip(self.blocks(h), STREAM_MAX)
+
+    def forward(self, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
+        """What is added besides, like `added`; see `hidden`."""
+        return self.leave(self.hidden(mean, added, body, step))
 
 
-def mended(net: Restoration, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
-    """`added` and what a frozen net adds besides, (1, H, W, 3) in 1/4 level; mean likewise, body (1, H/4, W/4, hidden),
-    step (steps,). Strip by strip, with the rows around each that it sees: the same as in one."""
-    found, height = torch.empty_like(added), body.shape[1]
+class Strip(NamedTuple):
+    """Rows of positions of a picture: which ones, and what the network sees of them and of the rows around, `above` of
+    which come first: cells of the mean image and of what is added, hidden maps, and the step."""
+
+    rows: slice
+    above: int
+    seen: tuple[Tensor, Tensor, Tensor, Tensor]
+
+    def inner(self, part: Tensor) -> Tensor:
+        """Of what was made of `seen`, (1, rows, w, C), the strip's own rows."""
+        return part[:, self.above : self.above + self.rows.stop - self.rows.start]
+
+
+def strips_of(net: Restoration, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Iterator[Strip]:
+    """Of a picture (1, H, W, 3), mean and added in 1/4 level, body (1, H/4, W/4, hidden), step (steps,)."""
+    height, width = body.shape[1:3]
     for first in range(0, height, ROWS):
         last = min(first + ROWS, height)
         above, below = min(first, net.reach), min(height - last, net.reach)
         rows = slice(CELL * (first - above), CELL * (last + below))
-        told = step.expand(1, last + below - first + above, body.shape[2], -1)
         cells = [space_to_depth(part[:, rows], CELL) for part in (mean, added)]
-        more = depth_to_space(net(*cells, body[:, first - above : last + below], told), CELL)
-        inner = slice(CELL * above, CELL * (above + last - first))
-        found[:, CELL * first : CELL * last] = added[:, CELL * first : CELL * last] + more[:, inner]
+        told = step.expand(1, last + below - first + above, width, -1)
+        yield Strip(slice(first, last), above, (cells[0], cells[1], body[:, first - above : last + below], told))
+
+
+def mended(net: Restoration, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
+    """`added` and what a frozen net adds besides, see `strips_of`: the same as in one."""
+    found = added.clone()
+    for strip in strips_of(net, mean, added, body, step):
+        more = depth_to_space(strip.inner(net(*strip.seen)), CELL)
+        found[:, CELL * strip.rows.start : CELL * strip.rows.stop] += more
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,13 +17,12 @@ from torch import Tensor
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
-from vlcodec.models.layers.resnet import space_to_depth
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.between import between
-from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel, golden_pictures, padded
-from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.residual import STEP_UNIT, coefficients, restored, steps_of
-from vlcodec.models.photo.restoration import CELL, mended, strips_of
+from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
+from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
+from vlcodec.models.photo.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
+from vlcodec.models.photo.restoration import mended, strips_of
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
 from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
@@ -60,10 +60,14 @@ class LayeredLatents(PhotoLatents):
 
     def lacking(self, pictures: Bytes, fz: Features) -> Ints:
         """See codec.interface.Layered."""
-        x = MEAN_UNIT * padded(pictures).to(self.device)
-        with exact_inference():
-            found = coefficients(x - self.mean_of(fz))[0].cpu().numpy()
-        centres = np.floor(found * FINE / steps_of(self._quantiser).numpy() + 0.5).astype(np.int64)
+        x, steps = padded(pictures), steps_of(self._quantiser).numpy()
+        centres = np.empty((x.shape[1] // SIDE, x.shape[2] // SIDE, COEFFICIENTS), np.int32)
+        for rows in self._strips(x.shape[1]):
+            lacking = MEAN_UNIT * x[:, rows.start : rows.stop].to(self.device) - self.mean_of(fz, rows)
+            with exact_inference():
+                found = coefficients(lacking)[0].cpu().numpy()
+            centres[rows.start // SIDE : rows.stop // SIDE] = np.floor(found * FINE / steps + 0.5)
+        del x
         return rounded_blocks(self.residual(fz), centres)
 
     def residual(self, fz: Features) -> ResidualBlock:
@@ -80,29 +84,41 @@ class LayeredLatents(PhotoLatents):
             return replace(fz, added=added)
         net = tuned(self.net.restoration, changes) if changes else self.net.restoration
         with exact_inference():
-            return replace(fz, added=mended(net, self.mean_of(fz), added, fz.body, self.step_told))
+            return replace(fz, added=mended(net, partial(self.mean_of, fz), added, fz.body, self.step_told))
 
     def changes(self, pictures: Bytes, fz: Features, symbols: Ints) -> bytes:
         """See codec.interface.Layered."""
         if not self.net.shape.restoration_blocks:
             return b""
-        added, mean, fit = self.residual_of(fz, symbols), self.mean_of(fz), Fit(self.net.restoration)
+        x, added, mean = padded(pictures), self.residual_of(fz, symbols), partial(self.mean_of, fz)
+        fit = Fit(self.net.restoration)
         with exact_inference():
-            lacking = space_to_depth(MEAN_UNIT * padded(pictures).to(self.device) - mean - added, CELL)
             for strip in strips_of(self.net.restoration, mean, added, fz.body, self.step_told):
-                fit.add(strip, lacking[:, strip.rows])
+                rows = strip.pixels
+                known = mean(rows) + added[:, rows.start : rows.stop]
+                fit.add(strip, MEAN_UNIT * x[:, rows.start : rows.stop].to(self.device) - known)
             return fit.gains(BLOCK_PRICE * (STEP_UNIT / MEAN_UNIT / self._quantiser) ** 2)
 
     def residual_of(self, fz: Features, symbols: Ints) -> Tensor:
         """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
-        values = self.residual(fz).values(symbols) // FINE * steps_of(self._quantiser).numpy()
-        with exact_inference():
-            return restored(torch.from_numpy(values[None]).to(self.device))
+        steps, layout = steps_of(self._quantiser).numpy(), self.residual(fz).layout
+        height, width = (SIDE * side for side in symbols.shape[:2])
+        found = torch.empty(1, height, width, COLOURS, device=self.device)
+        for rows in self._strips(height):
+            values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
+            with exact_inference():
+                found[:, rows.start : rows.stop] = restored(torch.from_numpy(values[None]).to(self.device))
+        return found
 
-    def mean_of(self, fz: Features) -> Tensor:
-        """(1, 16 h, 16 w, 3) in 1/4 level, of the latents alone."""
-        with exact_inference():
-            return self.net.decoder.render(fz.body)[..., :COLOURS]
+    def mean_of(self, fz: Features, rows: range) -> Tensor:
+        """(1, len(rows), 16 w, 3) in 1/4 level, of the latents alone; rows: of the picture, padded."""
+        alone = replace(fz, added=None)
+        return self.render(alone, rows, BODY_STRIDE * fz.body.shape[2])[None, ..., :COLOURS]
+
+    @staticmethod
+    def _strips(height: int) -> Iterator[range]:
+        """A few rows of blocks at a time: as many as `render` takes."""
+        return (range(r, min(r + STRIP_ROWS, height)) for r in range(0, height, STRIP_ROWS))
 
     @property
     def step_told(self) -> Tensor:

@@ -6,7 +6,7 @@ reach. The network sees the picture, the residual, the decoder's hidden maps, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from vlcodec.models.layers.resnet import ResBlock, depth_to_space, space_to_dept
 
 CELL = 4  # pixels of a position, along each side
 ROWS = 64  # of positions that are made at a time
+Rendered = Callable[[range], Tensor]  # rows of pixels -> the latents' mean image there, (1, rows, W, 3) in 1/4 level
 
 
 class Restoration(nn.Module):
@@ -57,27 +58,32 @@ class Strip(NamedTuple):
     above: int
     seen: tuple[Tensor, Tensor, Tensor, Tensor]
 
+    @property
+    def pixels(self) -> range:
+        """Its rows of pixels."""
+        return range(CELL * self.rows.start, CELL * self.rows.stop)
+
     def inner(self, part: Tensor) -> Tensor:
         """Of what was made of `seen`, (1, rows, w, C), the strip's own rows."""
         return part[:, self.above : self.above + self.rows.stop - self.rows.start]
 
 
-def strips_of(net: Restoration, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Iterator[Strip]:
-    """Of a picture (1, H, W, 3), mean and added in 1/4 level, body (1, H/4, W/4, hidden), step (steps,)."""
+def strips_of(net: Restoration, mean: Rendered, added: Tensor, body: Tensor, step: Tensor) -> Iterator[Strip]:
+    """Of a picture: added (1, H, W, 3) in 1/4 level, body (1, H/4, W/4, hidden), step (steps,)."""
     height, width = body.shape[1:3]
     for first in range(0, height, ROWS):
         last = min(first + ROWS, height)
         above, below = min(first, net.reach), min(height - last, net.reach)
-        rows = slice(CELL * (first - above), CELL * (last + below))
-        cells = [space_to_depth(part[:, rows], CELL) for part in (mean, added)]
+        rows = range(CELL * (first - above), CELL * (last + below))
+        cells = [space_to_depth(part, CELL) for part in (mean(rows), added[:, rows.start : rows.stop])]
         told = step.expand(1, last + below - first + above, width, -1)
         yield Strip(slice(first, last), above, (cells[0], cells[1], body[:, first - above : last + below], told))
 
 
-def mended(net: Restoration, mean: Tensor, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
+def mended(net: Restoration, mean: Rendered, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
     """`added` and what a frozen net adds besides, see `strips_of`: the same as in one."""
     found = added.clone()
     for strip in strips_of(net, mean, added, body, step):
-        more = depth_to_space(strip.inner(net(*strip.seen)), CELL)
-        found[:, CELL * strip.rows.start : CELL * strip.rows.stop] += more
+        rows = strip.pixels
+        found[:, rows.start : rows.stop] += depth_to_space(strip.inner(net(*strip.seen)), CELL)
     return found

@@ -52,7 +52,7 @@ def seen_by(model: LayeredModel, pixels: Pixels, quality: float) -> Seen:
     net = model.single(int(quality), int(100 * (quality % 1)))
     u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
     fz = net.features(net.rounded(net.centres(picture), u), u)
-    added, mean = net.residual_of(fz, net.lacking(picture, fz)), net.mean_of(fz)
+    added, mean = net.residual_of(fz, net.lacking(picture, fz)), net.mean_of(fz, range(picture.shape[1]))
     cells = [space_to_depth(part.cpu(), CELL)[0] for part in (MEAN_UNIT * centred(picture), mean, added)]
     body = fz.body[0].cpu()
     return Seen(*(part.to(torch.int16) for part in (*cells, body, net.step_told.cpu().expand(*body.shape[:2], -1))))

@@ -23,7 +23,7 @@ from vlcodec.models.walks.residual_block import ResidualBlock
 
 NAT_UNIT = FINE  # 1/32 nat, and squared errors are in (1/32 step)^2
 LATENT_PRICE = 32  # nats that a squared error of a step must save
-BLOCK_PRICE = 7  # likewise of coefficients: near the 6 of an ideal quantiser
+BLOCK_PRICE = 5  # likewise of coefficients: near the 6 of an ideal quantiser
 ENTRIES = 1 + CDF_BITS * 693 * NAT_UNIT // 1000  # up to the logarithm of the whole mass
 LOG_WHOLE = ENTRIES - 1
 
@@ -52,32 +52,35 @@ def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
 
 
 def rounded_blocks(block: ResidualBlock, centres: Ints) -> Ints:
-    """Symbols of coefficients (h, w, coefficients) in 1/32 step: some one step nearer to 0; extents that are smaller
-    where what lies beyond is not worth its bits."""
+    """Symbols of coefficients (h, w, coefficients) int32 in 1/32 step: some one step nearer to 0; extents that are
+    smaller where what lies beyond is not worth its bits."""
     layout = block.layout
     symbols = layout.symbols((centres + FINE // 2) // FINE)
     steps, centre = layout.steps(symbols), centres.reshape(-1)
-    k, cost = steps.reshape(-1), np.zeros(steps.size, np.int64)  # of each, against 0, in 1/32 nat
+    k, cost = steps.reshape(-1), np.zeros((steps.size // layout.coefficients, layout.groups), np.int64)
     each, logits = block.priced(symbols)
+    del symbols  # which are large, as are all parameters
     for step in each:
-        mu = centre[step.index]
+        mu = centre[step.index].astype(np.int64)
         found, asked = _nearer(step, k[step.index], mu, BLOCK_PRICE)
         k[step.index] = found
-        cost[step.index] = asked - BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT
-    return layout.symbols(_trimmed(steps, cost.reshape(-1, layout.groups, layout.group).sum(2), logits))
+        asked -= BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT  # against 0
+        block_number, coefficient = np.divmod(step.index[:: layout.group], layout.coefficients)
+        cost[block_number, coefficient // layout.group] = asked.reshape(-1, layout.group).sum(1)
+    del each
+    _trim(steps, cost, logits)
+    return layout.symbols(steps)
 
 
-def _trimmed(steps: Ints, cost: Ints, logits: Ints) -> Ints:
-    """Steps (h, w, coefficients), without the last groups of blocks where that is cheaper. cost: (h w, groups), and
-    logits of extents (h w, groups + 1), both in 1/32 nat."""
+def _trim(steps: Ints, cost: Ints, logits: Ints) -> None:
+    """Leave out the last groups of blocks where that is cheaper. steps: (h, w, coefficients), contiguous. cost: (h w,
+    groups), and logits of extents (h w, groups + 1), both in 1/32 nat."""
     groups = cost.shape[1]
     whole = np.concatenate((np.zeros_like(cost[:, :1]), cost.cumsum(1)), 1) - logits  # of each extent
     blocks = steps.reshape(len(cost), groups, -1)
     most = ((blocks != 0).any(2) * np.arange(1, groups + 1)).max(1)
     whole[np.arange(groups + 1) > most[:, None]] = np.iinfo(np.int64).max
-    kept = np.arange(groups) < whole.argmin(1)[:, None]
-    trimmed: Ints = (blocks * kept[..., None]).reshape(steps.shape)
-    return trimmed
+    blocks *= (np.arange(groups) < whole.argmin(1)[:, None])[..., None]  # a view of steps
 
 
 def _nearer(step: MixtureStep, k: Ints, mu: Ints, price: int) -> tuple[Ints, Ints]:

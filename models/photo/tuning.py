@@ -18,8 +18,9 @@ from torch import Tensor
 
 from vlcodec.codec.errors import BoundError, FormatError
 from vlcodec.codec.interface import Ints
+from vlcodec.models.layers.resnet import space_to_depth
 from vlcodec.models.photo.adapted import pack_changes, unpack_changes
-from vlcodec.models.photo.restoration import Restoration, Strip
+from vlcodec.models.photo.restoration import CELL, Restoration, Strip
 
 UNIT = 32  # of a gain
 MOST = UNIT - 1  # |k|
@@ -38,9 +39,9 @@ class Fit:
         self._squares, self._products = weight.new_zeros(size, size), weight.new_zeros(size)
 
     def add(self, strip: Strip, lacking: Tensor) -> None:
-        """lacking: cells of what the strip lacks (1, rows, w, 48), in 1/4 level, before the network."""
+        """lacking: of the strip, before the network, (1, rows, W, 3) in 1/4 level."""
         layer, h = self._layer, self._net.hidden(*strip.seen)
-        error = (lacking - strip.inner(layer(h))).flatten(0, 2)
+        error = (space_to_depth(lacking, CELL) - strip.inner(layer(h))).flatten(0, 2)
         padded = F.pad(h, (0, 0, layer.left, layer.right, layer.above, layer.below))
         parts = [padded[:, a : a + h.shape[1], b : b + h.shape[2]] for a, b in layer.corners]
         taps = strip.inner(torch.stack(parts, 3)).flatten(0, 2)  # (n, taps, channels)

@@ -40,12 +40,14 @@ class BlockSymbols:
 
     def symbols(self, steps: Ints) -> Ints:
         """(..., width) of whole steps (..., coefficients), which are clamped to what can be said."""
-        near = steps.clip(-CENTRE, 255 - CENTRE)
-        beyond = np.abs(steps.clip(-FAR, FAR) - near)[..., : self.large]
+        found = np.empty((*steps.shape[:-1], self.width), np.int64)
+        near, extent, beyond = np.split(found, [self.coefficients, self.coefficients + 1], -1)  # views
+        np.clip(steps, -CENTRE, 255 - CENTRE, out=near)
+        beyond[:] = np.abs(steps[..., : self.large].clip(-FAR, FAR) - near[..., : self.large])
         there = (near.reshape(*near.shape[:-1], self.groups, self.group) != 0).any(-1)
-        extent = (there * np.arange(1, self.groups + 1)).max(-1)[..., None]
-        found = np.concatenate((near + CENTRE, extent, beyond), -1)
-        found[..., : self.coefficients] *= self.within(found)
+        extent[..., 0] = (there * np.arange(1, self.groups + 1)).max(-1)
+        near += CENTRE
+        near *= self.within(found)
         return found
 
     def steps(self, symbols: Ints) -> Ints:

@@ -97,7 +97,8 @@ class ResidualBlock(NetWalk):
 
     def priced(self, symbols: Ints) -> tuple[Iterator[MixtureStep], Ints]:
         """Each coefficient within its block's extent, given all others of `symbols`, with its place among the
-        coefficients; and (h w, groups + 1) logits of extents, in 1/32 nat: no walk, but what one would find."""
+        coefficients, whole groups of one number in each step; and (h w, groups + 1) logits of extents, in 1/32 nat: no
+        walk, but what one would find."""
         known = self._outputs(symbols)
 
         def steps() -> Iterator[MixtureStep]:
@@ -118,25 +119,26 @@ class ResidualBlock(NetWalk):
     def _outputs(self, symbols: Ints) -> Outputs:
         """Strip by strip, of each group for those blocks alone that have it."""
         prior, groups, strips = self.prior, range(self.layout.groups), Strips()
-        whole, extents = self.values(symbols), symbols[..., self.layout.coefficients, None]
+        extents = symbols[..., self.layout.coefficients, None]
         own = self._own.view(1, self.height, self.width, -1)
         logits, params = list[Tensor](), [list[Tensor]() for _ in groups]
         rows = rows_at_once(self.width, 3 * prior.mixtures * prior.latents)
         with exact_inference():
             for r in range(0, self.height, rows):
-                z, extent = (torch.from_numpy(v[None, r : r + rows]).to(self._own) for v in (whole, extents))
+                values = self.values(symbols[r : r + rows])
+                z, extent = (torch.from_numpy(v[None]).to(self._own) for v in (values, extents[r : r + rows]))
                 h, base = prior.trunk(strips.look, z, extent, own[:, r : r + rows])
                 h, base, z, extent = (part.flatten(0, 2) for part in (h, base, z, extent))
-                logits.append(prior.extents(h).cpu())
+                logits.append(prior.extents(h).cpu().to(torch.int16))
                 for group in groups:
                     there = torch.nonzero(extent[:, 0] > group)[:, 0]
                     seen = prior.seen(z[there], group, extent[there])
-                    params[group].append(prior.head(group, h[there], seen, base[there]).cpu())
+                    params[group].append(prior.head(group, h[there], seen, base[there]).cpu().to(torch.int16))
         known = extents.reshape(-1) > np.arange(len(groups))[:, None]
         return Outputs(
-            torch.cat(logits).numpy().astype(np.int16),
+            torch.cat(logits).numpy(),
             np.where(known, known.cumsum(1) - 1, -1),
-            [torch.cat(parts).numpy().astype(np.int16) for parts in params],
+            [torch.cat(parts).numpy() for parts in params],
         )
 
     def _walk(self) -> TorchSteps | CompiledSteps:

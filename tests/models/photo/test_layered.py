@@ -142,10 +142,13 @@ def test_strips_mend_as_one(net: GridAgave, monkeypatch: pytest.MonkeyPatch) -> 
     mean, added = (torch.randint(-600, 601, (1, 28, 16, 3), generator=rng).float() for _ in range(2))
     body = torch.randint(-1023, 1024, (1, 7, 4, 8), generator=rng).float()
     with torch.inference_mode():
-        whole = mended(frozen, mean, added, body, torch.tensor([64.0, 0, 0]))
+        def rendered(rows: range) -> torch.Tensor:
+            return mean[:, rows.start : rows.stop]
+
+        whole = mended(frozen, rendered, added, body, torch.tensor([64.0, 0, 0]))
         monkeypatch.setattr(restoration, "ROWS", 2)
-        assert torch.equal(mended(frozen, mean, added, body, torch.tensor([64.0, 0, 0])), whole)
-        assert not torch.equal(mended(frozen, mean, added, body, torch.tensor([0, 64.0, 0])), whole)
+        assert torch.equal(mended(frozen, rendered, added, body, torch.tensor([64.0, 0, 0])), whole)
+        assert not torch.equal(mended(frozen, rendered, added, body, torch.tensor([0, 64.0, 0])), whole)
     assert not torch.equal(whole, added)
 
 

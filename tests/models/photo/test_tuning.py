@@ -18,7 +18,7 @@ from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.photo import layered
 from vlcodec.models.photo.adapted import pack_changes, unpack_changes
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.restoration import CELL, Restoration, mended, strips_of
+from vlcodec.models.photo.restoration import Rendered, Restoration, mended, strips_of
 from vlcodec.models.photo.tuning import MOST, Fit, tuned
 
 CHANNELS = 8
@@ -38,10 +38,15 @@ def name(agave: Callable[[int], GridAgave], tmp_path: Path, monkeypatch: pytest.
     return zoo.save(made, config, "photo", registry.PHOTO, tmp_path).stem
 
 
-def picture(rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+def picture(rng: np.random.Generator) -> tuple[Rendered, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean image, residual, hidden maps and the step."""
     mean, added = (torch.from_numpy(rng.integers(-300, 301, (1, 64, 48, 3))).float() for _ in range(2))
-    return mean, added, torch.from_numpy(rng.integers(-1023, 1024, (1, 16, 12, 8))).float(), torch.tensor([64.0, 0, 0])
+
+    def rendered(rows: range) -> torch.Tensor:
+        return mean[:, rows.start : rows.stop]
+
+    body = torch.from_numpy(rng.integers(-1023, 1024, (1, 16, 12, 8))).float()
+    return rendered, added, body, torch.tensor([64.0, 0, 0])
 
 
 def test_gains_of_the_least_error_are_found_again(net: Restoration, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,8 +58,7 @@ def test_gains_of_the_least_error_are_found_again(net: Restoration, monkeypatch:
         monkeypatch.setattr("vlcodec.models.photo.restoration.ROWS", rows)
         fit = Fit(net)
         for strip in strips_of(net, *seen):
-            part = slice(CELL * strip.rows.start, CELL * strip.rows.stop)
-            fit.add(strip, layered.space_to_depth(target[:, part], CELL))
+            fit.add(strip, target[:, strip.pixels.start : strip.pixels.stop])
         (found,) = unpack_changes(fit.gains(1.0), [CHANNELS])
         assert np.abs(found - k).max() <= 1
     assert fit.gains(1e-9) == b""

@@ -54,7 +54,7 @@ def write(
     fz = net.features(symbols, u) if header.lossless or layered else None
     changes = b""
     if isinstance(net, Layered) and layered:
-        lacking, changes = groups.write_lacking(net, pixels, fz, tuned=refining > 0)
+        lacking, changes = groups.write_lacking(net, pixels, fz, searched=refining > 0)
         further.append(lacking)
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
     return Written(File(header, chunk, parts, tuple(further), changes), u, symbols, fz, promised)

@@ -91,11 +91,11 @@ def read_groups(net: LatentNet, groups: Sequence[bytes], u: Ints, tick: Tick | N
     return symbols
 
 
-def write_lacking(net: Layered, pictures: Bytes, fz: Any, tuned: bool) -> tuple[bytes, bytes]:
-    """The stack of what f(z) lacks of a picture (1, H, W, C), and changes of the decoder, where it is to be tuned."""
-    stack, symbols = Stack(), net.lacking(pictures, fz)
+def write_lacking(net: Layered, pictures: Bytes, fz: Any, searched: bool) -> tuple[bytes, bytes]:
+    """The stack of what f(z) lacks of a picture (1, H, W, C); where it is searched for, changes of the decoder too."""
+    stack, symbols = Stack(), net.lacking(pictures, fz, searched)
     net.residual(fz).push(symbols, stack)
-    return stack.to_bytes(), net.changes(pictures, fz, symbols) if tuned else b""
+    return stack.to_bytes(), net.changes(pictures, fz, symbols) if searched else b""
 
 
 def read_lacking(net: Layered, data: bytes, fz: Any, changes: bytes, tick: Tick | None = None) -> Any:

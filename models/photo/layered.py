@@ -30,6 +30,7 @@ from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.residual_block import ResidualBlock
 
+PASSES = 3  # of rounding, where it is searched for
 GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half the error that it leaves
 
 
@@ -58,7 +59,7 @@ class LayeredLatents(PhotoLatents):
         self.guide = max(1, min(self.guide, self._quantiser**2 // GUIDE_SHARE))
         return self
 
-    def lacking(self, pictures: Bytes, fz: Features) -> Ints:
+    def lacking(self, pictures: Bytes, fz: Features, searched: bool = False) -> Ints:
         """See codec.interface.Layered."""
         x, steps = padded(pictures), steps_of(self._quantiser).numpy()
         centres = np.empty((x.shape[1] // SIDE, x.shape[2] // SIDE, COEFFICIENTS), np.int32)
@@ -68,7 +69,7 @@ class LayeredLatents(PhotoLatents):
                 found = coefficients(lacking)[0].cpu().numpy()
             centres[rows.start // SIDE : rows.stop // SIDE] = np.floor(found * FINE / steps + 0.5)
         del x
-        return rounded_blocks(self.residual(fz), centres)
+        return rounded_blocks(self.residual(fz), centres, PASSES if searched else 1)
 
     def residual(self, fz: Features) -> ResidualBlock:
         """See codec.interface.Layered."""

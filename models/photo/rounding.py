@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.units import CDF_BITS, FINE
@@ -51,23 +52,32 @@ def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
     return symbols
 
 
-def rounded_blocks(block: ResidualBlock, centres: Ints) -> Ints:
-    """Symbols of coefficients (h, w, coefficients) int32 in 1/32 step: some one step nearer to 0; extents that are
-    smaller where what lies beyond is not worth its bits."""
+def rounded_blocks(block: ResidualBlock, centres: NDArray[np.int32], passes: int = 1) -> Ints:
+    """Symbols of coefficients (h, w, coefficients) in 1/32 step: some one step nearer to 0; extents that are smaller
+    where what lies beyond is not worth its bits. passes: each after the first sees what the one before it has left."""
+    nearest: NDArray[np.int32] = (centres + FINE // 2) // FINE
+    symbols = block.layout.symbols(nearest.astype(np.int64))
+    for _ in range(passes):
+        symbols = _rounded_once(block, symbols, nearest.reshape(-1), centres.reshape(-1))
+    return symbols
+
+
+def _rounded_once(
+    block: ResidualBlock, symbols: Ints, nearest: NDArray[np.int32], centres: NDArray[np.int32]
+) -> Ints:
+    """Symbols, given what others see of them. nearest: whole steps of centres (in 1/32 step), (h w coefficients,)."""
     layout = block.layout
-    symbols = layout.symbols((centres + FINE // 2) // FINE)
-    steps, centre = layout.steps(symbols), centres.reshape(-1)
+    steps = layout.steps(symbols)
     k, cost = steps.reshape(-1), np.zeros((steps.size // layout.coefficients, layout.groups), np.int64)
     each, logits = block.priced(symbols)
-    del symbols  # which are large, as are all parameters
     for step in each:
-        mu = centre[step.index].astype(np.int64)
-        found, asked = _nearer(step, k[step.index], mu, BLOCK_PRICE)
+        mu = centres[step.index].astype(np.int64)
+        found, asked = _nearer(step, nearest[step.index].astype(np.int64), mu, BLOCK_PRICE)
         k[step.index] = found
         asked -= BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT  # against 0
         block_number, coefficient = np.divmod(step.index[:: layout.group], layout.coefficients)
         cost[block_number, coefficient // layout.group] = asked.reshape(-1, layout.group).sum(1)
-    del each
+    del each  # all parameters are large
     _trim(steps, cost, logits)
     return layout.symbols(steps)
 

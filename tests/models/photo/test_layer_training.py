@@ -54,8 +54,7 @@ def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about
         family.FAMILY.train(Training(init=None, part="residual", **about))
     plain = {k: v for k, v in net.state_dict().items() if not k.startswith(("residual.", "restoration."))}
     none = asdict(replace(net.shape, residual_steps=(), restoration_blocks=0))
-    del config["layers"]
-    init = Init("photo", registry.PHOTO, config | {"net": none}, plain)
+    init = Init("photo", registry.PHOTO, {k: v for k, v in config.items() if k != "layers"} | {"net": none}, plain)
     made, told = family.FAMILY.train(Training(init=init, part="residual", **about))
     assert told["layers"] == LAYERS
     assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
@@ -64,7 +63,7 @@ def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about
 
 def test_the_restoration_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
     plain = {k: v for k, v in net.state_dict().items() if not k.startswith("restoration.")}
-    none = config | {"net": asdict(replace(net.shape, restoration_blocks=0))}
+    none = {**config, "net": asdict(replace(net.shape, restoration_blocks=0))}
     without = {k: v for k, v in none.items() if k != "layers"}
     with pytest.raises(ModelError, match="part restoration is trained from weights with a residual"):
         family.FAMILY.train(Training(init=Init("photo", registry.PHOTO, without, plain), part="restoration", **about))

@@ -1,5 +1,6 @@
 """Lossy files in two layers: the residual's transform and prior, and what files hold of them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,11 +22,12 @@ from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.photo import residual, restoration
 from vlcodec.models.photo.between import between
-from vlcodec.models.photo.codec import golden_pictures
+from vlcodec.models.photo.codec import golden_pictures, padded
 from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import RESIDUAL_LARGE, GridAgave
-from vlcodec.models.photo.residual import COEFFICIENTS, MOST, ORDER, coefficients, restored, steps_of
+from vlcodec.models.photo.residual import COEFFICIENTS, MOST, ORDER, STEP_UNIT, coefficients, restored, steps_of
 from vlcodec.models.photo.restoration import mended
+from vlcodec.models.photo.rounding import BLOCK_PRICE
 
 RoundTrip = Callable[[Block, Ints], bytes]
 
@@ -105,6 +107,22 @@ def test_both_walks_and_the_stack(model: LayeredModel, check_round_trip: RoundTr
     assert symbols.shape == (2, 4, COEFFICIENTS + 1 + RESIDUAL_LARGE)
     assert len(np.unique(symbols[..., :COEFFICIENTS])) > 3
     check_round_trip(net.residual(fz), symbols)
+
+
+def test_more_passes_of_rounding_are_worth_it(model: LayeredModel) -> None:
+    """Errors and bits together, or no less at least, of a net that knows nothing."""
+    picture, asked = golden_pictures(), list[float]()
+    for quality in (2, 3):
+        net = model.single(quality)
+        u = np.zeros(net.shape(1, 12, 18), np.int64)
+        fz = net.features(net.rounded(net.centres(picture), u), u)
+        for searched in (False, True):
+            symbols = net.lacking(picture, fz, searched)
+            error = MEAN_UNIT * padded(picture) - net.mean_of(fz, range(16)) - net.residual_of(fz, symbols)
+            squared = float(error.double().square().sum()) * (STEP_UNIT / MEAN_UNIT / net._quantiser) ** 2
+            asked.append(net.residual(fz).bits(symbols) * math.log(2) + BLOCK_PRICE * squared)
+    assert asked[1] < 1.001 * asked[0]
+    assert asked[3] < 1.001 * asked[2]
 
 
 def test_it_brings_the_mean_image_nearer(model: LayeredModel) -> None:

@@ -32,7 +32,7 @@ ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
 BLOCK = 8  # side of the averages
 SMOOTH = 0.15  # weight of their errors
 LEAST = 4.0, 0.3  # of the errors that what is left is a share of, pixels' and averages', in squares of 1/4 level
-SHAPE: dict[str, Any] = {"restoration_channels": 64, "restoration_blocks": 3}
+SHAPE: dict[str, Any] = {"restoration_channels": 64, "restoration_blocks": 5}
 
 
 class Seen(NamedTuple):

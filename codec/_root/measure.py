@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from vlcodec._shared import Progress, check_near, device_of, load, memory
 from vlcodec.archives import compress_archive, decompress_archive
@@ -69,8 +69,10 @@ def measured(
         totals.append(_promised(net, pixels, sample, header.near))
         if progress is not None:
             progress("samples", sample + 1, samples)
-    mean = net.mean_images(made.fz, header.height, header.width)[0]
-    return report_of(made.file, pixels[0], mean, made.symbols.size, net.posterior_kind, groups, made.promised, totals)
+    residual, fz = _residual(net, pixels, made.fz)
+    mean = net.mean_images(fz, header.height, header.width)[0]
+    about = made.symbols.size, net.posterior_kind, groups, made.promised, totals, residual
+    return report_of(made.file, pixels[0], mean, *about)
 
 
 def report_of(
@@ -82,6 +84,7 @@ def report_of(
     groups: Sequence[float],
     promised: Mapping[str, float],
     totals: Sequence[float] = (),
+    residual: Residual | None = None,
 ) -> RateReport:
     """The ledger of a lossless file.
 
@@ -90,6 +93,7 @@ def report_of(
         latents: how many. posterior: their kind, see codec.interface.LatentNet.
         groups, promised: bits of each group of latents, and by section of the pixels.
         totals: bits of each sample of the importance-sampled likelihood.
+        residual: of the lossy file, where it has one.
     """
     import numpy as np
 
@@ -98,6 +102,9 @@ def report_of(
 
     header, kl, given = file.header, sum(groups), sum(promised.values())
     sizes, lossless_bytes = picture_file.sizes(file), len(picture_file.pack(file))
+    lossy = lossy_part(file)
+    if residual is not None:
+        lossy = replace(lossy, refinements=(residual.stack,))
     place_bits = np.log2(DITHER_VALUES) if posterior == "dithered" else 0.0  # in its cell, without dither
     return report.RateReport(
         width=header.width,
@@ -117,11 +124,34 @@ def report_of(
         header_bits=8 * sizes["header"],
         latents_written=8 * sizes["latents"],
         pixels_written=8 * sizes["pixels"],
-        lossy_bytes=len(picture_file.pack(lossy_part(file))),
+        lossy_bytes=len(picture_file.pack(lossy)),
         lossless_bytes=lossless_bytes,
         overhead=8 * lossless_bytes - (kl + given),
         psnr_mean_db=report.psnr_db(as_kept(mean, header), pixels),
+        residual=0.0 if residual is None else residual.bits,
+        residual_written=0 if residual is None else 8 * len(residual.stack),
     )
+
+
+class Residual(NamedTuple):
+    """What a lossy file says of what its mean image lacks: -log2 P, and its stack."""
+
+    bits: float
+    stack: bytes
+
+
+def _residual(net: LatentNet, pixels: Bytes, fz: Any) -> tuple[Residual | None, Any]:
+    """Of a picture (1, H, W, C), where its lossy files have one; and f(z) with it."""
+    from vlcodec.codec.coding.meter import Meter
+    from vlcodec.codec.coding.stack import Stack
+    from vlcodec.codec.interface import Layered
+
+    if not isinstance(net, Layered):
+        return None, fz
+    stack, symbols = Stack(), net.lacking(pixels, fz)
+    meter = Meter(stack)
+    net.residual(fz).push(symbols, meter)
+    return Residual(meter.total, stack.to_bytes()), net.completed(fz, symbols)
 
 
 def _promised(net: LatentNet, pixels: Bytes, seed: int, near: int) -> float:

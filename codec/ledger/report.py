@@ -41,6 +41,7 @@ class RateReport:
     parts: of the pixels, by section of the ledger.
     chained: the model makes archives alone. What is written of latents and pixels, and lossless_bytes, is then what the
     picture adds to an archive's stack, its latents and pixels in one, by one draw of all that bits-back takes off.
+    residual: of a lossy file in layers, -log2 P of what its mean image lacks; no part of the lossless file.
     elbo: latents_kl + pixels, that is -ELBO. overhead: of the lossless file over it.
     likelihood: importance-sampled with so many samples, smaller than -ELBO, and not reached by a file.
     """
@@ -66,6 +67,8 @@ class RateReport:
     lossless_bytes: int
     overhead: float
     psnr_mean_db: float
+    residual: float = 0.0
+    residual_written: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, by name."""
@@ -83,6 +86,8 @@ class RateReport:
             *((f"of it, {name}", bits) for name, bits in self.parts.items() if len(self.parts) > 1 and name != PIXELS),
             ("pixels, written", self.pixels_written),
             ("header and checksums", self.header_bits),
+            *([("residual", self.residual)] if self.residual_written else []),
+            *([("residual, written", self.residual_written)] if self.residual_written else []),
             ("-ELBO (KL + pixels)", self.elbo),
             *([(f"-log2 p, {self.samples} samples", self.likelihood)] if self.likelihood is not None else []),
             ("lossy file", 8 * self.lossy_bytes),

@@ -159,10 +159,11 @@ def test_strips_mend_as_one(net: GridAgave, monkeypatch: pytest.MonkeyPatch) -> 
     frozen, rng = frozen_copy(net).restoration, torch.Generator().manual_seed(0)
     mean, added = (torch.randint(-600, 601, (1, 28, 16, 3), generator=rng).float() for _ in range(2))
     body = torch.randint(-1023, 1024, (1, 7, 4, 8), generator=rng).float()
-    with torch.inference_mode():
-        def rendered(rows: range) -> torch.Tensor:
-            return mean[:, rows.start : rows.stop]
 
+    def rendered(rows: range) -> torch.Tensor:
+        return mean[:, rows.start : rows.stop]
+
+    with torch.inference_mode():
         whole = mended(frozen, rendered, added, body, torch.tensor([64.0, 0, 0]))
         monkeypatch.setattr(restoration, "ROWS", 2)
         assert torch.equal(mended(frozen, rendered, added, body, torch.tensor([64.0, 0, 0])), whole)
@@ -171,6 +172,20 @@ def test_strips_mend_as_one(net: GridAgave, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_tells_of_the_residual(name: str, picture: Image.Image) -> None:
+    """Beside what the lossless file says: the lossy file's size, and its mean image's distance."""
+    ledger = vlcodec.rate(picture, model=name, quality=2.5)
+    lossy = vlcodec.compress(picture, model=name, quality=2.5)
+    assert ledger.lossy_bytes == len(lossy)
+    assert ledger.residual_written == 8 * len(picture_file.unpack(lossy).groups[1])
+    assert ledger.residual == pytest.approx(ledger.residual_written, abs=40)
+    error = np.square(np.asarray(vlcodec.decompress(lossy, decode="mean")).astype(float) - np.asarray(picture)).mean()
+    assert ledger.psnr_mean_db == pytest.approx(10 * math.log10(255**2 / error), abs=1e-6)
+    assert ledger.elbo == ledger.latents_kl + ledger.pixels
+    assert "residual, written" in ledger.table()
+    assert ledger.lossless_bytes == len(vlcodec.compress(picture, model=name, quality=2.5, lossless=True))
 
 
 def test_a_lossy_file_has_two_groups_and_may_lose_the_second(name: str, picture: Image.Image) -> None:

@@ -35,7 +35,7 @@ LARGEST = 512  # side of the part of a picture that is taken
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
 NEAREST, DEAD = 0.5, 0.33  # what is added before a size is rounded down: a random value between these
 CLAMPED = 127
-BASES = 3  # qualities of the latents, at most, that files in layers have
+BASES = 0, 0, 1  # qualities of the latents that files in layers have, as often as they are drawn
 SHAPE: dict[str, Any] = {
     "residual_steps": [2896, 2048, 1448, 1024, 724, 512, 362, 256, 181],
     "residual_channels": 96,
@@ -44,7 +44,8 @@ SHAPE: dict[str, Any] = {
 }
 LAYERS = [  # base, first and last step, see `layered.Layer`
     [0, 0, 100],
-    *([1, first, last] for first, last in pairwise((50, 240, 400, 520, 620, 710, 800, 800))),
+    [1, 50, 240],
+    *([0, first, last] for first, last in pairwise((245, 340, 430, 520, 620, 710, 800, 800))),
 ]
 
 
@@ -91,7 +92,7 @@ class ResidualTask(PoolTask):
         """A part of a picture, with latents of any of the first qualities."""
         pixels = random_part(path, rng, SIDE * self._side, LARGEST)
         height, width = (max(1, side // STRIDE) * STRIDE for side in pixels.shape[:2])
-        return seen_by(self._model, pixels[:height, :width], int(rng.integers(BASES)))
+        return seen_by(self._model, pixels[:height, :width], int(rng.choice(BASES)))
 
     def _objective(self, maps: Tensor, values: Tensor, level: Tensor, added: Tensor, exact: bool) -> dict[str, Tensor]:
         """In bfloat16 until rounding is simulated."""

@@ -104,7 +104,7 @@ class LayeredLatents(PhotoLatents):
         """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
         steps, layout = steps_of(self._quantiser).numpy(), self.residual(fz).layout
         height, width = (SIDE * side for side in symbols.shape[:2])
-        found = torch.empty(1, height, width, COLOURS, device=self.device)
+        found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
         for rows in self._strips(height):
             values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
             with exact_inference():
@@ -124,7 +124,8 @@ class LayeredLatents(PhotoLatents):
     @property
     def step_told(self) -> Tensor:
         """(steps,) what tells the quantiser's step."""
-        return self.net.residual.own(self._level, self._beyond_level, torch.zeros(1, device=self.device))
+        like = torch.zeros(1, dtype=torch.float32, device=self.device)
+        return self.net.residual.own(self._level, self._beyond_level, like)
 
 
 class LayeredModel(PhotoModel):

@@ -33,7 +33,7 @@ class LatentBlock(NetWalk):
 
     def __init__(self, prior: LatentPrior, dither: Ints, quality: int, device: torch.device) -> None:
         self.prior, self.device = prior, device
-        self._own = prior.own(quality, torch.zeros(1, 1, device=device))
+        self._own = prior.own(quality, torch.zeros(1, 1, dtype=torch.float32, device=device))
         self.shape = dither.shape
         self.height, self.width, self.latents = dither.shape
         self.count = prior.groups * steps_of(self.height, self.width)

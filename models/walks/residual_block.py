@@ -53,7 +53,7 @@ class ResidualBlock(NetWalk):
         self, prior: BlockPrior, size: tuple[int, int], quality: int, beyond: int, beside: Tensor
     ) -> None:
         self.prior, self.device = prior, beside.device
-        own = prior.own(quality, beyond, torch.zeros(1, 1, device=self.device))
+        own = prior.own(quality, beyond, torch.zeros(1, 1, dtype=torch.float32, device=self.device))
         self._own = torch.cat((own.expand(len(beside), -1), beside), -1)
         self.layout = BlockSymbols(prior.latents, prior.groups, prior.large)
         self.height, self.width = size

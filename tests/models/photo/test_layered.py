@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compiled_loops import carrier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layered_parts import LAYERS, layered_net
@@ -172,6 +173,21 @@ def test_strips_mend_as_one(net: GridAgave, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("numba", [False, True])
+def test_the_same_bits_where_other_types_are_usual(name: str, picture: Image.Image, numba: bool) -> None:
+    """Whatever torch's default is."""
+    with carrier(numba=False):
+        data = vlcodec.compress(picture, model=name, quality=2, effort=2)
+        shown = vlcodec.decompress(data, decode="mean").tobytes()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with carrier(numba=numba):
+            assert vlcodec.compress(picture, model=name, quality=2, effort=2) == data
+            assert vlcodec.decompress(data, decode="mean").tobytes() == shown
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_the_ledger_tells_of_the_residual(name: str, picture: Image.Image) -> None:

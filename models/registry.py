@@ -186,6 +186,20 @@ ENTRIES = [
         "13e464a790cb25a3de898bbbf8a4909d43ff8c8c9d617f8fce134253dba57f9b",
     ),
     Entry(
+        39,
+        "dvaepp-caltech101",
+        DVAEPP,
+        "black and white shapes, 28x28, in steps (DVAE++, Caltech-101 Silhouettes)",
+        "214b723e89acad7efd5a9bfcb98f225615279c42945b68424c3d28b314fb05cf",
+    ),
+    Entry(
+        40,
+        "dvaepp-cifar10",
+        DVAEPP,
+        "small pictures, 32x32, RGB, in steps (DVAE++, CIFAR-10)",
+        "6c63269b8235f2034708832f00d9ad62967b62bd0bc061ab5e805b0de8bda45b",
+    ),
+    Entry(
         31,
         "vlae-cifar10",
         AGAVE,

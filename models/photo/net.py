@@ -36,7 +36,7 @@ from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
 from vlcodec.models.photo.factors import factors_of
-from vlcodec.models.photo.residual import COEFFICIENTS
+from vlcodec.models.photo.residual import COEFFICIENTS, GROUP
 from vlcodec.models.photo.restoration import Restoration
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
@@ -44,7 +44,7 @@ STRIDE = 16
 NEAR = 127  # largest |latent| in steps
 SMOOTH = ((8, 2.0), (32, 4.0))  # squared errors of averages over n x n pixels, and their weights beside the pixels' own
 DRAWN = 4  # one picture in so many, at most, is seen as if it were being drawn
-RESIDUAL_GROUPS, RESIDUAL_LARGE = 8, 3  # of a block's coefficients; those that reach far: means of the colours
+RESIDUAL_LARGE = 1  # of a block's coefficients, that reach far: the mean
 MAPS = 2  # hidden maps of the decoder, along each side, that a block of the residual sees
 TOLD = 256  # what the pixel network is told of pixels that were all drawn; at most, and at least as -TOLD
 
@@ -162,7 +162,7 @@ class GridAgave(Agave):
         if shape.residual_steps:
             self.residual = BlockPrior(
                 COEFFICIENTS,
-                RESIDUAL_GROUPS,
+                COEFFICIENTS // GROUP,
                 len(shape.residual_steps),
                 shape.residual_channels,
                 shape.residual_depth,

@@ -1,7 +1,8 @@
 """What a mean image lacks of its picture, as coefficients of 8 x 8 blocks: a fixed transform, in integers.
 
 The residual, in 1/4 level, is turned into a brightness and two colours, and each block of these by the discrete cosine
-transform. A position of the grid at 1/8 has 192 coefficients, low frequencies first. All matrices are rounded to
+transform. A position of the grid at 1/8 has 192 coefficients, low frequencies first; of each frequency the brightness
+is known before the colours. All matrices are rounded to
 1/1024, all products are of integers below 2^53, held in float64: exact, in any order of summation.
 """
 
@@ -18,8 +19,9 @@ from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
 
 SIDE = 8  # of a block, in pixels
 COEFFICIENTS = COLOURS * SIDE * SIDE
+GROUP = 12  # coefficients that are coded together
 STEP_UNIT = 16  # units of a quantiser's step per level
-SHARES = (6, 14, 14, 16, 16)  # sixteenths of the step that the first coefficients have: means are seen most
+SHARES = (6, 14, 14)  # sixteenths of the step that the first coefficients have: means are seen most
 MATRIX_UNIT = 1024
 MOST = 1 << 16  # |coefficient|, in 1/16 level
 _COLOURS = ((1, 1, 1), (2, -1, -1), (0, 1, -1))  # of G, R, B: brightness, green, red against blue
@@ -36,10 +38,14 @@ def _cosines() -> Tensor:
 
 
 def _order() -> list[int]:
-    """Places in (colour, row, column), low frequencies first; brightness before colours of a frequency."""
-    places = np.arange(COEFFICIENTS).reshape(COLOURS, SIDE, SIDE)
-    found = [(r + c + (k > 0), k, r, c) for k in range(COLOURS) for r in range(SIDE) for c in range(SIDE)]
-    return [int(places[k, r, c]) for _, k, r, c in sorted(found)]
+    """Places in (colour, row, column), low frequencies first, in groups of 12: of brightness, then of both colours at
+    half as many frequencies, and so on; the highest ones of colours, and then what is left, come last."""
+    places = np.arange(COEFFICIENTS).reshape(COLOURS, SIDE * SIDE)
+    low_first = sorted(range(SIDE * SIDE), key=lambda place: (place // SIDE + place % SIDE, place))
+    bright, colours = places[0, low_first], places[1:, low_first].T.reshape(-1)
+    whole, half = len(bright) // GROUP, len(colours) // GROUP
+    parts = [side[GROUP * i : GROUP * (i + 1)] for i in range(half) for side in ([bright] * (i < whole) + [colours])]
+    return [int(place) for part in (*parts, bright[GROUP * whole :], colours[GROUP * half :]) for place in part]
 
 
 COSINES, COLOUR_MATRIX, ORDER = _cosines(), _rows(_COLOURS), torch.tensor(_order())

@@ -26,7 +26,7 @@ from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import golden_pictures, padded
 from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import RESIDUAL_LARGE, GridAgave
-from vlcodec.models.photo.residual import COEFFICIENTS, MOST, ORDER, STEP_UNIT, coefficients, restored, steps_of
+from vlcodec.models.photo.residual import COEFFICIENTS, GROUP, MOST, ORDER, STEP_UNIT, coefficients, restored, steps_of
 from vlcodec.models.photo.restoration import mended
 from vlcodec.models.photo.rounding import BLOCK_PRICE
 
@@ -86,8 +86,14 @@ def test_sums_stay_exact_whatever_a_file_says() -> None:
 
 
 def test_low_frequencies_come_first_and_means_have_finer_steps() -> None:
+    """Of each frequency the brightness comes in a group before the colours, but for the highest four."""
     assert sorted(ORDER.tolist()) == list(range(COEFFICIENTS))
-    assert {int(i) for i in ORDER[:5]} == {0, 1, 8, 64, 128}
+    assert ORDER[:3].tolist() == [0, 1, 8]
+    assert set(ORDER[GROUP : GROUP + 2].tolist()) == {64, 128}
+    group = {int(place): i // GROUP for i, place in enumerate(ORDER)}
+    late = [place for place in range(64) if any(group[place] >= group[64 * k + place] for k in (1, 2))]
+    assert len(late) == 4
+    assert min(place // 8 + place % 8 for place in late) >= 12
     steps = steps_of(100)
     assert steps[ORDER == 0].tolist() == [38]
     assert steps[3:].tolist() == [100] * (COEFFICIENTS - 3)

@@ -186,6 +186,13 @@ ENTRIES = [
         "13e464a790cb25a3de898bbbf8a4909d43ff8c8c9d617f8fce134253dba57f9b",
     ),
     Entry(
+        38,
+        "dvaepp-mnist",
+        DVAEPP,
+        "black and white digits, 28x28, in steps (DVAE++, statically binarised MNIST)",
+        "5b79db3a76448403754938114306ec6ad6e7ab37e3b5a4c0946a28376b32d44d",
+    ),
+    Entry(
         39,
         "dvaepp-caltech101",
         DVAEPP,

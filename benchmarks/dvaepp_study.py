@@ -143,7 +143,7 @@ def plot(rows: dict[str, Row], out: Path) -> None:
     axes.barh(names, [rows[name]["nats"] for name in names], color="#7a9cc6", label="here")
     known = [name for name in names if name in PAPER]
     axes.scatter([PAPER[name] for name in known], known, color="black", marker="|", s=120, label="paper")
-    axes.set_xlim(75, 120)
+    axes.set_xlim(75, 128)
     axes.set_xlabel("-ln p, nats")
     axes.legend()
     figure.tight_layout()

@@ -28,7 +28,7 @@ from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
-from vlcodec.models.walks.residual_block import ResidualBlock
+from vlcodec.models.walks.residual_block import ResidualBlock, layout_of
 
 PASSES = 3  # of rounding, where it is searched for
 GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half the error that it leaves
@@ -80,7 +80,7 @@ class LayeredLatents(PhotoLatents):
 
     def completed(self, fz: Features, symbols: Ints, changes: bytes = b"") -> Features:
         """See codec.interface.Layered."""
-        added = self.residual_of(fz, symbols)
+        added = self.residual_of(symbols)
         if not self.net.shape.restoration_blocks:
             return replace(fz, added=added)
         net = tuned(self.net.restoration, changes) if changes else self.net.restoration
@@ -91,7 +91,7 @@ class LayeredLatents(PhotoLatents):
         """See codec.interface.Layered."""
         if not self.net.shape.restoration_blocks:
             return b""
-        x, added, mean = padded(pictures), self.residual_of(fz, symbols), partial(self.mean_of, fz)
+        x, added, mean = padded(pictures), self.residual_of(symbols), partial(self.mean_of, fz)
         fit = Fit(self.net.restoration)
         with exact_inference():
             for strip in strips_of(self.net.restoration, mean, added, fz.body, self.step_told):
@@ -100,9 +100,9 @@ class LayeredLatents(PhotoLatents):
                 fit.add(strip, MEAN_UNIT * x[:, rows.start : rows.stop].to(self.device) - known)
             return fit.gains(BLOCK_PRICE * (STEP_UNIT / MEAN_UNIT / self._quantiser) ** 2)
 
-    def residual_of(self, fz: Features, symbols: Ints) -> Tensor:
+    def residual_of(self, symbols: Ints) -> Tensor:
         """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
-        steps, layout = steps_of(self._quantiser).numpy(), self.residual(fz).layout
+        steps, layout = steps_of(self._quantiser).numpy(), layout_of(self.net.residual)
         height, width = (SIDE * side for side in symbols.shape[:2])
         found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
         for rows in self._strips(height):

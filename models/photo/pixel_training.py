@@ -44,7 +44,8 @@ class Seen(NamedTuple):
 def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     """A picture (H, W, 3) as a model's files of a quality, counted from 0, have it."""
     picture = np.ascontiguousarray(pixels)[None]
-    net, features = decoded(model, picture, quality)
+    net = model.single(quality + 1)
+    features = decoded(net, picture)
     fz = net.render(features, range(picture.shape[1]), picture.shape[2])
     return Seen((centred(picture)[0] + 128).to(torch.uint8), fz.to(torch.int16).cpu())
 

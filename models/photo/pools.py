@@ -76,11 +76,10 @@ def random_part(path: Path, rng: np.random.Generator, smallest: int, largest: in
     return pixels[top : top + largest, left : left + largest]
 
 
-def decoded(model: PhotoModel, picture: Bytes, quality: int) -> tuple[PhotoLatents, Features]:
-    """The net of a quality, counted from 0, and f(z) as its files of a picture (1, H, W, 3) have it."""
-    net = model.single(quality + 1)
+def decoded(net: PhotoLatents, picture: Bytes) -> Features:
+    """f(z) of a picture (1, H, W, 3), as files of a net have it."""
     u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
-    return net, net.features(net.rounded(net.centres(picture), u), u)
+    return net.features(net.rounded(net.centres(picture), u), u)
 
 
 def patches(pool: Sequence[Maps], count: int, side: int, rng: torch.Generator) -> list[Tensor]:

@@ -59,7 +59,8 @@ class Seen(NamedTuple):
 def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
     """A picture (H, W, 3), sides multiples of 16, as a model's files of a quality, counted from 0, have it."""
     picture = np.ascontiguousarray(pixels)[None]
-    net, features = decoded(model, picture, quality)
+    net = model.single(quality + 1)
+    features = decoded(net, picture)
     mean = net.render(features, range(picture.shape[1]), picture.shape[2])[None, ..., :COLOURS]
     residual = MEAN_UNIT * centred(picture) - mean.cpu()
     return Seen(net.net.hidden_maps(features.body)[0].to(torch.int16).cpu(), coefficients(residual)[0].round().int())

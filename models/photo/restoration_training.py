@@ -21,7 +21,7 @@ from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 from vlcodec.models.photo.data import Pixels
 from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape, averages
-from vlcodec.models.photo.pools import PoolTask, random_part
+from vlcodec.models.photo.pools import PoolTask, decoded, random_part
 from vlcodec.models.photo.restoration import CELL
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
@@ -50,9 +50,8 @@ def seen_by(model: LayeredModel, pixels: Pixels, quality: float) -> Seen:
     """A picture (H, W, 3), sides multiples of 16, as a model's files of a quality have it."""
     picture = np.ascontiguousarray(pixels)[None]
     net = model.single(int(quality), int(100 * (quality % 1)))
-    u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
-    fz = net.features(net.rounded(net.centres(picture), u), u)
-    added, mean = net.residual_of(fz, net.lacking(picture, fz)), net.mean_of(fz, range(picture.shape[1]))
+    fz = decoded(net, picture)
+    added, mean = net.residual_of(net.lacking(picture, fz)), net.mean_of(fz, range(picture.shape[1]))
     cells = [space_to_depth(part.cpu(), CELL)[0] for part in (MEAN_UNIT * centred(picture), mean, added)]
     body = fz.body[0].cpu()
     return Seen(*(part.to(torch.int16) for part in (*cells, body, net.step_told.cpu().expand(*body.shape[:2], -1))))

@@ -51,10 +51,11 @@ class Fit:
 
     def gains(self, nats_per_error: float) -> bytes:
         """Packed, or nothing where they are not worth their bits; nats_per_error: of a squared 1/4 level."""
-        squares = self._squares + RIDGE * self._squares.diagonal().mean() * torch.eye(len(self._squares))
+        ridge = RIDGE * self._squares.diagonal().mean() * torch.ones_like(self._products)
+        squares = self._squares + torch.diag(ridge)
         k = (UNIT * torch.linalg.solve(squares, self._products)).round().clamp(-MOST, MOST)
         saved = 2 * k @ self._products / UNIT - k @ self._squares @ k / UNIT**2
-        packed = pack_changes([k.long().numpy()])
+        packed = pack_changes([k.long().cpu().numpy()])
         return packed if float(saved) * nats_per_error > 8 * len(packed) * math.log(2) else b""
 
 

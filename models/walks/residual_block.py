@@ -41,6 +41,11 @@ class Outputs(NamedTuple):
         return mixtures_of(here.reshape(-1, here.shape[-1]), NO_DITHER)
 
 
+def layout_of(prior: BlockPrior) -> BlockSymbols:
+    """Of the symbols of a prior's blocks."""
+    return BlockSymbols(prior.latents, prior.groups, prior.large)
+
+
 class ResidualBlock(NetWalk):
     """The symbols of blocks (h, w, symbols of a block), see `BlockSymbols`.
 
@@ -55,7 +60,7 @@ class ResidualBlock(NetWalk):
         self.prior, self.device = prior, beside.device
         own = prior.own(quality, beyond, torch.zeros(1, 1, dtype=torch.float32, device=self.device))
         self._own = torch.cat((own.expand(len(beside), -1), beside), -1)
-        self.layout = BlockSymbols(prior.latents, prior.groups, prior.large)
+        self.layout = layout_of(prior)
         self.height, self.width = size
         self.shape = (*size, self.layout.width)
         self.count = (prior.groups + 2) * steps_of(*size)

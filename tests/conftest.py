@@ -36,7 +36,6 @@ TINY = GridShape(
     residual_channels=0,
     residual_depth=0,
     residual_hidden=0,
-    residual_forms=0,
     restoration_channels=0,
     restoration_blocks=0,
     latents=4,

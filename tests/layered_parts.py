@@ -14,7 +14,6 @@ RESIDUAL: dict[str, Any] = {
     "residual_channels": 8,
     "residual_depth": 1,
     "residual_hidden": 8,
-    "residual_forms": 3,
 }
 RESTORATION: dict[str, Any] = {"restoration_channels": 8, "restoration_blocks": 1}
 

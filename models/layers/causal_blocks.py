@@ -1,5 +1,4 @@
-"""The autoregressive prior over blocks of coefficients: how far each block's go, of which form it is, and then those
-alone."""
+"""The autoregressive prior over blocks of coefficients: how far each block's go, and then those alone."""
 
 from __future__ import annotations
 
@@ -15,19 +14,17 @@ from vlcodec.models.layers.mixture import FINE
 
 AFAR = 16  # the prior sees large coefficients also in units 16 times as coarse
 EXTENT_UNIT = 64  # and an extent in this unit
-LOGIT_MAX = 511  # of an extent and of a form, in 1/32 nat
+LOGIT_MAX = 511  # of an extent, in 1/32 nat
 
 
 class BlockPrior(nn.Module):
     """p(coefficients | quality, what is known of the block): by a causal net, at every position of a grid.
 
-    A block's coefficients, those used most first, are in groups. Its extent, the number of groups up to the last that
-    is not 0 everywhere, is coded first, then its form, if there is any group, and the groups within it one after the
-    other, as mixtures of logistics.
+    A block's coefficients, low frequencies first, are in groups. Its extent, the number of groups up to the last that
+    is not 0 everywhere, is coded first, and the groups within it then one after the other, as mixtures of logistics.
 
     Args:
         coefficients: of a block; groups: of them; qualities: steps of the quantiser, told apart by an input for each.
-        forms: of blocks, from 0.
         large: so many of the first group reach beyond what the net sees exactly, as a block's mean does: a causal
             linear predictor moves their mixtures, and the net sees them in coarse units too.
         beside: inputs that are told of each position, behind those of the quality.
@@ -42,24 +39,21 @@ class BlockPrior(nn.Module):
         depth: int,
         hidden: int,
         mixtures: int,
-        forms: int,
         large: int,
         beside: int,
     ) -> None:
         super().__init__()
         self.latents, self.groups, self.qualities, self.mixtures = coefficients, groups, qualities, mixtures
-        self.forms, self.large, self.group = forms, large, coefficients // groups
+        self.large, self.group = large, coefficients // groups
+        count = groups + 1
+        extents = Group(0, [1.0] * count, [-float(LOGIT_MAX)] * count, [float(LOGIT_MAX)] * count, [0.0] * count)
         self.net = CausalNet(
-            past=coefficients + large + forms + 2,
+            past=coefficients + large + 2,
             own=qualities + beside,
             channels=channels,
             dilations=[1] * depth,
             hidden=hidden,
-            groups=[
-                *mixture_groups(groups, self.group, mixtures, more=1 + forms),
-                _logits(0, groups + 1),
-                _logits(1, forms),
-            ],
+            groups=[*mixture_groups(groups, self.group, mixtures, more=1), extents],
             input_max=SEEN_MAX,
         )
         wide: Wide = {**LINEAR, "input_max": SEEN_MAX * FINE, "carrier": torch.float64}
@@ -78,16 +72,13 @@ class BlockPrior(nn.Module):
         """(..., large) in 1/32 step: what is foretold of the large coefficients."""
         return look("large", self.predictor, None if z is None else z[..., : self.large], None)
 
-    def told(self, extent: Tensor, form: Tensor) -> Tensor:
-        """extent, form (..., 1) -> (..., 1 + forms) what is seen of them; of no form where there is nothing."""
-        which = form == torch.arange(self.forms, device=form.device)
-        return torch.cat((EXTENT_UNIT * extent, UNIT * (which & (extent > 0)).to(extent)), -1)
-
-    def past(self, z: Tensor, told: Tensor) -> Tensor:
-        """z (..., coefficients) in 1/32 step, told: see `told` -> what later positions see, with a flag that is 0
+    def past(self, z: Tensor, extent: Tensor) -> Tensor:
+        """z (..., coefficients) in 1/32 step, extent (..., 1) -> what later positions see, with a flag that is 0
         outside."""
         afar = round_through(z[..., : self.large] / AFAR).clamp(-SEEN_MAX, SEEN_MAX)
-        return torch.cat((z.clamp(-SEEN_MAX, SEEN_MAX), afar, told, torch.full_like(z[..., :1], UNIT)), -1)
+        return torch.cat(
+            (z.clamp(-SEEN_MAX, SEEN_MAX), afar, EXTENT_UNIT * extent, torch.full_like(z[..., :1], UNIT)), -1
+        )
 
     def own(self, quality: int, beyond: int, like: Tensor) -> Tensor:
         """(..., qualities): UNIT for the quality, 0-based, less some hundredths of it for the next one."""
@@ -98,17 +89,13 @@ class BlockPrior(nn.Module):
             shares[quality + 1] = further
         return shares.expand(*like.shape[:-1], self.qualities)
 
-    def seen(self, z: Tensor, group: int, told: Tensor) -> Tensor:
-        """What the head of a group sees: the earlier groups' coefficients, and what is told of the block."""
-        return torch.cat((z[..., : group * self.group].clamp(-SEEN_MAX, SEEN_MAX), told), -1)
+    def seen(self, z: Tensor, group: int, extent: Tensor) -> Tensor:
+        """What the head of a group sees: the earlier groups' coefficients, and the extent."""
+        return torch.cat((z[..., : group * self.group].clamp(-SEEN_MAX, SEEN_MAX), EXTENT_UNIT * extent), -1)
 
     def extents(self, h: Tensor) -> Tensor:
         """(..., groups + 1) logits of the extent, in 1/32 nat."""
         return self.net.head(self.groups, h, None)
-
-    def form_logits(self, h: Tensor, extent: Tensor) -> Tensor:
-        """(..., forms) logits of the form of blocks of an extent (..., 1), in 1/32 nat."""
-        return self.net.head(self.groups + 1, h, EXTENT_UNIT * extent)
 
     def head(self, group: int, h: Tensor, seen: Tensor, base: Tensor) -> Tensor:
         """(..., group, 3 mixtures): parameters of the coefficients of one group; base: see `base`."""
@@ -119,21 +106,13 @@ class BlockPrior(nn.Module):
         moved = offset + F.pad(base, (0, self.group - self.large))[..., None]
         return torch.cat((logit, moved, scale), -1)
 
-    def trunk(self, look: Look, z: Tensor, told: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    def trunk(self, look: Look, z: Tensor, extent: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """What the heads of all positions begin with, see `forward`; and `base`."""
-        return self.net.trunk(look, self.past(z, told), own), self.base(look, z)
+        return self.net.trunk(look, self.past(z, extent), own), self.base(look, z)
 
-    def forward(
-        self, look: Look, z: Tensor, extent: Tensor, form: Tensor, own: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """z (N, h, w, coefficients) in 1/32 step, extent and form (N, h, w, 1), own: what `own` gives and what stands
-        beside it -> (N, h, w, coefficients, 3 mixtures) and logits of extents (N, h, w, groups + 1) and of forms
-        (N, h, w, forms), all positions at once."""
-        told = self.told(extent, form)
-        h, base = self.trunk(look, z, told, own)
-        heads = [self.head(g, h, self.seen(z, g, told), base) for g in range(self.groups)]
-        return torch.cat(heads, -2), self.extents(h), self.form_logits(h, extent)
-
-
-def _logits(seen: int, count: int) -> Group:
-    return Group(seen, [1.0] * count, [-float(LOGIT_MAX)] * count, [float(LOGIT_MAX)] * count, [0.0] * count)
+    def forward(self, look: Look, z: Tensor, extent: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """z (N, h, w, coefficients) in 1/32 step, extent (N, h, w, 1), own: what `own` gives and what stands beside it
+        -> (N, h, w, coefficients, 3 mixtures) and logits of extents (N, h, w, groups + 1), all positions at once."""
+        h, base = self.trunk(look, z, extent, own)
+        heads = [self.head(g, h, self.seen(z, g, extent), base) for g in range(self.groups)]
+        return torch.cat(heads, -2), self.extents(h)

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class Table(nn.Module):
-    """values: of a shape, 0 until they are set."""
+    """values: of a shape, int8, 0 until they are set."""
 
     values: Tensor
 
-    def __init__(self, *shape: int, dtype: torch.dtype = torch.int8) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.register_buffer("values", torch.zeros(shape, dtype=dtype))
+        self.register_buffer("values", torch.zeros(shape, dtype=torch.int8))
 
 
 def tables(module: nn.Module) -> Iterator[tuple[str, Table]]:

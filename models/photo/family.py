@@ -29,11 +29,9 @@ UNTIL_37: Config = {  # likewise up to 37
     "residual_channels": 0,
     "residual_depth": 0,
     "residual_hidden": 0,
-    "residual_forms": 0,
     "restoration_channels": 0,
     "restoration_blocks": 0,
 }
-AFTER_TRANSFORMS = "transforms.", "residual.", "restoration."  # what is trained once transforms stand
 UNTIL_36 = "correction_edges"  # of corrections that are told as bytes, in configs of numbers up to 36
 ONLY_37 = "prior_large"  # a field that is 0 in the configs of numbers 36 and 37, and has gone
 
@@ -76,14 +74,7 @@ def golden_pictures(config: Config) -> Bytes:
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
-    from vlcodec.models.photo import (
-        factor_training,
-        pixel_training,
-        residual_training,
-        restoration_training,
-        training,
-        transform_training,
-    )
+    from vlcodec.models.photo import factor_training, pixel_training, residual_training, restoration_training, training
     from vlcodec.models.photo.data import find_pictures
     from vlcodec.models.photo.layered import Layer
 
@@ -107,20 +98,14 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         "progress": wanted.progress,
     }
     given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
-    if wanted.part in ("pixels", "factors", "transforms", "residual", "restoration"):
+    if wanted.part in ("pixels", "factors", "residual", "restoration"):
         if weights is None:
             raise ModelError(f"part {wanted.part} is trained from exported weights: they are missing")
         config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
         config["net"] = {**asdict(_shape(config["net"])), **pixel_training.BEYOND_9}
-        if wanted.part == "transforms":
-            config["net"] |= residual_training.SHAPE | {"restoration_channels": 0, "restoration_blocks": 0}
+        if wanted.part == "residual":
+            config["net"] |= residual_training.SHAPE
             config["layers"] = residual_training.LAYERS
-            weights = {name: value for name, value in weights.items() if not name.startswith(AFTER_TRANSFORMS)}
-            shape = _shape(config["net"])
-            told = {name: given[name] for name in ("seed", "device", "progress")}
-            return transform_training.train_transforms(pictures, shape=shape, weights=weights, **told), config
-        if wanted.part == "residual" and "layers" not in config:
-            raise ModelError("part residual is trained from weights with transforms")
         if wanted.part == "restoration":
             if "layers" not in config:
                 raise ModelError("part restoration is trained from weights with a residual")
@@ -164,7 +149,7 @@ FAMILY = Family(
         between="layers" in config,
     ),
     golden_pictures=golden_pictures,
-    parts=("all", "autoencoder", "pixels", "factors", "transforms", "residual", "restoration"),
+    parts=("all", "autoencoder", "pixels", "factors", "residual", "restoration"),
     train=train,
     qualities=lambda config: len(config.get("layers", config["net"]["kl_weight"])),
 )

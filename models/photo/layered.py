@@ -21,16 +21,7 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
 from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
-from vlcodec.models.photo.residual import (
-    COEFFICIENTS,
-    SIDE,
-    STEP_UNIT,
-    coefficients,
-    forms_of,
-    planes_of,
-    restored,
-    steps_of,
-)
+from vlcodec.models.photo.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
 from vlcodec.models.photo.restoration import mended, strips_of
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
 from vlcodec.models.photo.tuning import Fit, tuned
@@ -70,20 +61,15 @@ class LayeredLatents(PhotoLatents):
 
     def lacking(self, pictures: Bytes, fz: Features, searched: bool = False) -> Ints:
         """See codec.interface.Layered."""
-        x, steps, matrices = padded(pictures), steps_of(self._quantiser).numpy(), self._matrices
-        size = x.shape[1] // SIDE, x.shape[2] // SIDE
-        centres, forms = np.empty((*size, COEFFICIENTS), np.int32), np.empty(size, np.int64)
+        x, steps = padded(pictures), steps_of(self._quantiser).numpy()
+        centres = np.empty((x.shape[1] // SIDE, x.shape[2] // SIDE, COEFFICIENTS), np.int32)
         for rows in self._strips(x.shape[1]):
             lacking = MEAN_UNIT * x[:, rows.start : rows.stop].to(self.device) - self.mean_of(fz, rows)
             with exact_inference():
-                planes = planes_of(lacking)
-                which = forms_of(planes, matrices, self._quantiser)
-                found = coefficients(planes, which, matrices).cpu().numpy()
-            here = slice(rows.start // SIDE, rows.stop // SIDE)
-            centres[here].reshape(-1, COEFFICIENTS)[:] = np.floor(found * FINE / steps + 0.5)  # of a view
-            forms[here].reshape(-1)[:] = which.cpu().numpy()
+                found = coefficients(lacking)[0].cpu().numpy()
+            centres[rows.start // SIDE : rows.stop // SIDE] = np.floor(found * FINE / steps + 0.5)
         del x
-        return rounded_blocks(self.residual(fz), centres, forms, PASSES if searched else 1)
+        return rounded_blocks(self.residual(fz), centres, PASSES if searched else 1)
 
     def residual(self, fz: Features) -> ResidualBlock:
         """See codec.interface.Layered."""
@@ -120,19 +106,10 @@ class LayeredLatents(PhotoLatents):
         height, width = (SIDE * side for side in symbols.shape[:2])
         found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
         for rows in self._strips(height):
-            here = symbols[rows.start // SIDE : rows.stop // SIDE]
-            values, forms = (
-                torch.from_numpy(part[None]).to(self.device)
-                for part in (layout.steps(here) * steps, here[..., layout.form])
-            )
+            values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
             with exact_inference():
-                found[:, rows.start : rows.stop] = restored(values, forms, self._matrices)
+                found[:, rows.start : rows.stop] = restored(torch.from_numpy(values[None]).to(self.device))
         return found
-
-    @property
-    def _matrices(self) -> Tensor:
-        """(forms, 2, 64, 64) float64 of integers."""
-        return self.net.transforms.values.to(self.device, torch.float64)
 
     def mean_of(self, fz: Features, rows: range) -> Tensor:
         """(1, len(rows), 16 w, 3) in 1/4 level, of the latents alone; rows: of the picture, padded."""

@@ -35,9 +35,8 @@ from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
-from vlcodec.models.layers.table import Table
 from vlcodec.models.photo.factors import factors_of
-from vlcodec.models.photo.residual import COEFFICIENTS, COSINES, GROUP
+from vlcodec.models.photo.residual import COEFFICIENTS, GROUP
 from vlcodec.models.photo.restoration import Restoration
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
@@ -80,7 +79,6 @@ class GridShape:
     residual_channels: int
     residual_depth: int
     residual_hidden: int
-    residual_forms: int  # transforms of its blocks, of which the first is the cosine transform
     restoration_channels: int
     restoration_blocks: int
 
@@ -162,8 +160,6 @@ class GridAgave(Agave):
             told=shape.told,
         )
         if shape.residual_steps:
-            self.transforms = Table(shape.residual_forms, 2, *COSINES.shape, dtype=torch.int16)
-            self.transforms.values[:] = COSINES.to(torch.int16)
             self.residual = BlockPrior(
                 COEFFICIENTS,
                 COEFFICIENTS // GROUP,
@@ -172,7 +168,6 @@ class GridAgave(Agave):
                 shape.residual_depth,
                 shape.residual_hidden,
                 shape.prior_mixtures,
-                shape.residual_forms,
                 RESIDUAL_LARGE,
                 MAPS**2 * shape.widths[0],
             )

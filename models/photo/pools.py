@@ -36,7 +36,7 @@ class PoolTask(ABC):
         self, net: GridAgave, part: str, pictures: Sequence[Path], *, seed: int, device: torch.device, batch: int
     ) -> None:
         self.net, self._pictures = net, pictures
-        self._model = model_of(net, device)
+        self._model = PhotoModel(frozen_copy(net), device, 0.0, ())
         self._seed, self._device, self._batch = seed, device, batch
         self._number, self._pool = -1, list[Maps]()
         for name, parameter in net.named_parameters():
@@ -64,11 +64,6 @@ class PoolTask(ABC):
 
     def finish(self) -> None:  # noqa: B027 (subclasses have nothing to add)
         """Nothing: rounding was part of the training."""
-
-
-def model_of(net: GridAgave, device: torch.device) -> PhotoModel:
-    """What a net makes of pictures, as it is now."""
-    return PhotoModel(frozen_copy(net), device, 0.0, ())
 
 
 def random_part(path: Path, rng: np.random.Generator, smallest: int, largest: int) -> Pixels:

@@ -2,7 +2,7 @@
 
 Residuals and the decoder's hidden maps are those of the integers, as files will have them, computed once for each
 picture of a pool at a random one of the qualities, and cut into patches. Each patch is quantised with a step of its
-own, each of its blocks by the transform that suits it then.
+own.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.mixture import FINE, LOGIT_UNIT, nats
 from vlcodec.models.layers.mode import set_mode
-from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
 from vlcodec.models.photo.pools import PoolTask, decoded, random_part
-from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, forms_of, planes_of, steps_of
+from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, steps_of
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
@@ -42,7 +41,6 @@ SHAPE: dict[str, Any] = {
     "residual_channels": 96,
     "residual_depth": 3,
     "residual_hidden": 64,
-    "residual_forms": 16,
 }
 LAYERS = [  # base, first and last step, see `layered.Layer`
     [0, 0, 100],
@@ -52,27 +50,20 @@ LAYERS = [  # base, first and last step, see `layered.Layer`
 
 
 class Seen(NamedTuple):
-    """A picture of the pool, int16: hidden maps (h, w, C), and cells of the residual (h, w, 192) in 1/4 level."""
+    """A picture of the pool: hidden maps (h, w, C) int16, and coefficients (h, w, 192) int32 in 1/16 level."""
 
     maps: Tensor
-    cells: Tensor
-
-
-def lacking(model: PhotoModel, pixels: Pixels, quality: int) -> tuple[Tensor, Tensor]:
-    """The decoder's hidden map (1, h, w, C) of a picture (H, W, 3), sides multiples of 16, in a model's files of a
-    quality, counted from 0, and what its mean image lacks, (H, W, 3) in 1/4 level."""
-    picture = np.ascontiguousarray(pixels)[None]
-    net = model.single(quality + 1)
-    features = decoded(net, picture)
-    mean = net.render(features, range(picture.shape[1]), picture.shape[2])[..., :COLOURS]
-    return features.body, MEAN_UNIT * centred(picture)[0] - mean.cpu()
+    values: Tensor
 
 
 def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
-    """A picture, see `lacking`, as the residual's prior sees it."""
-    body, residual = lacking(model, pixels, quality)
-    maps = model.net.hidden_maps(body)[0]
-    return Seen(*(part.to(torch.int16).cpu() for part in (maps, space_to_depth(residual[None], SIDE)[0])))
+    """A picture (H, W, 3), sides multiples of 16, as a model's files of a quality, counted from 0, have it."""
+    picture = np.ascontiguousarray(pixels)[None]
+    net = model.single(quality + 1)
+    features = decoded(net, picture)
+    mean = net.render(features, range(picture.shape[1]), picture.shape[2])[None, ..., :COLOURS]
+    residual = MEAN_UNIT * centred(picture) - mean.cpu()
+    return Seen(net.net.hidden_maps(features.body)[0].to(torch.int16).cpu(), coefficients(residual)[0].round().int())
 
 
 class ResidualTask(PoolTask):
@@ -90,14 +81,13 @@ class ResidualTask(PoolTask):
         self._side = patch // SIDE
 
     def arguments(self, step: int, steps: int, rng: torch.Generator) -> tuple[Any, ...]:
-        """Of the objective at a step: maps of patches, their steps, and what their residuals are quantised to."""
-        maps, cells = self.patches(step, self._side, rng)
+        """Of the objective at a step: maps and values of patches, their levels of steps, and how they are rounded."""
+        maps, values = self.patches(step, self._side, rng)
         exact = step >= ROUNDED_FROM * steps
         set_mode(self.net, "simulated" if exact else "training")
         level = torch.rand(self._batch, generator=rng) * (len(self.net.shape.residual_steps) - 1)
         added = DEAD + (NEAREST - DEAD) * torch.rand(self._batch, generator=rng)
-        of_patch = (level.to(self._device), added.to(self._device))
-        return maps, of_patch[0], *quantised(self.net, depth_to_space(cells, SIDE), *of_patch), exact
+        return maps, values, level.to(self._device), added.to(self._device), exact
 
     def seen(self, path: Path, rng: np.random.Generator) -> Seen:
         """A part of a picture, with latents of any of the first qualities."""
@@ -105,10 +95,10 @@ class ResidualTask(PoolTask):
         height, width = (max(1, side // STRIDE) * STRIDE for side in pixels.shape[:2])
         return seen_by(self._model, pixels[:height, :width], int(rng.choice(BASES)))
 
-    def _objective(self, maps: Tensor, level: Tensor, k: Tensor, form: Tensor, exact: bool) -> dict[str, Tensor]:
+    def _objective(self, maps: Tensor, values: Tensor, level: Tensor, added: Tensor, exact: bool) -> dict[str, Tensor]:
         """In bfloat16 until rounding is simulated."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=not exact):
-            cost = residual_nats(self.net, maps, level, k, form)
+            cost = residual_nats(self.net, maps, values, level, added)
         return {"loss": cost.mean(), "bits": cost.mean() / np.log(2)}
 
     def measure(self) -> list[dict[str, float]]:
@@ -116,47 +106,26 @@ class ResidualTask(PoolTask):
         return []
 
 
-def quantised(net: GridAgave, residual: Tensor, level: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
-    """Steps (N, h, w, 192) of residuals (N, 8 h, 8 w, 3) in 1/4 level, and which transforms (N, h, w, 1) they are of;
-    level (N,) of the step, added (N,) before a size is rounded down."""
-    n, height, width, _ = residual.shape
-    size = (n, height // SIDE, width // SIDE)
-    steps = torch.tensor(net.shape.residual_steps, device=residual.device).log()
-    below, share = _between(level, len(steps))
-    step = torch.exp(torch.lerp(steps[below], steps[below + 1], share)).repeat_interleave(size[1] * size[2])
-    widths = step[:, None] * steps_of(STEP_UNIT).to(step) / STEP_UNIT
-    planes, matrices = planes_of(residual), net.transforms.values
-    forms = forms_of(planes, matrices, step)
-    found = (coefficients(planes.float(), forms, matrices) / widths).view(*size, -1)
-    k = (found.abs() + added[:, None, None, None]).floor() * found.sign()
-    return k.clamp(-CLAMPED, CLAMPED), forms.view(*size, 1)
-
-
-def _between(level: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The step below a level (N,), and how far it is on the way to the next one."""
-    below = level.long().clamp(max=steps - 2)
-    return below, level - below
-
-
-def residual_nats(net: GridAgave, maps: Tensor, level: Tensor, k: Tensor, form: Tensor) -> Tensor:
-    """(N,) nats per pixel of what residuals are quantised to, see `quantised`, maps (N, h, w, C) beside them."""
-    prior, steps = net.residual, len(net.shape.residual_steps)
-    below, share = _between(level, steps)
-    one, following = F.one_hot(below, steps), F.one_hot(below + 1, steps)
-    flags = (UNIT * torch.lerp(one.float(), following.float(), share[:, None])).round()
+def residual_nats(net: GridAgave, maps: Tensor, values: Tensor, level: Tensor, added: Tensor) -> Tensor:
+    """(N,) nats per pixel of coefficients (N, h, w, 192) that are quantised, maps (N, h, w, C) beside them; level (N,)
+    of the step, added (N,) before a size is rounded down."""
+    prior, steps = net.residual, values.new_tensor(net.shape.residual_steps)
+    below = level.long().clamp(max=len(steps) - 2)
+    share = (level - below)[:, None]
+    one, following = F.one_hot(below, len(steps)), F.one_hot(below + 1, len(steps))
+    step = torch.exp(torch.lerp(steps[below].log(), steps[below + 1].log(), share[:, 0]))
+    widths = step[:, None, None, None] * steps_of(STEP_UNIT).to(values) / STEP_UNIT
+    k = (values.abs() / widths + added[:, None, None, None]).floor() * values.sign()
+    k = k.clamp(-CLAMPED, CLAMPED)
+    flags = (UNIT * torch.lerp(one.float(), following.float(), share)).round()
     own = torch.cat((flags[:, None, None].expand(*k.shape[:3], -1), maps), -1)
     extent = prior.extent(k)
-    parameters, extents, forms = prior(look_whole, FINE * k, extent, form, own)
+    parameters, extents = prior(look_whole, FINE * k, extent, own)
     within = torch.arange(prior.latents, device=k.device) < prior.group * extent
     logit, offset, scale = parameters.chunk(3, -1)
     found = (nats(logit, offset, scale, k) * within).sum(-1)
-    found += _choice_nats(extents, extent) + _choice_nats(forms, form) * (extent[..., 0] > 0)
+    found += F.cross_entropy((extents / LOGIT_UNIT).permute(0, 3, 1, 2), extent[..., 0].long(), reduction="none")
     return found.mean((1, 2)) / SIDE**2
-
-
-def _choice_nats(logits: Tensor, chosen: Tensor) -> Tensor:
-    """(N, h, w) of choices (N, h, w, 1), logits (N, h, w, choices)."""
-    return F.cross_entropy((logits / LOGIT_UNIT).permute(0, 3, 1, 2), chosen[..., 0].long(), reduction="none")
 
 
 def train_residual(

@@ -52,19 +52,18 @@ def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
     return symbols
 
 
-def rounded_blocks(block: ResidualBlock, centres: NDArray[np.int32], forms: Ints, passes: int = 1) -> Ints:
-    """Symbols of coefficients (h, w, coefficients) in 1/32 step, of forms (h, w): some one step nearer to 0;
-    extents that are smaller where what lies beyond is not worth its bits. passes: each after the first sees what the
-    one before it has left."""
+def rounded_blocks(block: ResidualBlock, centres: NDArray[np.int32], passes: int = 1) -> Ints:
+    """Symbols of coefficients (h, w, coefficients) in 1/32 step: some one step nearer to 0; extents that are smaller
+    where what lies beyond is not worth its bits. passes: each after the first sees what the one before it has left."""
     nearest: NDArray[np.int32] = (centres + FINE // 2) // FINE
-    symbols = block.layout.symbols(nearest.astype(np.int64), forms)
+    symbols = block.layout.symbols(nearest.astype(np.int64))
     for _ in range(passes):
-        symbols = _rounded_once(block, symbols, nearest.reshape(-1), centres.reshape(-1), forms)
+        symbols = _rounded_once(block, symbols, nearest.reshape(-1), centres.reshape(-1))
     return symbols
 
 
 def _rounded_once(
-    block: ResidualBlock, symbols: Ints, nearest: NDArray[np.int32], centres: NDArray[np.int32], forms: Ints
+    block: ResidualBlock, symbols: Ints, nearest: NDArray[np.int32], centres: NDArray[np.int32]
 ) -> Ints:
     """Symbols, given what others see of them. nearest: whole steps of centres (in 1/32 step), (h w coefficients,)."""
     layout = block.layout
@@ -80,7 +79,7 @@ def _rounded_once(
         cost[block_number, coefficient // layout.group] = asked.reshape(-1, layout.group).sum(1)
     del each  # all parameters are large
     _trim(steps, cost, logits)
-    return layout.symbols(steps, forms)
+    return layout.symbols(steps)
 
 
 def _trim(steps: Ints, cost: Ints, logits: Ints) -> None:

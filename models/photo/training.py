@@ -63,7 +63,6 @@ SHAPE = GridShape(
     residual_channels=0,
     residual_depth=0,
     residual_hidden=0,
-    residual_forms=0,
     restoration_channels=0,
     restoration_blocks=0,
 )

@@ -1,10 +1,9 @@
-"""Symbols of a grid's blocks of coefficients: of each block its coefficients, its extent, its form, and how far large
-ones go on.
+"""Symbols of a grid's blocks of coefficients: of each block its coefficients, its extent, and how far large ones go on.
 
-    k + 128 of each coefficient | extent | form | steps beyond of each large coefficient
+    k + 128 of each coefficient | extent | steps beyond of each large coefficient
 
-A coefficient beyond its block's extent is 0, as is its symbol, and the form of a block without any. Large coefficients
-at either end of the symbols have a further one, which says how many steps k lies beyond.
+A coefficient beyond its block's extent is 0, as is its symbol. Large coefficients at either end of the symbols have a
+further one, which says how many steps k lies beyond.
 """
 
 from __future__ import annotations
@@ -23,48 +22,37 @@ BEYOND = FAR - 126  # values of the further symbol
 
 @dataclass(frozen=True)
 class BlockSymbols:
-    """Where what stands: see above. groups: of the coefficients, those used most first."""
+    """Where what stands: see above. groups: of the coefficients, low frequencies first."""
 
     coefficients: int
     groups: int
     large: int
 
     @property
-    def extent(self) -> int:
-        """Where a block's extent stands."""
-        return self.coefficients
-
-    @property
-    def form(self) -> int:
-        """Where a block's form stands."""
-        return self.coefficients + 1
-
-    @property
     def width(self) -> int:
         """Symbols of a block."""
-        return self.coefficients + 2 + self.large
+        return self.coefficients + 1 + self.large
 
     @property
     def group(self) -> int:
         """Coefficients of a group."""
         return self.coefficients // self.groups
 
-    def symbols(self, steps: Ints, forms: Ints) -> Ints:
-        """(..., width) of whole steps (..., coefficients), which are clamped to what can be said, and forms (...)."""
+    def symbols(self, steps: Ints) -> Ints:
+        """(..., width) of whole steps (..., coefficients), which are clamped to what can be said."""
         found = np.empty((*steps.shape[:-1], self.width), np.int64)
-        near, ends, beyond = np.split(found, [self.coefficients, self.coefficients + 2], -1)  # views
+        near, extent, beyond = np.split(found, [self.coefficients, self.coefficients + 1], -1)  # views
         np.clip(steps, -CENTRE, 255 - CENTRE, out=near)
         beyond[:] = np.abs(steps[..., : self.large].clip(-FAR, FAR) - near[..., : self.large])
         there = (near.reshape(*near.shape[:-1], self.groups, self.group) != 0).any(-1)
-        ends[..., 0] = (there * np.arange(1, self.groups + 1)).max(-1)
-        ends[..., 1] = forms * (ends[..., 0] > 0)
+        extent[..., 0] = (there * np.arange(1, self.groups + 1)).max(-1)
         near += CENTRE
         near *= self.within(found)
         return found
 
     def steps(self, symbols: Ints) -> Ints:
         """(..., coefficients) of symbols (..., width), any."""
-        near, beyond = symbols[..., : self.coefficients], symbols[..., self.coefficients + 2 :]
+        near, beyond = symbols[..., : self.coefficients], symbols[..., self.coefficients + 1 :]
         steps = (near - CENTRE) * self.within(symbols)
         steps[..., : self.large] = further(steps[..., : self.large], beyond)
         return steps
@@ -72,7 +60,7 @@ class BlockSymbols:
     def within(self, symbols: Ints) -> NDArray[np.bool_]:
         """(..., coefficients) whether a coefficient lies within its block's extent."""
         group = np.arange(self.coefficients) // self.group
-        within: NDArray[np.bool_] = group < symbols[..., self.extent, None]
+        within: NDArray[np.bool_] = group < symbols[..., self.coefficients, None]
         return within
 
 

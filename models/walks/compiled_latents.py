@@ -17,8 +17,7 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import Categorical, LogisticMixture
 from vlcodec.codec.coding.units import exponentials, sigmoids, slopes
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.activations import UNIT
-from vlcodec.models.layers.causal_blocks import EXTENT_UNIT, BlockPrior
+from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.exact import Layer
 from vlcodec.models.walks.wavefront import TOP, Front
@@ -52,25 +51,12 @@ class CompiledSteps:
 
     def extents(self) -> Categorical:
         """Of the blocks at the step's positions."""
-        net, state = self._net, self._state
-        self._kernels.logits(net.extent_hidden, net.extent_logits, state, state.extent_logits, self._step)
-        return Categorical(state.extent_logits[: self._n].copy())
+        self._kernels.extents(self._net, self._state, self._step)
+        return Categorical(self._state.extent_logits[: self._n].copy())
 
     def tell(self, extents: Ints) -> None:
         """The extents (n,)."""
         self._state.extent[: self._n] = extents
-        self._state.shown[: self._n] = 0
-        self._state.shown[: self._n, 0] = EXTENT_UNIT * extents
-
-    def forms(self, rows: Ints) -> Categorical:
-        """Of the blocks at some of the step's positions."""
-        net, state = self._net, self._state
-        self._kernels.logits(net.form_hidden, net.form_logits, state, state.form_logits, self._step)
-        return Categorical(state.form_logits[rows])
-
-    def tell_forms(self, rows: Ints, forms: Ints) -> None:
-        """The forms (len(rows),); of the others there is none."""
-        self._state.shown[rows, 1 + forms] = UNIT
 
     def mixtures(self, group: int, rows: Ints, dither: Ints) -> LogisticMixture:
         """Of a group's latents at the rows of the step's positions that have it; of use until the next group. dither:
@@ -119,17 +105,18 @@ def _arrays(prior: AnyPrior) -> Any:
     weight, bias, multiplier = _floats(net.first)
     near, out = (Dense(*map(np.stack, zip(*map(_floats, _layers(part)), strict=True))) for part in (net.near, net.out))
     hidden, params = (_layers(part)[: prior.groups] for part in (net.hidden, net.params))
-    large, shown = (prior.large, 1 + prior.forms) if isinstance(prior, BlockPrior) else (0, 0)
-    wide = np.zeros((len(groups), hidden[-1].weight.shape[1] - shown, hidden[0].outputs), np.float32)
-    told = np.zeros((len(groups), shown, hidden[0].outputs), np.float32)
+    blocks, large = isinstance(prior, BlockPrior), prior.large if isinstance(prior, BlockPrior) else 0
+    wide = np.zeros((len(groups), hidden[-1].weight.shape[1] - blocks, hidden[0].outputs), np.float32)
+    told = np.zeros((len(groups) * blocks, hidden[0].outputs), np.float32)
     for g in groups:
         found = _floats(hidden[g])[0]
-        wide[g, : len(found) - shown], told[g] = np.split(found, [len(found) - shown])
+        wide[g, : len(found) - blocks] = found[: len(found) - blocks]
+        told[g : g + blocks] = found[len(found) - blocks :]
     foretold = [np.zeros((0, 0)), np.zeros(0), np.zeros(0)]
-    ends = [Dense(np.zeros((0, 0), np.float32), *np.zeros((2, 0), np.float32))] * 4
+    ends = [Dense(np.zeros((0, 0), np.float32), *np.zeros((2, 0), np.float32))] * 2
     if isinstance(prior, BlockPrior):
         foretold = [part.numpy().astype(np.float64) for part in prior.predictor.frozen]
-        ends = [Dense(*_floats(_layers(part)[end])) for end in (-2, -1) for part in (net.hidden, net.params)]
+        ends = [Dense(*_floats(_layers(part)[-1])) for part in (net.hidden, net.params)]
     return Prior(
         np.array(net.first.taps, np.int64),
         np.array(_layers(net.near)[0].taps, np.int64),
@@ -142,7 +129,7 @@ def _arrays(prior: AnyPrior) -> Any:
         Dense(*(np.stack([_floats(layer)[i] for layer in params]) for i in range(3))),
         np.stack([layer.low.numpy() for layer in params]),
         np.stack([layer.high.numpy() for layer in params]),
-        foretold[0].reshape(-1, large, large) if large else np.zeros((1, 0, 0)),
+        foretold[0].reshape(-1, large, large) if blocks else np.zeros((1, 0, 0)),
         foretold[1],
         foretold[2],
         told,
@@ -166,7 +153,7 @@ def _state(net: Any, prior: AnyPrior, own: Any, height: int, width: int) -> Any:
 
     rows, channels = min(height, (width + 1) // 2), net.own.shape[1]  # of a step, at most
     slots, most = (SLOTS, TOP + height), max(channels, net.hidden.bias.shape[1])
-    large, extents, forms = len(net.predictor_bias), len(net.extent_logits.bias), len(net.form_logits.bias)
+    large, extents = len(net.predictor_bias), len(net.extent_logits.bias)
     whole = np.zeros((rows * prior.group, prior.mixtures), np.int64)
 
     def zeros(*shape: int) -> Any:
@@ -183,12 +170,10 @@ def _state(net: Any, prior: AnyPrior, own: Any, height: int, width: int) -> Any:
         top=zeros(rows, channels),
         row=zeros(channels),
         between=zeros(most),
-        told=zeros(max(net.params.bias.shape[1], extents, forms)),
+        told=zeros(max(net.params.bias.shape[1], extents)),
         z=zeros(rows, prior.latents),
         extent=np.full(rows, prior.groups),
-        shown=zeros(rows, net.told.shape[1]),
         extent_logits=np.zeros((rows, extents), np.int64),
-        form_logits=np.zeros((rows, forms), np.int64),
         base=np.zeros((rows, large), np.int64),
         logit=whole,
         centre=whole.copy(),

@@ -16,7 +16,7 @@ from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.activations import ACTIVATION_MAX, STREAM_MAX, UNIT
-from vlcodec.models.layers.causal_blocks import AFAR, LOGIT_MAX
+from vlcodec.models.layers.causal_blocks import AFAR, EXTENT_UNIT, LOGIT_MAX
 from vlcodec.models.layers.causal_latents import SEEN_MAX
 from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.wavefront import TOP
@@ -24,6 +24,7 @@ from vlcodec.models.walks.wavefront import TOP
 DIGIT = 16  # values of a digit
 LEAST, MOST, ZERO = np.float32(-STREAM_MAX), np.float32(STREAM_MAX), np.float32(0)
 ACTIVE, SEEN, FLAG = np.float32(ACTIVATION_MAX), np.float32(SEEN_MAX), np.float32(UNIT)
+EXTENT = np.float32(EXTENT_UNIT)
 Reals = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -41,8 +42,8 @@ class Prior(NamedTuple):
 
     first, near: weights (taps, inputs, outputs); own: (own, channels) the first layer's of what stands beside. hidden,
     params: of each group; inputs that a group does not have are 0. low, high: (groups, outputs) of the parameters.
-    told: (groups, what is told of a block, outputs of hidden) is added there; of latents, of which nothing is told, it
-    is empty, as are the layers that end in logits of extents and of forms.
+    told: (groups, outputs of hidden) what an extent adds there; of latents, which have none, it is empty, as are the
+    layers that end in the extents' logits.
     """
 
     first_taps: Ints
@@ -62,16 +63,14 @@ class Prior(NamedTuple):
     told: Reals
     extent_hidden: Dense
     extent_logits: Dense
-    form_hidden: Dense
-    form_logits: Dense
 
 
 class State(NamedTuple):
     """A walk: buffers of the last steps (slots, TOP + rows, channels), and values at a step's positions.
 
-    own: (1 or all positions, own). z: (rows, latents) in 1/32 step. extent: (rows,) groups that are coded; shown:
-    (rows, told) what is told of blocks; logits (rows, extents) and (rows, forms). base: (rows, large). Mixtures (rows
-    group, K), and counts (rows group, 16) of a digit, of the rows that have a group.
+    own: (1 or all positions, own). z: (rows, latents) in 1/32 step. extent: (rows,) groups that are coded, and logits
+    of it (rows, extents). base: (rows, large). Mixtures (rows group, K), and counts (rows group, 16) of a digit, of
+    the rows that have a group.
     """
 
     height: int
@@ -87,9 +86,7 @@ class State(NamedTuple):
     told: Reals
     z: Reals
     extent: Ints
-    shown: Reals
     extent_logits: Ints
-    form_logits: Ints
     base: Ints
     logit: Ints
     centre: Ints
@@ -172,20 +169,19 @@ def advance(net: Prior, state: State, step: int) -> None:
 
 
 @loop
-def logits(inner: Dense, end: Dense, state: State, found: Ints, step: int) -> None:
-    """Logits (rows, choices) at a step's positions, by a head that sees what is told so far of blocks, or less."""
-    channels, most = state.top.shape[1], np.float32(LOGIT_MAX)
-    hidden, row = state.between[: inner.bias.shape[0]], state.told[: end.bias.shape[0]]
+def extents(net: Prior, state: State, step: int) -> None:
+    """Logits of the extents at a step's positions."""
+    hidden, most = state.between[: net.extent_hidden.bias.shape[0]], np.float32(LOGIT_MAX)
+    logits = state.told[: net.extent_logits.bias.shape[0]]
     for i in range(last_row(step, state.height) - first_row(step, state.width)):
         hidden[:] = ZERO
-        add_row(hidden, state.top[i], inner.weight[:channels])
-        add_row(hidden, state.shown[i, : len(inner.weight) - channels], inner.weight[channels:])
-        requantise(hidden, inner.bias, inner.multiplier, ZERO, ACTIVE)
-        row[:] = ZERO
-        add_row(row, hidden, end.weight)
-        requantise(row, end.bias, end.multiplier, -most, most)
-        for k in range(len(row)):
-            found[i, k] = np.int64(row[k])
+        add_row(hidden, state.top[i], net.extent_hidden.weight)
+        requantise(hidden, net.extent_hidden.bias, net.extent_hidden.multiplier, ZERO, ACTIVE)
+        logits[:] = ZERO
+        add_row(logits, hidden, net.extent_logits.weight)
+        requantise(logits, net.extent_logits.bias, net.extent_logits.multiplier, -most, most)
+        for k in range(len(logits)):
+            state.extent_logits[i, k] = np.int64(logits[k])
 
 
 @loop
@@ -206,7 +202,9 @@ def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> Non
                 seen = net.hidden.weight[group, channels + k]
                 for j in range(len(hidden)):
                     hidden[j] += value * seen[j]
-        add_row(hidden, state.shown[i], net.told[group])
+        if len(net.told):
+            for j in range(len(hidden)):
+                hidden[j] += EXTENT * np.float32(state.extent[i]) * net.told[group, j]
         requantise(hidden, net.hidden.bias[group], net.hidden.multiplier[group], ZERO, ACTIVE)
         told[:] = ZERO
         add_row(told, hidden, net.params.weight[group])
@@ -256,6 +254,6 @@ def leave(net: Prior, state: State, step: int) -> None:
         for k in range(large):
             seen[latents + k] = min(max(np.rint(z[k] / np.float32(AFAR)), -SEEN), SEEN)
             state.large[now, TOP + first + i, k] = z[k]
-        for k in range(state.shown.shape[1]):
-            seen[latents + large + k] = state.shown[i, k]
+        if len(net.told):
+            seen[latents + large] = EXTENT * np.float32(state.extent[i])
         seen[-1] = FLAG

@@ -59,29 +59,14 @@ class TorchSteps:
 
     def tell(self, extents: Ints) -> None:
         """The extents (n,)."""
-        assert isinstance(self._prior, BlockPrior)
         self._extent = torch.from_numpy(extents[:, None]).to(self._z)
-        self._told = self._prior.told(self._extent, torch.zeros_like(self._extent))
-
-    def forms(self, rows: Ints) -> Categorical:
-        """Of the blocks at some of the step's positions."""
-        assert isinstance(self._prior, BlockPrior)
-        here = torch.from_numpy(rows).to(self._z.device)
-        return Categorical(to_numpy(self._prior.form_logits(self._h[here], self._extent[here])))
-
-    def tell_forms(self, rows: Ints, forms: Ints) -> None:
-        """The forms (len(rows),); of the others there is none."""
-        assert isinstance(self._prior, BlockPrior)
-        form = torch.zeros_like(self._extent)
-        form[torch.from_numpy(rows).to(self._z.device), 0] = torch.from_numpy(forms).to(self._z)
-        self._told = self._prior.told(self._extent, form)
 
     def mixtures(self, group: int, rows: Ints, dither: Ints) -> LogisticMixture:
         """Of a group's latents at some of the step's positions, dither (n group,)."""
         prior, here = self._prior, torch.from_numpy(rows).to(self._z.device)
         h, z = self._h[here], self._z[here]
         if isinstance(prior, BlockPrior):
-            params = prior.head(group, h, prior.seen(z, group, self._told[here]), self._base[here])
+            params = prior.head(group, h, prior.seen(z, group, self._extent[here]), self._base[here])
         else:
             params = prior.head(group, h, prior.seen(z, group))
         return mixtures_of(to_numpy(params.reshape(-1, params.shape[-1])), dither)
@@ -94,7 +79,7 @@ class TorchSteps:
         """All latents of the step are known."""
         prior = self._prior
         if isinstance(prior, BlockPrior):
-            self._skewed.put("past", prior.past(self._z, self._told))
+            self._skewed.put("past", prior.past(self._z, self._extent))
             self._skewed.put("large", self._z[:, : prior.large])
         else:
             self._skewed.put("past", prior.past(self._z))

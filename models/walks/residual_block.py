@@ -1,6 +1,5 @@
-"""A grid of blocks of coefficients under a frozen prior, in both walks: of each step's blocks the extents and the
-forms, then what lies within them, group after group. See `block_symbols` for the symbols, `latent_block` for the
-rest."""
+"""A grid of blocks of coefficients under a frozen prior, in both walks: of each step's blocks the extents, then what
+lies within them, group after group. See `block_symbols` for the symbols, `latent_block` for the rest."""
 
 from __future__ import annotations
 
@@ -29,12 +28,10 @@ NO_DITHER = np.zeros(1, np.int64)
 
 
 class Outputs(NamedTuple):
-    """Of a prior that sees all blocks. logits: (h w, groups + 1) of extents. forms: (h w, forms) likewise. rows:
-    (groups, h w) where a block's parameters stand among those of a group (n, coefficients, 3 K); -1 where it has
-    none."""
+    """Of a prior that sees all blocks. logits: (h w, groups + 1) of extents. rows: (groups, h w) where a block's
+    parameters stand among those of a group (n, coefficients, 3 K); -1 where it has none."""
 
     logits: NDArray[np.int16]
-    forms: NDArray[np.int16]
     rows: Ints
     params: list[NDArray[np.int16]]
 
@@ -66,7 +63,7 @@ class ResidualBlock(NetWalk):
         self.layout = layout_of(prior)
         self.height, self.width = size
         self.shape = (*size, self.layout.width)
-        self.count = (prior.groups + 3) * steps_of(*size)
+        self.count = (prior.groups + 2) * steps_of(*size)
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
@@ -75,9 +72,6 @@ class ResidualBlock(NetWalk):
             walk.advance(at)
             extents = yield self._extents(walk.extents(), at.index)
             walk.tell(extents)
-            there = np.flatnonzero(extents)
-            if len(there):
-                walk.tell_forms(there, (yield self._forms(walk.forms(there), at.index[there])))
             for group, part in enumerate(self._parts):
                 rows = np.flatnonzero(extents > group)
                 if not len(rows):
@@ -96,7 +90,7 @@ class ResidualBlock(NetWalk):
         """See codec.interface.Steps."""
         known = self._outputs(symbols)
         flat = symbols.reshape(-1, self.layout.width)
-        extent = flat[:, self.layout.extent]
+        extent = flat[:, self.layout.coefficients]
         for at in fronts(self.height, self.width, reverse=True):
             for group in reversed(range(int(extent[at.index].max()))):
                 index = at.index[extent[at.index] > group]
@@ -104,9 +98,6 @@ class ResidualBlock(NetWalk):
                 if not group and (step := self._further(index, flat[index, part])) is not None:
                     yield step
                 yield MixtureStep(known.mixtures(group, known.rows[group][index]), self._places(index, part))
-            there = at.index[extent[at.index] > 0]
-            if len(there):
-                yield self._forms(Categorical(known.forms[there].astype(np.int64)), there)
             yield self._extents(Categorical(known.logits[at.index].astype(np.int64)), at.index)
 
     def priced(self, symbols: Ints) -> tuple[Iterator[MixtureStep], Ints]:
@@ -133,28 +124,24 @@ class ResidualBlock(NetWalk):
     def _outputs(self, symbols: Ints) -> Outputs:
         """Strip by strip, of each group for those blocks alone that have it."""
         prior, groups, strips = self.prior, range(self.layout.groups), Strips()
-        extents, forms = (symbols[..., at, None] for at in (self.layout.extent, self.layout.form))
+        extents = symbols[..., self.layout.coefficients, None]
         own = self._own.view(1, self.height, self.width, -1)
-        logits, form_logits, params = list[Tensor](), list[Tensor](), [list[Tensor]() for _ in groups]
+        logits, params = list[Tensor](), [list[Tensor]() for _ in groups]
         rows = rows_at_once(self.width, 3 * prior.mixtures * prior.latents)
         with exact_inference():
             for r in range(0, self.height, rows):
                 values = self.values(symbols[r : r + rows])
-                here = (torch.from_numpy(v[None]) for v in (values, extents[r : r + rows], forms[r : r + rows]))
-                z, extent, form = (part.to(self._own) for part in here)
-                told = prior.told(extent, form)
-                h, base = prior.trunk(strips.look, z, told, own[:, r : r + rows])
-                h, base, z, extent, told = (part.flatten(0, 2) for part in (h, base, z, extent, told))
+                z, extent = (torch.from_numpy(v[None]).to(self._own) for v in (values, extents[r : r + rows]))
+                h, base = prior.trunk(strips.look, z, extent, own[:, r : r + rows])
+                h, base, z, extent = (part.flatten(0, 2) for part in (h, base, z, extent))
                 logits.append(prior.extents(h).cpu().to(torch.int16))
-                form_logits.append(prior.form_logits(h, extent).cpu().to(torch.int16))
                 for group in groups:
                     there = torch.nonzero(extent[:, 0] > group)[:, 0]
-                    seen = prior.seen(z[there], group, told[there])
+                    seen = prior.seen(z[there], group, extent[there])
                     params[group].append(prior.head(group, h[there], seen, base[there]).cpu().to(torch.int16))
         known = extents.reshape(-1) > np.arange(len(groups))[:, None]
         return Outputs(
             torch.cat(logits).numpy(),
-            torch.cat(form_logits).numpy(),
             np.where(known, known.cumsum(1) - 1, -1),
             [torch.cat(parts).numpy() for parts in params],
         )
@@ -165,15 +152,12 @@ class ResidualBlock(NetWalk):
         return TorchSteps(self.prior, self._own, self.height, self.device)
 
     def _extents(self, extents: Categorical, index: Ints) -> Step:
-        return Step(extents, index * self.layout.width + self.layout.extent)
-
-    def _forms(self, forms: Categorical, index: Ints) -> Step:
-        return Step(forms, index * self.layout.width + self.layout.form)
+        return Step(extents, index * self.layout.width + self.layout.coefficients)
 
     def _further(self, index: Ints, symbols: Ints) -> Step | None:
         """How far large coefficients of the first group (n, group) go on, where some do."""
         rows, which = np.nonzero(saturated(symbols.reshape(len(index), -1)[:, : self.prior.large]))
-        places = index[rows] * self.layout.width + self.layout.form + 1 + which
+        places = index[rows] * self.layout.width + self.layout.coefficients + 1 + which
         return Step(Uniform(len(places), BEYOND), places) if len(places) else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Training of a residual's transforms and its prior, and of the network that mends pictures, each by itself."""
+"""Training of a residual's prior, and of the network that mends pictures, each by itself."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -19,9 +19,7 @@ from vlcodec.models.layers.resnet import depth_to_space
 from vlcodec.models.photo import family, residual_training, restoration_training
 from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.residual import COSINES, KEPT, MATRIX_UNIT, STEP_UNIT, coefficients, forms_of
 from vlcodec.models.photo.restoration_training import seen_by, share_left
-from vlcodec.models.photo.transform_training import learned
 from vlcodec.models.training import loop
 
 
@@ -51,44 +49,16 @@ def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_transforms_and_then_the_residual_are_trained(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
-    """Each by itself, all else as it was."""
-    with pytest.raises(ModelError, match="part transforms is trained from exported weights: they are missing"):
-        family.FAMILY.train(Training(init=None, part="transforms", **about))
-    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(family.AFTER_TRANSFORMS)}
+def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="part residual is trained from exported weights: they are missing"):
+        family.FAMILY.train(Training(init=None, part="residual", **about))
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(("residual.", "restoration."))}
     none = asdict(replace(net.shape, residual_steps=(), restoration_blocks=0))
     init = Init("photo", registry.PHOTO, {k: v for k, v in config.items() if k != "layers"} | {"net": none}, plain)
-    with pytest.raises(ModelError, match="part residual is trained from weights with transforms"):
-        family.FAMILY.train(Training(init=init, part="residual", **about))
-    made, told = family.FAMILY.train(Training(init=init, part="transforms", **about))
-    assert told["layers"] == LAYERS
-    transforms = made.state_dict()["transforms.values"]
-    assert torch.equal(transforms[0], COSINES.to(torch.int16).expand(2, -1, -1))
-    assert not torch.equal(transforms[1], transforms[0])
-    init = Init("photo", registry.PHOTO, told, made.state_dict())
     made, told = family.FAMILY.train(Training(init=init, part="residual", **about))
-    assert torch.equal(made.state_dict()["transforms.values"], transforms)
+    assert told["layers"] == LAYERS
     assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
-    assert not torch.equal(made.state_dict()["residual.net.first.weight"], init.weights["residual.net.first.weight"])
-
-
-def test_transforms_that_are_learned_say_more_with_less() -> None:
-    """Of blocks with a slanting edge."""
-    rng = np.random.default_rng(0)
-    down, right = np.mgrid[:8, :8]
-    slope, offset = rng.choice([-1, 1], (2000, 1, 1)), rng.integers(-6, 7, (2000, 1, 1))
-    edges = np.where(down - 3.5 + slope * (right - 3.5) > offset, 100, -100) * rng.uniform(-1, 1, (2000, 1, 1))
-    planes = (4 * MATRIX_UNIT * torch.from_numpy(edges.reshape(-1, 1, 64) * np.ones((3, 1)))).round()
-    matrices = learned(planes.float(), 3, 0, lambda number: None)
-    assert matrices.shape == (3, 2, 64, 64)
-    found = matrices / MATRIX_UNIT
-    assert (found @ found.mT - torch.eye(64)).abs().max() < 2e-3
-    assert (found[:, :, 0] - 1 / 8).abs().max() < 1e-3
-    step, counts = 30 * STEP_UNIT, list[int]()
-    for forms in (1, 3):
-        which = forms_of(planes, matrices[:forms], step)
-        counts.append(int((coefficients(planes, which, matrices).abs() > KEPT * step).sum()))
-    assert counts[1] < 0.6 * counts[0]
+    assert "residual.net.first.weight" in made.state_dict()
 
 
 def test_the_restoration_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:

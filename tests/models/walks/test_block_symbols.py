@@ -9,22 +9,21 @@ from vlcodec.models.walks.block_symbols import BEYOND, FAR, BlockSymbols, furthe
 LAYOUT = BlockSymbols(coefficients=12, groups=3, large=2)
 
 
-@given(st.lists(st.integers(-2 * FAR, 2 * FAR), min_size=12, max_size=12), st.integers(0, 12), st.integers(0, 9))
-def test_steps_and_forms_come_back(steps: list[int], there: int, form: int) -> None:
+@given(st.lists(st.integers(-2 * FAR, 2 * FAR), min_size=12, max_size=12), st.integers(0, 12))
+def test_steps_come_back(steps: list[int], there: int) -> None:
     k = np.array(steps) * (np.arange(12) < there)
-    symbols = LAYOUT.symbols(k, np.array(form))
-    assert symbols.shape == (LAYOUT.width,) == (16,)
+    symbols = LAYOUT.symbols(k)
+    assert symbols.shape == (LAYOUT.width,) == (15,)
     assert 0 <= symbols[:12].min() <= symbols[:12].max() <= 255
-    assert 0 <= symbols[14:].min() <= symbols[14:].max() < BEYOND
+    assert 0 <= symbols[13:].min() <= symbols[13:].max() < BEYOND
     most = np.where(np.arange(12) < 2, FAR, 127)
     assert np.array_equal(LAYOUT.steps(symbols), k.clip(np.where(np.arange(12) < 2, -FAR, -128), most))
     last = np.flatnonzero(k).max(initial=-1)
-    assert symbols[LAYOUT.extent] == last // 4 + 1
-    assert symbols[LAYOUT.form] == form * k.any()
+    assert symbols[12] == last // 4 + 1
     assert not symbols[:12][4 * symbols[12] :].any()
 
 
-@given(st.lists(st.integers(0, 255), min_size=16, max_size=16))
+@given(st.lists(st.integers(0, 255), min_size=15, max_size=15))
 def test_whatever_a_file_says_has_steps(symbols: list[int]) -> None:
     found = LAYOUT.steps(np.array(symbols))
     assert np.abs(found[:2]).max() <= FAR

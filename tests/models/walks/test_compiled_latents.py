@@ -17,7 +17,7 @@ from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.residual_block import ResidualBlock
 
 CPU = torch.device("cpu")
-FORMS, BESIDE = 4, 5
+BESIDE = 5
 SIZES = [(1, 1), (1, 6), (7, 1), (9, 14), (20, 5)]
 
 
@@ -28,7 +28,7 @@ def prior(seed: int, large: int, loud: float) -> AnyPrior:
     """A frozen net of random weights: quiet ones, or so loud that values are clamped everywhere. large: of blocks."""
     torch.manual_seed(seed)
     sizes = 12, 3, 2, 16, 2, 8, 2
-    net = BlockPrior(*sizes, FORMS, large, BESIDE) if large else LatentPrior(*sizes)
+    net = BlockPrior(*sizes, large, BESIDE) if large else LatentPrior(*sizes)
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _, layer in layers(net):
@@ -48,7 +48,7 @@ def block(net: AnyPrior, size: tuple[int, int]) -> tuple[LatentBlock | ResidualB
     steps *= np.arange(net.latents) < net.group * rng.integers(0, net.groups + 1, (*size, 1))
     beside = torch.from_numpy(rng.integers(-SEEN_MAX, SEEN_MAX + 1, (size[0] * size[1], BESIDE))).float()
     grid = ResidualBlock(net, size, 1, 0, beside)
-    return grid, grid.layout.symbols(steps, rng.integers(0, FORMS, size))
+    return grid, grid.layout.symbols(steps)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,6 +6,8 @@ Every point is a real file, decoded again. PSNR is over RGB. A peer's BD-rate is
 we need for the same PSNR: the mean distance of the logarithms of the rates over the PSNRs that both curves reach, from
 0.1 to 2 bits/pixel of ours, for each picture; points are joined by monotone cubics (PCHIP). The plot goes to
 docs/photo_rd.png where matplotlib is installed (`pip install 'vlcodec[plots]'`); --plot draws it from the JSON file.
+AVIF at its slowest takes a minute a file: curves of other codecs that the JSON file holds, of the same versions, are
+not made again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from scipy.interpolate import PchipInterpolator
 import vlcodec
 
 RATES = 0.1, 2.0  # bits/pixel of ours that are compared
-POINTS = 17  # of a peer's curve: settings from the lowest to nearly the highest
+POINTS, SLOW_POINTS = 17, 7  # of a peer's curve, settings from the lowest to nearly the highest; 7 of slow ones
 FINEST = 0.95  # of its settings
 PLOT = Path(__file__).parents[1] / "docs" / "photo_rd.png"
 Curve = list[tuple[float, float]]  # (bits/pixel, dB), rates rising
@@ -41,11 +43,17 @@ def ours(picture: Image.Image, model: str, device: str, effort: int) -> Curve:
     return curve
 
 
-def theirs(codec: peers.Lossy, picture: Image.Image) -> Curve:
+def theirs(codec: peers.Lossy, picture: Image.Image, points: int) -> Curve:
     """Files of settings from all over the codec's range; its finest ones are beyond ours, and left out."""
-    settings = [codec.settings[round(i * FINEST * (len(codec.settings) - 1) / (POINTS - 1))] for i in range(POINTS)]
+    settings = [codec.settings[round(i * FINEST * (len(codec.settings) - 1) / (points - 1))] for i in range(points)]
     files = [codec.encode(picture, setting) for setting in settings]
     return [(8 * len(data) / (picture.width * picture.height), psnr(picture, codec.decode(data))) for data in files]
+
+
+def known(path: Path, versions: Row) -> dict[str, Row]:
+    """Rows of pictures of a JSON file, by their names, where its other codecs are of these versions."""
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return {row["picture"]: row for row in found["pictures"]} if found.get("peers") == versions else {}
 
 
 def bd_rate(curve: Curve, reference: Curve) -> float:
@@ -101,16 +109,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--plot", action="store_true", help="only draw what the JSON file holds")
     chosen = options.parse_args(arguments)
     if not chosen.plot:
-        rows, others = list[Row](), peers.lossy() | peers.slowest()
+        names, versions = list[str](), peers.versions()
+        others = [(name, codec, POINTS) for name, codec in peers.lossy().items()]
+        others += [(name, codec, SLOW_POINTS) for name, codec in peers.slowest().items()]
+        rows = known(chosen.out, versions)
         for path in pictures(chosen.folders):
-            picture = load(path)
+            picture, there = load(path), rows.get(path.name, {}).get("curves", {})
             curves = {"vlcodec": ours(picture, chosen.model, chosen.device, chosen.effort)}
-            curves |= {name: theirs(codec, picture) for name, codec in others.items()}
+            for name, codec, points in others:
+                curves[name] = there[name] if name in there else theirs(codec, picture, points)
             rates = {name: bd_rate(curves["vlcodec"], curve) for name, curve in curves.items() if name != "vlcodec"}
-            rows.append({"picture": path.name, "curves": curves, "bd_rate": rates})
+            rows[path.name] = {"picture": path.name, "curves": curves, "bd_rate": rates}
+            names.append(path.name)
             say(f"{path.name}  BD-rate " + "  ".join(f"{name} {rate:+.1f} %" for name, rate in rates.items()))
-        about = {"effort": chosen.effort, "peers": peers.versions()}
-        keep(chosen.out, about | {"bd_rate": summary(rows), "pictures": rows}, chosen.model)
+            about = {"effort": chosen.effort, "peers": versions, "bd_rate": summary([rows[name] for name in names])}
+            keep(chosen.out, about | {"pictures": list(rows.values())}, chosen.model)
+        keep(chosen.out, about | {"pictures": [rows[name] for name in names]}, chosen.model)
     found = json.loads(chosen.out.read_text())
     show(
         ["vlcodec, mean image, against", "BD-rate, %", "pictures on which it needs fewer bytes"],

@@ -104,10 +104,10 @@ class LayeredLatents(PhotoLatents):
         """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
         steps, layout = steps_of(self._quantiser).numpy(), layout_of(self.net.residual)
         height, width = (SIDE * side for side in symbols.shape[:2])
-        found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
-        for rows in self._strips(height):
-            values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
-            with exact_inference():
+        with exact_inference():
+            found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
+            for rows in self._strips(height):
+                values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
                 found[:, rows.start : rows.stop] = restored(torch.from_numpy(values[None]).to(self.device))
         return found
 
@@ -148,8 +148,7 @@ class LayeredModel(PhotoModel):
         return self.latents(LayeredLatents, layer.base).at(*layer.at(hundredths))
 
     def golden(self) -> Iterator[Ints]:
-        """See codec.interface.Model: what the latents alone are made with, then the residual's."""
-        yield from super().golden()
+        """See codec.interface.Model: the residual's first, then what latents and pixels are made with."""
         picture = golden_pictures()
         u = np.zeros(self.single(1).shape(1, *picture.shape[1:3]), np.int64)
         for quality in (1, self.qualities):
@@ -159,3 +158,4 @@ class LayeredModel(PhotoModel):
             yield from (symbols, np.array([net.guide]))
             yield from both_walks(net.residual(fz), symbols)
             yield to_numpy(net.render(net.completed(fz, symbols), range(picture.shape[1]), picture.shape[2]))
+        yield from super().golden()

@@ -218,7 +218,7 @@ def test_hostile_changes(strip: int, made: bytes) -> None:
 
 
 def test_a_file_without_bands_holds_none() -> None:
-    file = picture_file.unpack(vlcodec.compress(PICTURE, quality=1, **OPTIONS))
+    file = picture_file.unpack(vlcodec.compress(PICTURE, quality=1, **{**OPTIONS, "model": "photo-37"}))
     with pytest.raises(FormatError, match="changes of weights, and nothing that was coded with them"):
         vlcodec.decompress(picture_file.pack(replace(file, changes=b"\x7a")), device="cpu")
     small = {"model": "vlae-cifar10", "lossless": True, "device": "cpu"}

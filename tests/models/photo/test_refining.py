@@ -25,7 +25,7 @@ from vlcodec.models.photo.refining import refined
 from vlcodec.models.walks.dither import CENTRE
 
 WIDTH, HEIGHT = 158, 90
-OPTIONS: dict[str, Any] = {"model": "photo", "device": "cpu"}
+OPTIONS: dict[str, Any] = {"model": "photo-37", "device": "cpu"}
 
 
 def scene() -> Bytes:
@@ -54,7 +54,7 @@ def worth(model: PhotoModel, data: bytes, quality: int, picture: Image.Image) ->
 def photo() -> PhotoModel:
     from vlcodec.models import registry, zoo
 
-    model = zoo.load(registry.by_name("photo"), "cpu")
+    model = zoo.load(registry.by_number(37), "cpu")
     assert isinstance(model, PhotoModel)
     return model
 
@@ -113,9 +113,9 @@ def test_latents_of_lossless_files(
 
 def test_the_command(tmp_path: Path) -> None:
     PICTURE.save(tmp_path / "a.png")
-    ok("compress", "a.png", "-e", "4", "--verify", "--model", "photo", cwd=tmp_path)
+    ok("compress", "a.png", "-e", "4", "--verify", "--model", "photo-37", cwd=tmp_path)
     assert (tmp_path / "a.vlz").read_bytes() == vlcodec.compress(PICTURE, effort=4, **OPTIONS)
-    ok("compress", "a.png", "-e", "3", "--size", "900", "-o", "b.vlz", "--model", "photo", cwd=tmp_path)
+    ok("compress", "a.png", "-e", "3", "--size", "900", "-o", "b.vlz", "--model", "photo-37", cwd=tmp_path)
     assert 0 < len((tmp_path / "b.vlz").read_bytes()) <= 900
     image = (tmp_path / "a.png").read_bytes()
     slow, quick = (expected_to_compress(image, effort=effort).seconds for effort in (9, 1))

@@ -78,4 +78,4 @@ def test_averages() -> None:
 
 def test_models_without_such_qualities_say_so() -> None:
     with pytest.raises(ModelError, match=r"has qualities 0 to 4, not 2\.5"):
-        vlcodec.compress(Image.new("RGB", (4, 4)), quality=2.5)
+        vlcodec.compress(Image.new("RGB", (4, 4)), quality=2.5, model="photo-37")

@@ -43,10 +43,9 @@ SHAPE: dict[str, Any] = {
     "residual_hidden": 64,
 }
 LAYERS = [  # base, first and last step, see `layered.Layer`
-    [0, 0, 140],
-    [1, 90, 200],
-    [1, 200, 300],
-    *([0, first, last] for first, last in pairwise((305, 395, 485, 580, 685, 800, 800))),
+    [0, 0, 130],
+    [1, 90, 190],
+    *([0, first, last] for first, last in pairwise((215, 305, 395, 485, 580, 685, 800, 800))),
 ]
 
 

@@ -36,6 +36,7 @@ from vlcodec.models.layers.activations import (
     round_through,
 )
 from vlcodec.models.layers.carriers import BYTE, CARRIER_LIMIT, FLOAT, Bytes, Floats, Narrow, Stored, in_bytes
+from vlcodec.models.layers.halves import Halves, fill_by_halves, fits, in_halves
 from vlcodec.models.layers.mode import IntegerModule, Mode, set_mode
 
 _RANDOM: ContextVar[bool] = ContextVar("_RANDOM", default=True)
@@ -159,6 +160,7 @@ class Layer(IntegerModule):
         self._frozen: Floats | None = None
         self._narrows = False  # to float32, for values that allow it
         self._bytes: Bytes | None = None
+        self.halves: Halves | None = None
 
     # ---- integers ------------------------------------------------------------------------------------------------
 
@@ -211,6 +213,7 @@ class Layer(IntegerModule):
         multiplier = torch.exp2(-exponent.double()) * self.gain.double().cpu()
         parts = (weight.to(kind).t().contiguous(), bias, multiplier)
         self._frozen, self._bytes = Floats(*(part.to(device, kind) for part in parts)), None
+        self.halves = None
         self._narrows = carrier is None and kind == torch.float64 and not self.fine
         self.mode = "frozen"
 
@@ -218,6 +221,14 @@ class Layer(IntegerModule):
         """Let int8 carry what of a frozen layer fits, or floats again. Raises BoundError as `in_bytes`."""
         if self.narrow is not None:
             self._bytes = in_bytes(self.frozen, self.narrow, self.beside) if in_int8 else None
+        elif self.halved:
+            self.halves = in_halves(self.frozen) if in_int8 else None
+
+    @property
+    def halved(self) -> bool:
+        """Whether int8 can carry a frozen layer over whole pictures, its inputs in two bytes."""
+        whole = self.narrow is None and self.inputs >= shifted.LEAST_INPUTS
+        return whole and self.frozen.weight.is_cpu and fits(self.frozen, self.input_max)
 
     @property
     def _kept(self) -> torch.dtype:
@@ -250,7 +261,7 @@ class Layer(IntegerModule):
             with torch.no_grad():
                 self.weight.copy_(weight * scale[:, None])
                 self.bias.copy_(bias * scale / self.unit)
-            self._frozen = self._bytes = None
+            self._frozen = self._bytes = self.halves = None
 
     # ---- walks ---------------------------------------------------------------------------------------------------
 
@@ -305,6 +316,8 @@ class Layer(IntegerModule):
         sides = (0, 0, self.left, self.right, top, self.below)
         padded = F.pad(x, sides, value=-self.stored.shift) if any(sides) else x
         out = torch.empty(n, height, width, self.outputs, dtype=self._kept, device=x.device)
+        if self.halves is not None:
+            return fill_by_halves(out, padded, beside, self.halves, self.corners, self._requantised)
         if self._bytes is None and beside is None and self.inputs >= shifted.LEAST_INPUTS:
             floats = shifted.narrowed(self.frozen, padded) if self._narrows else self.frozen
             return shifted.fill(out, padded, floats, self.corners, self._requantised)

@@ -10,19 +10,21 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import starmap
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
+from vlcodec.models.layers import halves
 from vlcodec.models.layers.carriers import BYTE, padded, sums_of
 from vlcodec.models.layers.exact import INT8_ROWS, Layer, layers
 from vlcodec.models.layers.mode import IntegerModule, set_mode
 from vlcodec.models.layers.settings import stepwise
 
 DRAWN = 512  # rows of inputs, which repeat
-ROWS = (1, 2, 15, 16, 17, 64, 200, DRAWN, INT8_ROWS)
+ROWS = (1, 2, 15, 16, 17, 64, 200, DRAWN, INT8_ROWS, halves.ROWS)
 LARGEST = 127  # |weight|
 TIMED_ROWS, RUNS = 128, 5
 Net = TypeVar("Net", bound=nn.Module)
@@ -51,7 +53,7 @@ def simulated_copy(net: Net) -> Net:
 
 
 def narrow_layers(net: nn.Module) -> list[Layer]:
-    """One layer of each shape that int8 could carry."""
+    """One layer of each shape that int8 could carry in every walk."""
     found = {(layer.weight.shape, layer.narrow): layer for _, layer in layers(net) if layer.narrow is not None}
     return list(found.values())
 
@@ -62,7 +64,7 @@ def int8_serves(net: nn.Module) -> bool:
     try:
         with stepwise():
             carry(net, True)
-            serves = bool(shapes) and all(map(_right, shapes)) and _faster(shapes)
+            serves = bool(shapes) and all(starmap(_right, _products(net))) and _faster(shapes)
             carry(net, False)
     except (BoundError, RuntimeError):  # weights that do not fit; a library without these products
         carry(net, False)
@@ -70,11 +72,23 @@ def int8_serves(net: nn.Module) -> bool:
     return serves
 
 
-def _right(layer: Layer) -> bool:
-    """Whether sums in int8 are those in float64, for extreme and random weights and inputs of a layer's shape."""
-    rng, device = torch.Generator().manual_seed(0), layer.weight.device
-    inputs = layer.weight.shape[1] - (0 if layer.narrow is None or layer.narrow.beside else layer.beside)
-    weight = torch.randint(-LARGEST, LARGEST + 1, (inputs, layer.outputs), generator=rng)
+def _products(net: nn.Module) -> set[tuple[int, int, torch.device]]:
+    """Inputs and outputs of each product in int8 of a net that int8 carries, and where it is made."""
+    found = set()
+    for _, layer in layers(net):
+        if layer.narrow is not None:
+            inputs = layer.weight.shape[1] - (0 if layer.narrow.beside else layer.beside)
+            found.add((inputs, layer.outputs, layer.weight.device))
+        elif layer.halves is not None:
+            inputs, outputs = layer.halves.weight.shape
+            found.add((inputs, outputs, layer.weight.device))
+    return found
+
+
+def _right(inputs: int, outputs: int, device: torch.device) -> bool:
+    """Whether sums in int8 are those in float64, for extreme and random weights and inputs of a shape."""
+    rng = torch.Generator().manual_seed(0)
+    weight = torch.randint(-LARGEST, LARGEST + 1, (inputs, outputs), generator=rng)
     weight[:, 0::3] = LARGEST
     weight[:, 1::3] = torch.where(weight[:, 1::3] < 0, -LARGEST, LARGEST)
     x = _inputs(weight, rng)
@@ -82,7 +96,7 @@ def _right(layer: Layer) -> bool:
     columns, kept = x.to(device, torch.int8), padded(weight.to(device, torch.int8))
     for rows in ROWS:
         times = -(-rows // DRAWN)
-        found = sums_of(columns.repeat(times, 1)[:rows], kept, layer.outputs)
+        found = sums_of(columns.repeat(times, 1)[:rows], kept, outputs)
         if not torch.equal(found.cpu(), expected.repeat(times, 1)[:rows]):
             return False
     return True

@@ -162,7 +162,7 @@ def _state(net: Any, prior: AnyPrior, own: Any, height: int, width: int) -> Any:
     return State(
         height=height,
         width=width,
-        own=np.ascontiguousarray(own, np.float32),
+        own=np.asarray(own, np.float32) @ net.own,  # integers, exact in any order
         past=zeros(*slots, net.first.weight.shape[1]),
         near=zeros(len(net.near.weight), *slots, channels),
         large=zeros(*slots, large),

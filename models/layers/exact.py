@@ -7,7 +7,7 @@ while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.pro
 One class serves three walks:
 
     train      conv2d on real weights, or simulated: rounded with straight-through gradients  (see `mode`)
-    dense      frozen integers: a matrix product of gathered taps, or one a tap (`shifted`), in tiles of rows
+    dense      frozen integers: a matrix product of gathered taps, one a tap (`shifted`), or of bytes (`halves`), in tiles
     step       frozen integers: the caller gathers the taps, as the wavefront does
 
 conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.
@@ -221,11 +221,10 @@ class Layer(IntegerModule):
         """Let int8 carry what of a frozen layer fits, or floats again. Raises BoundError as `in_bytes`."""
         if self.narrow is not None:
             self._bytes = in_bytes(self.frozen, self.narrow, self.beside) if in_int8 else None
-        elif self.halved:
-            self.halves = in_halves(self.frozen) if in_int8 else None
+        self.halves = in_halves(self.frozen) if in_int8 and self._halved else None
 
     @property
-    def halved(self) -> bool:
+    def _halved(self) -> bool:
         """Whether int8 can carry a frozen layer over whole pictures, its inputs in two bytes."""
         whole = self.narrow is None and self.inputs >= shifted.LEAST_INPUTS
         return whole and self.frozen.weight.is_cpu and fits(self.frozen, self.input_max)

@@ -196,6 +196,14 @@ def test_the_same_bits_where_other_types_are_usual(name: str, picture: Image.Ima
         torch.set_default_dtype(torch.float32)
 
 
+def test_the_same_bits_in_inference_mode(name: str, picture: Image.Image) -> None:
+    data = vlcodec.compress(picture, model=name, quality=2)
+    shown = vlcodec.decompress(data, decode="mean").tobytes()
+    with torch.inference_mode():
+        assert vlcodec.compress(picture, model=name, quality=2) == data
+        assert vlcodec.decompress(data, decode="mean").tobytes() == shown
+
+
 def test_the_ledger_tells_of_the_residual(name: str, picture: Image.Image) -> None:
     """Beside what the lossless file says: the lossy file's size, and its mean image's distance."""
     ledger = vlcodec.rate(picture, model=name, quality=2.5)

@@ -7,7 +7,7 @@ while every partial sum stays below 2^24 (float32) or 2^53 (float64); `Layer.pro
 One class serves three walks:
 
     train      conv2d on real weights, or simulated: rounded with straight-through gradients  (see `mode`)
-    dense      frozen integers: a matrix product of gathered taps, one a tap (`shifted`), or of bytes (`halves`), in tiles
+    dense      frozen integers: a matrix product of gathered taps, one a tap (`shifted`) or of bytes (`halves`)
     step       frozen integers: the caller gathers the taps, as the wavefront does
 
 conv2d never runs on frozen layers: some of its backends (Winograd, FFT, NNPACK) transform the data, which is not exact.

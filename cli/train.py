@@ -29,7 +29,7 @@ WEIGHTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate.")
 @click.option(
     "--part",
-    help="Of photo: autoencoder, pixels, factors, residual, restoration; vlae: gaussian, uniform, -2, -3; "
+    help="Of photo: autoencoder, pixels, factors, residual, restoration, texture; vlae: gaussian, uniform, -2, -3; "
     "agave: pixels; dvaepp: uniform.",
 )
 @click.option("--exclude", type=click.File(), help="A list of names, one a line, to leave out of training and measure.")
@@ -52,7 +52,8 @@ def train(
     exclude: TextIO | None,
     quiet: bool,
 ) -> None:
-    """Train MODEL on the pictures in the folders DATA; but for photo, on its set in the one folder of sets."""
+    """Train MODEL on the pictures in the folders DATA; but for photo, on its set in the one folder of sets. Its part
+    texture takes an ONNX file of LPIPS beside them."""
     with progress(model, quiet) as show:
         path = facade.train(
             model,

@@ -207,6 +207,14 @@ class Layered(Protocol):
 
 
 @runtime_checkable
+class Textured(Protocol):
+    """What a LatentNet offers besides, whose pixels are drawn near to a mean image with texture."""
+
+    def seeded(self, fz: Any, seed: int) -> Any:
+        """f(z) for pixels that are drawn with a seed, which texture depends on, too."""
+
+
+@runtime_checkable
 class Restoring(Protocol):
     """What a LatentNet offers besides, whose network of the pixels knows that it sees restored ones."""
 

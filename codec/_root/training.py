@@ -44,7 +44,8 @@ def train(
             the PixelCNN of photo's, too.
         steps: of the whole schedule; minutes: stop earlier, or, without steps, end the schedule then. resume: go on
             from the checkpoint in `out`, exactly.
-        part: what is trained: of photo all, autoencoder, pixels, factors or residual; of agave-cifar10 all or pixels;
+        part: what is trained: of photo all, autoencoder, pixels, factors, residual, restoration or texture, which takes
+            an ONNX file of LPIPS beside the folders; of agave-cifar10 all or pixels;
             of a DVAE++ all, with the gaussian posterior, or then what the uniform one has of its own; of a VLAE the net
             with the gaussian or the one with the uniform posterior, while the other comes from `init` or stays away.
         batch, rate: None are the recipe's own.

@@ -17,6 +17,7 @@ from vlcodec.codec.interface import Distribution, Ints
 DITHER_PURPOSE = 1  # dither and pixels never share bits
 PIXEL_PURPOSE = 2
 START_PURPOSE = 3  # of bits that bits-back begins with where nothing else is at hand
+TEXTURE_PURPOSE = 4  # of what a net sees that draws texture
 DRAWN_DIGITS = 64 // TABLE_BITS  # from one 64-bit word
 PAIR_SHIFT = 16
 _MASK = (1 << TABLE_BITS) - 1

@@ -14,7 +14,7 @@ from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files.picture_file import BAND_ROWS, Band
-from vlcodec.codec.interface import Block, Bytes, Coder, LatentNet, Restoring, Tick
+from vlcodec.codec.interface import Block, Bytes, Coder, LatentNet, Restoring, Textured, Tick
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def _coded(net: LatentNet, fz: Any, place: Place, near: int) -> Block:
 
 def sample_band(net: LatentNet, fz: Any, seed: int, place: Place, tick: Tick | None = None) -> Bytes:
     """(rows, W, C) uint8 drawn from p(x | z), guided; the same for the same seed, on every machine."""
+    if isinstance(net, Textured):
+        fz = net.seeded(fz, seed)
     block = net.pixels(fz, place.rows, place.width, place.colours, guided=True)
     drawn = block.pop(Noise(seed, PIXEL_PURPOSE, place.number, prod(block.shape)), tick)
     part: Bytes = net.to_pictures(drawn)[0]

@@ -44,6 +44,8 @@ class Features:
 
     body: Tensor
     added: Tensor | None = None  # (1, H, W, 3) in 1/4 level, to the mean image
+    symbols: Ints | None = None  # that it was told in
+    seed: int = 0  # of noise, for pixels that are drawn
 
 
 class Pixels:
@@ -171,10 +173,15 @@ class PhotoLatents:
 
     def pixels(self, fz: Features, rows: range, width: int, colours: int, guided: bool = False) -> Block:
         """One band of pixels given f(z), with a correction of its own; guided for sampling, and never corrected."""
-        full, grey = self.render(fz, rows, width)[None], colours == 1
+        grey = colours == 1
         if guided:
-            return self.guided(full, grey)
-        return CorrectedBlock(PixelBlock(self._coded, full, grey), self.edges, self._logistic)
+            return self.guided(self.to_draw(fz, rows, width)[None], grey)
+        coded = PixelBlock(self._coded, self.render(fz, rows, width)[None], grey)
+        return CorrectedBlock(coded, self.edges, self._logistic)
+
+    def to_draw(self, fz: Features, rows: range, width: int) -> Tensor:
+        """`render`, near to which pixels are drawn."""
+        return self.render(fz, rows, width)
 
     def guided(self, fz: Tensor, grey: bool) -> PixelBlock:
         """Pixels to be drawn, given f(z) (1, rows, W, 3 + features) in full."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlcodec.codec.errors import ImageError, ModelError
@@ -31,6 +33,8 @@ UNTIL_37: Config = {  # likewise up to 37
     "residual_hidden": 0,
     "restoration_channels": 0,
     "restoration_blocks": 0,
+    "texture_channels": 0,
+    "texture_blocks": 0,
 }
 UNTIL_36 = "correction_edges"  # of corrections that are told as bytes, in configs of numbers up to 36
 ONLY_37 = "prior_large"  # a field that is 0 in the configs of numbers 36 and 37, and has gone
@@ -74,9 +78,17 @@ def golden_pictures(config: Config) -> Bytes:
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
-    from vlcodec.models.photo import factor_training, pixel_training, residual_training, restoration_training, training
+    from vlcodec.models.photo import (
+        factor_training,
+        pixel_training,
+        residual_training,
+        restoration_training,
+        texture_training,
+        training,
+    )
     from vlcodec.models.photo.data import find_pictures
     from vlcodec.models.photo.layered import Layer
+    from vlcodec.models.photo.perceptual import read_perceptual
 
     if wanted.patch % 16:
         raise ModelError("a patch's side is a multiple of 16")
@@ -98,7 +110,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
         "progress": wanted.progress,
     }
     given |= {name: value for name in ("batch", "rate") if (value := getattr(wanted, name)) is not None}
-    if wanted.part in ("pixels", "factors", "residual", "restoration"):
+    if wanted.part in ("pixels", "factors", "residual", "restoration", "texture"):
         if weights is None:
             raise ModelError(f"part {wanted.part} is trained from exported weights: they are missing")
         config = {k: v for k, v in config.items() if k != UNTIL_36} | training.CORRECTION
@@ -110,15 +122,23 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
             if "layers" not in config:
                 raise ModelError("part restoration is trained from weights with a residual")
             config["net"] |= restoration_training.SHAPE
+        if wanted.part == "texture":
+            if not config["net"]["restoration_blocks"]:
+                raise ModelError("part texture is trained from weights with a network that mends")
+            config["net"] |= texture_training.SHAPE
         given |= {"shape": _shape(config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config
         del given["validation"]
         if wanted.part == "residual":
             return residual_training.train_residual(pictures, wanted.out, **given), config
-        if wanted.part == "restoration":
+        if wanted.part in ("restoration", "texture"):
             given["layers"] = [Layer(*layer) for layer in config["layers"]]
+        if wanted.part == "restoration":
             return restoration_training.train_restoration(pictures, wanted.out, **given), config
+        if wanted.part == "texture":
+            perceptual = read_perceptual(_features_of(wanted.data))
+            return texture_training.train_texture(pictures, wanted.out, perceptual=perceptual, **given), config
         return factor_training.train_factors(pictures, wanted.out, **given), config
     shape, related = _shape(config["net"]), None
     if weights is not None and training.begins(shape):
@@ -138,6 +158,14 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
     return made, config
 
 
+def _features_of(data: Sequence[Path]) -> Path:
+    """The one file of a network of features among what is given to train on."""
+    found = [path for path in data if path.suffix == ".onnx"]
+    if len(found) != 1:
+        raise ModelError(f"part texture takes one ONNX file of LPIPS beside the pictures, not {len(found)}")
+    return found[0]
+
+
 FAMILY = Family(
     net=net,
     freeze=freeze,
@@ -149,7 +177,7 @@ FAMILY = Family(
         between="layers" in config,
     ),
     golden_pictures=golden_pictures,
-    parts=("all", "autoencoder", "pixels", "factors", "residual", "restoration"),
+    parts=("all", "autoencoder", "pixels", "factors", "residual", "restoration", "texture"),
     train=train,
     qualities=lambda config: len(config.get("layers", config["net"]["kl_weight"])),
 )

@@ -16,14 +16,15 @@ from torch import Tensor
 
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Bytes, Ints
-from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT
+from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
 from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
 from vlcodec.models.photo.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
-from vlcodec.models.photo.restoration import mended, strips_of
+from vlcodec.models.photo.restoration import CELL, mended, rows_of, strips_of
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
+from vlcodec.models.photo.texture import texture_of
 from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
@@ -31,6 +32,7 @@ from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.residual_block import ResidualBlock, layout_of
 
 PASSES = 3  # of rounding, where it is searched for
+TEXTURED_GUIDE = 1  # levels^2 about a picture that has its texture already
 GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half the error that it leaves
 
 
@@ -56,7 +58,8 @@ class LayeredLatents(PhotoLatents):
         steps = self.net.shape.residual_steps
         self._level, self._beyond_level = level, beyond
         self._quantiser = between(steps[level], steps[level + 1], beyond) if beyond else steps[level]
-        self.guide = max(1, min(self.guide, self._quantiser**2 // GUIDE_SHARE))
+        near = TEXTURED_GUIDE if self.net.shape.texture_blocks else self._quantiser**2 // GUIDE_SHARE
+        self.guide = max(1, min(self.guide, near))
         return self
 
     def lacking(self, pictures: Bytes, fz: Features, searched: bool = False) -> Ints:
@@ -80,36 +83,61 @@ class LayeredLatents(PhotoLatents):
 
     def completed(self, fz: Features, symbols: Ints, changes: bytes = b"") -> Features:
         """See codec.interface.Layered."""
-        added = self.residual_of(symbols)
+        added = self.residual_of(symbols, range(SIDE * len(symbols)))
         if not self.net.shape.restoration_blocks:
             return replace(fz, added=added)
         net = tuned(self.net.restoration, changes) if changes else self.net.restoration
         with exact_inference():
-            return replace(fz, added=mended(net, partial(self.mean_of, fz), added, fz.body, self.step_told))
+            found = mended(net, partial(self.mean_of, fz), added, fz.body, self.step_told)
+        return replace(fz, added=found, symbols=symbols)
+
+    def seeded(self, fz: Features, seed: int) -> Features:
+        """See codec.interface.Textured."""
+        return replace(fz, seed=seed)
+
+    def to_draw(self, fz: Features, rows: range, width: int) -> Tensor:
+        """See PhotoLatents: with texture, where there is a residual that says what the picture is like."""
+        full = self.render(fz, rows, width)
+        if not self.net.shape.texture_blocks or fz.symbols is None or fz.added is None:
+            return full
+        nets = self.net.restoration, self.net.texture
+        cells, reach = range(rows.start // CELL, -(-rows.stop // CELL)), nets[0].reach + nets[1].reach
+        mean, added = partial(self.mean_of, fz), partial(self.residual_of, fz.symbols)
+        with exact_inference():
+            for strip in strips_of(cells, reach, mean, added, fz.body, self.step_told):
+                more = texture_of(*nets, strip, rows_of(fz.added), fz.seed)[0, :, :width]
+                first = strip.pixels.start - rows.start
+                own = full[first : first + len(more), :, :COLOURS]
+                own += more[: len(own)]
+                own.clamp_(-FEATURE_MAX, FEATURE_MAX)
+        return full
 
     def changes(self, pictures: Bytes, fz: Features, symbols: Ints) -> bytes:
         """See codec.interface.Layered."""
         if not self.net.shape.restoration_blocks:
             return b""
-        x, added, mean = padded(pictures), self.residual_of(symbols), partial(self.mean_of, fz)
+        x, mean = padded(pictures), partial(self.mean_of, fz)
+        added = self.residual_of(symbols, range(x.shape[1]))
         fit = Fit(self.net.restoration)
         with exact_inference():
-            for strip in strips_of(self.net.restoration, mean, added, fz.body, self.step_told):
+            every, reach = range(fz.body.shape[1]), self.net.restoration.reach
+            for strip in strips_of(every, reach, mean, rows_of(added), fz.body, self.step_told):
                 rows = strip.pixels
                 known = mean(rows) + added[:, rows.start : rows.stop]
                 fit.add(strip, MEAN_UNIT * x[:, rows.start : rows.stop].to(self.device) - known)
             return fit.gains(BLOCK_PRICE * (STEP_UNIT / MEAN_UNIT / self._quantiser) ** 2)
 
-    def residual_of(self, symbols: Ints) -> Tensor:
-        """(1, 16 h, 16 w, 3) in 1/4 level: what symbols say."""
+    def residual_of(self, symbols: Ints, rows: range) -> Tensor:
+        """(1, len(rows), 16 w, 3) in 1/4 level: what symbols say; rows: of the picture, padded."""
         steps, layout = steps_of(self._quantiser).numpy(), layout_of(self.net.residual)
-        height, width = (SIDE * side for side in symbols.shape[:2])
+        first, last = rows.start // SIDE, -(-rows.stop // SIDE)
         with exact_inference():
-            found = torch.empty(1, height, width, COLOURS, dtype=torch.float32, device=self.device)
-            for rows in self._strips(height):
-                values = layout.steps(symbols[rows.start // SIDE : rows.stop // SIDE]) * steps
-                found[:, rows.start : rows.stop] = restored(torch.from_numpy(values[None]).to(self.device))
-        return found
+            size = 1, SIDE * (last - first), SIDE * symbols.shape[1], COLOURS
+            found = torch.empty(size, dtype=torch.float32, device=self.device)
+            for part in self._strips(size[1]):
+                values = layout.steps(symbols[first + part.start // SIDE : first + part.stop // SIDE]) * steps
+                found[:, part.start : part.stop] = restored(torch.from_numpy(values[None]).to(self.device))
+        return found[:, rows.start - SIDE * first :][:, : len(rows)]
 
     def mean_of(self, fz: Features, rows: range) -> Tensor:
         """(1, len(rows), 16 w, 3) in 1/4 level, of the latents alone; rows: of the picture, padded."""
@@ -157,5 +185,8 @@ class LayeredModel(PhotoModel):
             symbols = net.lacking(picture, fz)
             yield from (symbols, np.array([net.guide]))
             yield from both_walks(net.residual(fz), symbols)
-            yield to_numpy(net.render(net.completed(fz, symbols), range(picture.shape[1]), picture.shape[2]))
+            whole, size = net.completed(fz, symbols), (range(picture.shape[1]), picture.shape[2])
+            yield to_numpy(net.render(whole, *size))
+            if self.net.shape.texture_blocks:
+                yield to_numpy(net.to_draw(net.seeded(whole, 1), *size))
         yield from super().golden()

@@ -38,6 +38,7 @@ from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, spa
 from vlcodec.models.photo.factors import factors_of
 from vlcodec.models.photo.residual import COEFFICIENTS, GROUP
 from vlcodec.models.photo.restoration import Restoration
+from vlcodec.models.photo.texture import Texture
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIDE = 16
@@ -81,6 +82,8 @@ class GridShape:
     residual_hidden: int
     restoration_channels: int
     restoration_blocks: int
+    texture_channels: int
+    texture_blocks: int
 
     def blocks(self, counts: tuple[int, int, int]) -> list[list[nn.Module]]:
         """So many residual blocks at each resolution."""
@@ -174,6 +177,10 @@ class GridAgave(Agave):
         if shape.restoration_blocks:
             self.restoration = Restoration(
                 shape.widths[0], len(shape.residual_steps), shape.restoration_channels, shape.restoration_blocks
+            )
+        if shape.texture_blocks:
+            self.texture = Texture(
+                shape.restoration_channels, len(shape.residual_steps), shape.texture_channels, shape.texture_blocks
             )
         self.factors = factors_of(self.pixels, shape.factors) if shape.factors else nn.ModuleList()
 

@@ -19,7 +19,7 @@ from vlcodec.models.layers.resnet import ResBlock, depth_to_space, space_to_dept
 
 CELL = 4  # pixels of a position, along each side
 ROWS = 64  # of positions that are made at a time
-Rendered = Callable[[range], Tensor]  # rows of pixels -> the latents' mean image there, (1, rows, W, 3) in 1/4 level
+Rendered = Callable[[range], Tensor]  # rows of pixels -> a picture there, (1, rows, W, 3) in 1/4 level
 
 
 class Restoration(nn.Module):
@@ -51,39 +51,52 @@ class Restoration(nn.Module):
 
 
 class Strip(NamedTuple):
-    """Rows of positions of a picture: which ones, and what the network sees of them and of the rows around, `above` of
-    which come first: cells of the mean image and of what is added, hidden maps, and the step."""
+    """Rows of positions of a picture, and the rows around them that a network sees; of all these, cells of the mean
+    image and of what is added, hidden maps, and the step."""
 
-    rows: slice
-    above: int
+    rows: range
+    around: range
     seen: tuple[Tensor, Tensor, Tensor, Tensor]
 
     @property
     def pixels(self) -> range:
         """Its rows of pixels."""
-        return range(CELL * self.rows.start, CELL * self.rows.stop)
+        return pixels_of(self.rows)
 
     def inner(self, part: Tensor) -> Tensor:
         """Of what was made of `seen`, (1, rows, w, C), the strip's own rows."""
-        return part[:, self.above : self.above + self.rows.stop - self.rows.start]
+        above = self.rows.start - self.around.start
+        return part[:, above : above + len(self.rows)]
 
 
-def strips_of(net: Restoration, mean: Rendered, added: Tensor, body: Tensor, step: Tensor) -> Iterator[Strip]:
-    """Of a picture: added (1, H, W, 3) in 1/4 level, body (1, H/4, W/4, hidden), step (steps,)."""
+def rows_of(picture: Tensor) -> Rendered:
+    """Of a picture (1, H, W, C) that is at hand."""
+    return lambda rows: picture[:, rows.start : rows.stop]
+
+
+def pixels_of(rows: range) -> range:
+    """Rows of pixels of rows of positions."""
+    return range(CELL * rows.start, CELL * rows.stop)
+
+
+def strips_of(
+    rows: range, reach: int, mean: Rendered, added: Rendered, body: Tensor, step: Tensor
+) -> Iterator[Strip]:
+    """Of rows of positions, and of so many around each strip as a network reaches; body (1, H/4, W/4, hidden) of the
+    picture, step (steps,)."""
     height, width = body.shape[1:3]
-    for first in range(0, height, ROWS):
-        last = min(first + ROWS, height)
-        above, below = min(first, net.reach), min(height - last, net.reach)
-        rows = range(CELL * (first - above), CELL * (last + below))
-        cells = [space_to_depth(part, CELL) for part in (mean(rows), added[:, rows.start : rows.stop])]
-        told = step.expand(1, last + below - first + above, width, -1)
-        yield Strip(slice(first, last), above, (cells[0], cells[1], body[:, first - above : last + below], told))
+    for first in range(rows.start, rows.stop, ROWS):
+        last = min(first + ROWS, rows.stop)
+        around = range(max(0, first - reach), min(height, last + reach))
+        pixels, told = pixels_of(around), step.expand(1, len(around), width, -1)
+        cells = space_to_depth(mean(pixels), CELL), space_to_depth(added(pixels), CELL)
+        yield Strip(range(first, last), around, (*cells, body[:, around.start : around.stop], told))
 
 
 def mended(net: Restoration, mean: Rendered, added: Tensor, body: Tensor, step: Tensor) -> Tensor:
-    """`added` and what a frozen net adds besides, see `strips_of`: the same as in one."""
+    """`added` (1, H, W, 3) in 1/4 level, and what a frozen net adds besides, see `strips_of`: the same as in one."""
     found = added.clone()
-    for strip in strips_of(net, mean, added, body, step):
+    for strip in strips_of(range(body.shape[1]), net.reach, mean, rows_of(added), body, step):
         rows = strip.pixels
         found[:, rows.start : rows.stop] += depth_to_space(strip.inner(net(*strip.seen)), CELL)
     return found

@@ -51,7 +51,8 @@ def seen_by(model: LayeredModel, pixels: Pixels, quality: float) -> Seen:
     picture = np.ascontiguousarray(pixels)[None]
     net = model.single(int(quality), int(100 * (quality % 1)))
     fz = decoded(net, picture)
-    added, mean = net.residual_of(net.lacking(picture, fz)), net.mean_of(fz, range(picture.shape[1]))
+    rows = range(picture.shape[1])
+    added, mean = net.residual_of(net.lacking(picture, fz), rows), net.mean_of(fz, rows)
     cells = [space_to_depth(part.cpu(), CELL)[0] for part in (MEAN_UNIT * centred(picture), mean, added)]
     body = fz.body[0].cpu()
     return Seen(*(part.to(torch.int16) for part in (*cells, body, net.step_told.cpu().expand(*body.shape[:2], -1))))

@@ -65,6 +65,8 @@ SHAPE = GridShape(
     residual_hidden=0,
     restoration_channels=0,
     restoration_blocks=0,
+    texture_channels=0,
+    texture_blocks=0,
 )
 CORRECTION: dict[str, Any] = {"correction": (70, 90, 110)}  # edges of classes, see `correction`
 CONFIG: dict[str, Any] = {"net": asdict(SHAPE), "guide_width": 0.5, **CORRECTION}

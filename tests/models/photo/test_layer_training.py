@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from layered_parts import LAYERS, RESIDUAL, RESTORATION, layered_net
+from layered_parts import LAYERS, RESIDUAL, RESTORATION, TEXTURE, layered_net, perceptual_file
 from PIL import Image
 
 from vlcodec.codec.errors import ModelError
@@ -16,11 +16,14 @@ from vlcodec.models import registry
 from vlcodec.models.family import Config, Init, Training
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.resnet import depth_to_space
-from vlcodec.models.photo import family, residual_training, restoration_training
+from vlcodec.models.photo import family, residual_training, restoration_training, texture_training
 from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import GridAgave
+from vlcodec.models.photo.perceptual import read_perceptual
 from vlcodec.models.photo.restoration_training import seen_by, share_left
 from vlcodec.models.training import loop
+
+BEYOND = "restoration.", "texture."
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,7 @@ def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(residual_training, "SHAPE", RESIDUAL)
     monkeypatch.setattr(residual_training, "LAYERS", LAYERS)
     monkeypatch.setattr(restoration_training, "SHAPE", RESTORATION)
+    monkeypatch.setattr(texture_training, "SHAPE", TEXTURE)
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
     return {
         "name": "photo", "data": (tmp_path,), "out": tmp_path / "out", "exclude": (), "steps": 6, "minutes": None,
@@ -52,8 +56,8 @@ def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="part residual is trained from exported weights: they are missing"):
         family.FAMILY.train(Training(init=None, part="residual", **about))
-    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(("residual.", "restoration."))}
-    none = asdict(replace(net.shape, residual_steps=(), restoration_blocks=0))
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(("residual.", *BEYOND))}
+    none = asdict(replace(net.shape, residual_steps=(), restoration_blocks=0, texture_blocks=0))
     init = Init("photo", registry.PHOTO, {k: v for k, v in config.items() if k != "layers"} | {"net": none}, plain)
     made, told = family.FAMILY.train(Training(init=init, part="residual", **about))
     assert told["layers"] == LAYERS
@@ -62,8 +66,8 @@ def test_the_residual_is_trained_by_itself(net: GridAgave, config: Config, about
 
 
 def test_the_restoration_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any]) -> None:
-    plain = {k: v for k, v in net.state_dict().items() if not k.startswith("restoration.")}
-    none = {**config, "net": asdict(replace(net.shape, restoration_blocks=0))}
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith(BEYOND)}
+    none = {**config, "net": asdict(replace(net.shape, restoration_blocks=0, texture_blocks=0))}
     without = {k: v for k, v in none.items() if k != "layers"}
     with pytest.raises(ModelError, match="part restoration is trained from weights with a residual"):
         family.FAMILY.train(Training(init=Init("photo", registry.PHOTO, without, plain), part="restoration", **about))
@@ -72,6 +76,50 @@ def test_the_restoration_is_trained_by_itself(net: GridAgave, config: Config, ab
     assert told["net"]["restoration_blocks"] == RESTORATION["restoration_blocks"]
     assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
     assert made.state_dict()["restoration.leave.weight"].any()
+
+
+def test_texture_is_trained_by_itself(net: GridAgave, config: Config, about: dict[str, Any], tmp_path: Path) -> None:
+    plain = {k: v for k, v in net.state_dict().items() if not k.startswith("texture.")}
+    none = {**config, "net": asdict(replace(net.shape, texture_blocks=0))}
+    init, features = Init("photo", registry.PHOTO, none, plain), perceptual_file(tmp_path / "lpips.onnx")
+    about |= {"part": "texture", "data": (tmp_path, features), "patch": 48}
+    without = {**config, "net": asdict(replace(net.shape, restoration_blocks=0, texture_blocks=0))}
+    with pytest.raises(ModelError, match="part texture is trained from weights with a network that mends"):
+        family.FAMILY.train(Training(init=Init("photo", registry.PHOTO, without, plain), **about))
+    with pytest.raises(ModelError, match="part texture takes one ONNX file of LPIPS beside the pictures, not 0"):
+        family.FAMILY.train(Training(init=init, **{**about, "data": (tmp_path,)}))
+    with pytest.raises(ModelError, match="part texture takes patches of at least 48 x 48, not 32"):
+        family.FAMILY.train(Training(init=init, **{**about, "patch": 32}))
+    made, told = family.FAMILY.train(Training(init=init, **about))
+    assert told["net"]["texture_blocks"] == TEXTURE["texture_blocks"]
+    assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
+    assert made.state_dict()["texture.leave.weight"].any()
+
+
+def test_a_perceptual_distance_tells_pictures_apart(tmp_path: Path) -> None:
+    net = read_perceptual(perceptual_file(tmp_path / "lpips.onnx"))
+    pictures = torch.randint(0, 256, (2, 3, 64, 64), generator=torch.Generator().manual_seed(0)).float()
+    pictures[1] = pictures[0]
+    pictures[1, :, :32] += 20
+    found = net.features(pictures)
+    same, other = ([part[i : i + 1] for part in found] for i in (0, 1))
+    assert float(net.distance(same, same)) == 0
+    assert 0 < float(net.distance(same, other)) == pytest.approx(float(net.distance(other, same)))
+    (tmp_path / "none.onnx").write_bytes(b"none")
+    for path in (tmp_path / "none.onnx", tmp_path / "missing.onnx"):
+        with pytest.raises(ModelError, match=f"{path.name} is no ONNX file of LPIPS with SqueezeNet"):
+            read_perceptual(path)
+
+
+def test_statistics_tell_texture_from_none() -> None:
+    """Noise of the right energy at other places is nearer than none."""
+    rng = torch.Generator().manual_seed(0)
+    noise = 10 * torch.randn(3, 1, 64, 64, 3, generator=rng)
+    smooth = 100 * torch.linspace(-1, 1, 64)[:, None, None].expand(1, 64, 64, 3)
+    one, other = smooth + noise[0], smooth + noise[1]
+    assert float(texture_training.unlike(one, one)) == 0
+    assert float(texture_training.unlike(other, one)) < 0.2 < float(texture_training.unlike(smooth, one))
+    assert float(texture_training.share_of(noise[0], 2 * noise[0], 0.0)) == pytest.approx(0.25)
 
 
 def test_what_is_seen_is_what_files_have(net: GridAgave) -> None:

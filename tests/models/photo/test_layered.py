@@ -125,7 +125,7 @@ def test_more_passes_of_rounding_are_worth_it(model: LayeredModel) -> None:
         fz = net.features(net.rounded(net.centres(picture), u), u)
         for searched in (False, True):
             symbols = net.lacking(picture, fz, searched)
-            error = MEAN_UNIT * padded(picture) - net.mean_of(fz, range(16)) - net.residual_of(symbols)
+            error = MEAN_UNIT * padded(picture) - net.mean_of(fz, range(16)) - net.residual_of(symbols, range(16))
             squared = float(error.double().square().sum()) * (STEP_UNIT / MEAN_UNIT / net._quantiser) ** 2
             asked.append(net.residual(fz).bits(symbols) * math.log(2) + BLOCK_PRICE * squared)
     assert asked[1] < 1.001 * asked[0]
@@ -142,7 +142,7 @@ def test_it_brings_the_mean_image_nearer(model: LayeredModel) -> None:
         whole = net.completed(fz, net.lacking(picture, fz))
         errors.append(float(np.square(net.mean_images(whole, 12, 18).astype(float) - picture).mean()))
         none = np.zeros((2, 4, COEFFICIENTS + 1 + RESIDUAL_LARGE), np.int64)
-        assert not net.residual_of(none).any()
+        assert not net.residual_of(none, range(16)).any()
     assert errors == sorted(errors, reverse=True)
     plain = float(np.square(net.mean_images(fz, 12, 18).astype(float) - picture).mean())
     assert errors[0] < plain

@@ -18,7 +18,7 @@ from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.photo import layered
 from vlcodec.models.photo.adapted import pack_changes, unpack_changes
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.restoration import Rendered, Restoration, mended, strips_of
+from vlcodec.models.photo.restoration import Rendered, Restoration, mended, rows_of, strips_of
 from vlcodec.models.photo.tuning import MOST, Fit, tuned
 
 CHANNELS = 8
@@ -57,7 +57,7 @@ def test_gains_of_the_least_error_are_found_again(net: Restoration, monkeypatch:
     for rows in (3, 64):
         monkeypatch.setattr("vlcodec.models.photo.restoration.ROWS", rows)
         fit = Fit(net)
-        for strip in strips_of(net, *seen):
+        for strip in strips_of(range(16), net.reach, seen[0], rows_of(seen[1]), *seen[2:]):
             fit.add(strip, target[:, strip.pixels.start : strip.pixels.stop])
         (found,) = unpack_changes(fit.gains(1.0), [CHANNELS])
         assert np.abs(found - k).max() <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import constriction
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import LogisticMixture, Uniforms
+from vlcodec.codec.coding.tables import LogisticMixture, Uniforms, around
 from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 
 WORD_BYTES = 4
+MOST_DIGITS = 4  # of a symbol
 
 
 def _family() -> constriction.stream.model.Categorical:
@@ -28,6 +30,11 @@ def _uniform() -> constriction.stream.model.Uniform:
 def _frequencies(counts: Ints) -> NDArray[np.float32]:
     # constriction accepts tables in Fortran order and reads them wrongly
     return np.ascontiguousarray(counts, np.float32)
+
+
+def _check(symbols: Ints, radix: tuple[int, ...]) -> None:
+    if symbols.size and not 0 <= symbols.min() <= symbols.max() < prod(radix):
+        raise ValueError(f"a symbol must lie in [0, {prod(radix)})")
 
 
 def split_digits(symbols: Ints, radix: tuple[int, ...]) -> list[Ints]:
@@ -69,15 +76,30 @@ class Stack:
                 raise ValueError("a symbol must be smaller than its size")
             self._coder.encode_reverse(symbols.astype(np.int32), _uniform(), distribution.sizes.astype(np.int32))
             return
-        if symbols.size and not 0 <= symbols.min() <= symbols.max() < prod(distribution.radix):
-            raise ValueError(f"a symbol must lie in [0, {prod(distribution.radix)})")
+        _check(symbols, distribution.radix)
         digits = split_digits(symbols, distribution.radix)
         for i in reversed(range(len(digits))):
             if type(distribution) is LogisticMixture and compiled.runs():
-                counts, place = distribution.around(digits[:i], digits[i])
-                self.put(place, counts)
+                self.put(*around(distribution, digits[:i], digits[i]))
             else:
                 self.put(digits[i], distribution.counts(digits[:i]))
+
+    def push_in_turn(self, parts: Sequence[tuple[Distribution, Ints, Ints]]) -> None:
+        """Push symbols of several distributions in one call of the coder, as `push` would turn by turn, the last one
+        first; compiled alone.
+
+        parts: distributions, their symbols (n,), and the turn of each, (n,) integers in the order of popping; all
+        symbols of a turn are independent, and in the order in which they stand. Raises ValueError as `push`.
+        """
+        found = list[tuple[Ints, Ints, Ints]]()
+        for distribution, symbols, turns in parts:
+            _check(symbols, distribution.radix)
+            digits = split_digits(symbols, distribution.radix)
+            for i, digit in enumerate(digits):
+                found.append((*around(distribution, digits[:i], digit), turns * MOST_DIGITS + i))
+        places, counts, when = (np.concatenate(each) for each in zip(*found, strict=True))
+        order = np.argsort(when, kind="stable")
+        self.put(places[order], counts[order])
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""

@@ -43,7 +43,7 @@ from vlcodec.codec.coding.units import (
     sigmoids,
     slopes,
 )
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.interface import Distribution, Ints
 
 
 def scaled_counts(cumulative: Ints) -> Ints:
@@ -177,16 +177,30 @@ class LogisticMixture(Ordered):
         return super()._counts(first, base, step)
 
     def around(self, digits: Sequence[Ints], digit: Ints) -> tuple[Ints, Ints]:
-        """What the coder needs to push the next digit (n,), given the ones before: counts (n, 3) of what lies before
-        it, of itself, and of what lies after it, and which of these it is, (n,). The same bits, from four values of
-        the cdf in place of seventeen; compiled alone."""
+        """See `around`; compiled alone, from four values of the cdf in place of seventeen."""
         from vlcodec.codec.coding import kernels
 
         base, step, first = self._next(digits)
-        return kernels.mixture_around(first, digit, base, step, *self._parameters())
+        counts, place = kernels.mixture_around(first, digit, base, step, *self._parameters())
+        return place, counts
 
     def _parameters(self) -> tuple[Ints, Ints, Ints, int, Ints, Ints]:
         return self._weight, self.centre, self.scale, self._floor_shift, slopes(), sigmoids()
+
+
+def around(distribution: Distribution, digits: Sequence[Ints], digit: Ints) -> tuple[Ints, Ints]:
+    """What the coder needs to push the next digit (n,), given the ones before: which one it is, (n,), of counts (n, 3)
+    of what lies before it, of itself, and of what lies after it. The same bits as with all counts."""
+    if type(distribution) is LogisticMixture:
+        return distribution.around(digits, digit)
+    every, rows = distribution.counts(digits) + 1, np.arange(len(digit))
+    own, upper = every[rows, digit], every.cumsum(1)[rows, digit]
+    left, right = upper - own, (1 << TABLE_BITS) - upper
+    lowest, highest = left == 0, right == 0  # at either end what lies beyond is parted in two
+    before = np.where(lowest, own, left - highest)
+    after = np.where(highest, own, right - lowest)
+    itself = (1 << TABLE_BITS) - before - after
+    return np.where(lowest, 0, 1 + highest), np.stack([before, itself, after], 1) - 1
 
 
 def variances(scale: Ints) -> Ints:

@@ -19,11 +19,11 @@ from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
-from vlcodec.models.walks.net_walk import NetWalk
+from vlcodec.models.walks.turns import Turns, TurnsWalk, several_fronts
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
 
-class LatentBlock(NetWalk):
+class LatentBlock(TurnsWalk):
     """The symbols k + 128 of a latent grid, given its dither.
 
     Args:
@@ -59,6 +59,15 @@ class LatentBlock(NetWalk):
             for part in reversed(self._parts()):
                 own = here[:, part].reshape(-1, here.shape[-1])
                 yield MixtureStep(mixtures_of(own, dither[:, part].reshape(-1)), self._places(at.index, part))
+
+    def in_turn(self, symbols: Ints) -> Iterator[Turns]:
+        """See `turns.TurnsWalk`."""
+        params, flat = self._outputs(symbols), symbols.reshape(-1, self.latents)
+        group = np.arange(self.latents) // self.prior.group
+        for steps, index in several_fronts(self.height, self.width, AT_ONCE // self.latents):
+            own = params[index].astype(np.int64).reshape(-1, params.shape[-1])
+            turns = (steps[:, None] * self.prior.groups + group).reshape(-1)
+            yield [(mixtures_of(own, self._dither[index].reshape(-1)), flat[index].reshape(-1), turns)]
 
     def given(self, symbols: Ints, places: Ints) -> Iterator[MixtureStep]:
         """Symbols at some places of the block, each given all others of `symbols`: no walk, but what one would find."""

@@ -21,7 +21,7 @@ from vlcodec.models.walks.block_symbols import BEYOND, BlockSymbols, further, sa
 from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
-from vlcodec.models.walks.net_walk import NetWalk
+from vlcodec.models.walks.turns import Turns, TurnsWalk, several_fronts
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
 NO_DITHER = np.zeros(1, np.int64)
@@ -46,7 +46,7 @@ def layout_of(prior: BlockPrior) -> BlockSymbols:
     return BlockSymbols(prior.latents, prior.groups, prior.large)
 
 
-class ResidualBlock(NetWalk):
+class ResidualBlock(TurnsWalk):
     """The symbols of blocks (h, w, symbols of a block), see `BlockSymbols`.
 
     Args:
@@ -79,7 +79,7 @@ class ResidualBlock(NetWalk):
                 places = self._places(at.index[rows], part)
                 symbols = yield MixtureStep(walk.mixtures(group, rows, NO_DITHER), places)
                 known = symbols.reshape(len(rows), -1) - CENTRE
-                if not group and (step := self._further(at.index[rows], symbols)) is not None:
+                if not group and len((step := self._further(at.index[rows], symbols)[0]).index):
                     beyond, large = (yield step), known[:, : self.prior.large]
                     at_end = saturated(large + CENTRE)
                     large[at_end] = further(large[at_end], beyond)
@@ -95,10 +95,27 @@ class ResidualBlock(NetWalk):
             for group in reversed(range(int(extent[at.index].max()))):
                 index = at.index[extent[at.index] > group]
                 part = self._parts[group]
-                if not group and (step := self._further(index, flat[index, part])) is not None:
+                if not group and len((step := self._further(index, flat[index, part])[0]).index):
                     yield step
                 yield MixtureStep(known.mixtures(group, known.rows[group][index]), self._places(index, part))
             yield self._extents(Categorical(known.logits[at.index].astype(np.int64)), at.index)
+
+    def in_turn(self, symbols: Ints) -> Iterator[Turns]:
+        """See `turns.TurnsWalk`: of each step its extents, then group after group, what goes on beyond the first."""
+        known, layout = self._outputs(symbols), self.layout
+        flat = symbols.reshape(-1, layout.width)
+        for steps, index in several_fronts(self.height, self.width, AT_ONCE // layout.coefficients):
+            extents, first = flat[index, layout.coefficients], steps * (layout.groups + 2)
+            turns: Turns = [(Categorical(known.logits[index].astype(np.int64)), extents, first)]
+            for group in range(int(extents.max())):
+                here = extents > group
+                rows, turn = index[here], first[here] + 1 + group + min(group, 1)
+                own = flat[rows, self._parts[group]].reshape(-1)
+                turns.append((known.mixtures(group, known.rows[group][rows]), own, turn.repeat(layout.group)))
+                if not group:
+                    step, which = self._further(rows, own)
+                    turns.append((step.distribution, symbols.reshape(-1)[step.index], turn[which] + 1))
+            yield turns
 
     def priced(self, symbols: Ints) -> tuple[Iterator[MixtureStep], Ints]:
         """Each coefficient within its block's extent, given all others of `symbols`, with its place among the
@@ -154,11 +171,11 @@ class ResidualBlock(NetWalk):
     def _extents(self, extents: Categorical, index: Ints) -> Step:
         return Step(extents, index * self.layout.width + self.layout.coefficients)
 
-    def _further(self, index: Ints, symbols: Ints) -> Step | None:
-        """How far large coefficients of the first group (n, group) go on, where some do."""
+    def _further(self, index: Ints, symbols: Ints) -> tuple[Step, Ints]:
+        """How far large coefficients of the first group (n, group) go on, where some do; and at which of the n."""
         rows, which = np.nonzero(saturated(symbols.reshape(len(index), -1)[:, : self.prior.large]))
         places = index[rows] * self.layout.width + self.layout.coefficients + 1 + which
-        return Step(Uniform(len(places), BEYOND), places) if len(places) else None
+        return Step(Uniform(len(places), BEYOND), places), rows
 
     @cached_property
     def _parts(self) -> list[slice]:

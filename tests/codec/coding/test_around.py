@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlcodec.codec.coding.stack import Stack
-from vlcodec.codec.coding.tables import LogisticMixture
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
+from vlcodec.codec.interface import Distribution, Ints
 
 BOTTOM = bytes(range(1, 40))
 
@@ -46,3 +46,32 @@ def test_certain_and_impossible_symbols(symbol: int) -> None:
         back = Stack(data)
         assert np.array_equal(back.pop(sure, symbols), symbols)
         assert back.to_bytes() == BOTTOM
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_many_turns_at_once_are_pushed_as_one_after_the_other(seed: int) -> None:
+    """Whatever the distributions, the lowest and the highest symbols among them; a turn without symbols, too."""
+    rng = np.random.default_rng(seed)
+    turns = rng.permutation(60)
+    parts = list[tuple[Distribution, Ints, Ints]]()
+    for number, n in enumerate((12, 0, 20, 8, 9, 11)):
+        every: list[Distribution] = [
+            mixtures(seed, n, 4096), Categorical(rng.integers(-255, 256, (n, 9))), Uniform(n, 3),
+            GaussianGrid(rng.integers(-900, 900, n), rng.integers(0, 192, n)), Bernoulli(rng.integers(-9000, 9000, n)),
+        ]  # fmt: skip
+        distribution = every[number % len(every)]
+        most = int(np.prod(distribution.radix)) - 1
+        symbols = np.where(rng.random(n) < 0.3, rng.choice([0, most], n), rng.integers(0, most + 1, n))
+        parts.append((distribution, symbols, np.full(n, turns[number])))
+    one, together = Stack(BOTTOM), Stack(BOTTOM)
+    with carrier(numba=True):
+        for number in turns[: len(parts)].argsort()[::-1]:
+            one.push(*parts[number][:2])
+        together.push_in_turn(parts)
+    assert one.to_bytes() == together.to_bytes()
+
+
+def test_turns_hold_symbols_in_range() -> None:
+    with carrier(numba=True), pytest.raises(ValueError, match=r"a symbol must lie in \[0, 256\)"):
+        Stack().push_in_turn([(mixtures(0, 2, 64), np.array([0, 256]), np.zeros(2, np.int64))])

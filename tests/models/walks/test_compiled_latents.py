@@ -83,6 +83,29 @@ def test_both_walks_give_the_symbols_and_the_mixtures(size: tuple[int, int], lar
         assert np.array_equal(grid.pop(Stack(data)), symbols)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("large", [0, 3])
+def test_steps_that_are_pushed_together_give_the_same_bits(
+    size: tuple[int, int], large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many; and what the ledger counts is the same."""
+    grid, symbols = block(prior(0, large, 1.0), size)
+    ticks = list[tuple[int, int]]()
+
+    def pushed() -> tuple[bytes, float]:
+        stack = Stack(bytes(range(1, 30)))
+        grid.push(symbols, stack, lambda done, total: ticks.append((done, total)))
+        return stack.to_bytes(), grid.bits(symbols)
+
+    for at_once in (1, 300, 1 << 14):
+        for module in ("latent_block", "residual_block"):
+            monkeypatch.setattr(f"vlcodec.models.walks.{module}.AT_ONCE", at_once)
+        plain, fast = both(pushed)
+        assert plain == fast
+    assert all(0 < done <= total for done, total in ticks)
+    assert ticks[-1] == (grid.count, grid.count)
+
+
 def test_what_compiled_steps_serve() -> None:
     net = prior(1, 0, 1.0)
     grid, _ = block(net, (3, 4))

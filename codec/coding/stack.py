@@ -15,6 +15,7 @@ from vlcodec.codec.errors import FormatError
 from vlcodec.codec.interface import Distribution, Ints
 
 WORD_BYTES = 4
+Words = NDArray[np.uint32]
 MOST_DIGITS = 4  # of a symbol
 
 
@@ -120,6 +121,18 @@ class Stack:
         found: Ints = self._coder.decode(_family(), _frequencies(counts)).astype(np.int64)
         return found
 
+    @property
+    def words(self) -> Words:
+        """All that it holds, for a coder of the same kind to go on with; the last words are the state."""
+        found: Words = self._coder.get_compressed()
+        return found
+
+    @words.setter
+    def words(self, words: Words) -> None:
+        """Go on where another coder ended."""
+        coder = constriction.stream.stack.AnsCoder
+        self._coder = coder(words) if len(words) else coder()
+
     def section(self, name: str) -> None:
         """See codec.interface.Coder; a plain stack keeps no ledger."""
 
@@ -143,5 +156,4 @@ class Stack:
 
     def to_bytes(self) -> bytes:
         """The stack without trailing zero bytes."""
-        words: NDArray[np.uint32] = self._coder.get_compressed()
-        return words.astype("<u4").tobytes().rstrip(b"\0")
+        return self.words.astype("<u4").tobytes().rstrip(b"\0")

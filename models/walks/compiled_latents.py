@@ -11,21 +11,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import Categorical, LogisticMixture
 from vlcodec.codec.coding.units import exponentials, sigmoids, slopes
-from vlcodec.codec.interface import Ints
+from vlcodec.codec.interface import Ints, Tick
 from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.exact import Layer
-from vlcodec.models.walks.wavefront import TOP, Front
+from vlcodec.models.walks.block_symbols import BEYOND
+from vlcodec.models.walks.wavefront import TOP, Front, fronts, steps_of
 
 SLOTS = 8  # of past steps: taps look at most six steps back
 KEPT = "_packed"  # attribute of a prior: what it was frozen to, and its arrays
 _LOCK = threading.RLock()
 AnyPrior = LatentPrior | BlockPrior
+Words = NDArray[np.uint32]
 
 
 def serves(prior: AnyPrior, device: torch.device) -> bool:
@@ -71,6 +74,22 @@ class CompiledSteps:
     def leave(self) -> None:
         """All latents of the step are known."""
         self._kernels.leave(self._net, self._state, self._step)
+
+    def pop(self, words: Words, found: Ints, tick: Tick | None, count: int) -> Words:
+        """All steps at once, from a coder's words: symbols into found (h w, symbols of a position); words that are
+        left. count: of the walk's steps, for progress."""
+        from vlcodec.models.walks import pop_kernels
+
+        size, groups = (self._state.height, self._state.width), len(self._net.hidden.bias)
+        coder, room = pop_kernels.coder_of(words), pop_kernels.room_of(groups, len(self._state.weight), BEYOND)
+        shared = self._net, self._state, self._tables, room, coder, found, groups
+        steps = steps_of(*size)
+        for at in fronts(*size):
+            if not pop_kernels.pop_step(*shared, at.step):
+                break
+            if tick is not None:
+                tick((at.step + 1) * count // steps, count)
+        return pop_kernels.words_of(coder)
 
 
 class _Counted(LogisticMixture):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import loop, part
+from vlcodec.codec.coding.compiled import loop, part, piece
 from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
@@ -129,8 +129,8 @@ def requantise(row: Reals, bias: Reals, multiplier: Reals, low: np.float32, high
         row[j] = min(max(np.rint((row[j] + bias[j]) * multiplier[j]), low), high)
 
 
-@loop
-def advance(net: Prior, state: State, step: int) -> None:
+@piece
+def advance_step(net: Prior, state: State, step: int) -> None:
     """The trunk at a step's positions, into `state.top`; what is foretold of the large latents, into `state.base`."""
     slots, layers, channels = len(state.past), len(state.near), state.stream.shape[1]
     first, last, width, now = first_row(step, state.width), last_row(step, state.height), state.width, step % slots
@@ -176,8 +176,8 @@ def advance(net: Prior, state: State, step: int) -> None:
             state.base[i, a] = np.int64(min(max(foretold, np.float64(LEAST)), np.float64(MOST)))
 
 
-@loop
-def extents(net: Prior, state: State, step: int) -> None:
+@piece
+def extents_of_step(net: Prior, state: State, step: int) -> None:
     """Logits of the extents at a step's positions."""
     hidden, most = state.between[: net.extent_hidden.bias.shape[0]], np.float32(LOGIT_MAX)
     logits = state.told[: net.extent_logits.bias.shape[0]]
@@ -192,8 +192,20 @@ def extents(net: Prior, state: State, step: int) -> None:
             state.extent_logits[i, k] = np.int64(logits[k])
 
 
-@loop
-def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
+@part
+def count_at(state: State, tables: Tables, at: int, first: int, width: int) -> None:
+    """Counts of the digit whose values are so many levels wide, from a level on."""
+    row = state.digit
+    mixture_row(
+        row, first, width, at, state.weight, state.centre, state.scale, FLOOR_SHIFT, tables.slopes, tables.sigmoids
+    )
+    scale_row(row)
+    for a in range(DIGIT):
+        state.counts[at, a] = row[a]
+
+
+@piece
+def head_of_group(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
     """A group's mixtures at those of a step's positions that have it, and counts of the first digit."""
     n = last_row(step, state.height) - first_row(step, state.width)
     channels, components = state.top.shape[1], state.logit.shape[1]
@@ -231,18 +243,6 @@ def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> Non
         m += 1
 
 
-@part
-def count_at(state: State, tables: Tables, at: int, first: int, width: int) -> None:
-    """Counts of the digit whose values are so many levels wide, from a level on."""
-    row = state.digit
-    mixture_row(
-        row, first, width, at, state.weight, state.centre, state.scale, FLOOR_SHIFT, tables.slopes, tables.sigmoids
-    )
-    scale_row(row)
-    for a in range(DIGIT):
-        state.counts[at, a] = row[a]
-
-
 @loop
 def count_second(state: State, tables: Tables, digits: Ints) -> None:
     """Counts of the second digit, given the first (n,)."""
@@ -250,8 +250,8 @@ def count_second(state: State, tables: Tables, digits: Ints) -> None:
         count_at(state, tables, at, digits[at] * DIGIT, 1)
 
 
-@loop
-def leave(net: Prior, state: State, step: int) -> None:
+@piece
+def leave_step(net: Prior, state: State, step: int) -> None:
     """Keep what later positions see of a step's latents: see `LatentPrior.past` and `BlockPrior.past`."""
     slots, latents, large = len(state.past), state.z.shape[1], state.base.shape[1]
     first, now = first_row(step, state.width), step % slots
@@ -265,3 +265,27 @@ def leave(net: Prior, state: State, step: int) -> None:
         if len(net.told):
             seen[latents + large] = EXTENT * np.float32(state.extent[i])
         seen[-1] = FLAG
+
+
+@loop
+def advance(net: Prior, state: State, step: int) -> None:
+    """See `advance_step`."""
+    advance_step(net, state, step)
+
+
+@loop
+def extents(net: Prior, state: State, step: int) -> None:
+    """See `extents_of_step`."""
+    extents_of_step(net, state, step)
+
+
+@loop
+def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
+    """See `head_of_group`."""
+    head_of_group(net, state, tables, group, step)
+
+
+@loop
+def leave(net: Prior, state: State, step: int) -> None:
+    """See `leave_step`."""
+    leave_step(net, state, step)

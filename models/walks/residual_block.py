@@ -67,7 +67,7 @@ class ResidualBlock(TurnsWalk):
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        walk = self._walk()
+        walk = self.walk()
         for at in fronts(self.height, self.width):
             walk.advance(at)
             extents = yield self._extents(walk.extents(), at.index)
@@ -163,7 +163,8 @@ class ResidualBlock(TurnsWalk):
             [torch.cat(parts).numpy() for parts in params],
         )
 
-    def _walk(self) -> TorchSteps | CompiledSteps:
+    def walk(self) -> TorchSteps | CompiledSteps:
+        """See `turns.TurnsWalk`."""
         if serves(self.prior, self.device):
             return CompiledSteps(self.prior, self._own, self.height, self.width)
         return TorchSteps(self.prior, self._own, self.height, self.device)

@@ -11,7 +11,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.interface import Coder, Distribution, Ints, Tick
+from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Tick
+from vlcodec.models.walks.compiled_latents import CompiledSteps, Words
+from vlcodec.models.walks.latent_steps import TorchSteps
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Front, fronts
 
@@ -26,11 +28,22 @@ class InTurn(Protocol):
         """See coding.stack.Stack."""
 
 
+@runtime_checkable
+class Handed(Protocol):
+    """A source whose words a compiled walk can take over."""
+
+    words: Words
+
+
 class TurnsWalk(NetWalk):
-    """A walk that knows the turns of many steps at once. What it pushes is the same, whichever way."""
+    """A walk that knows the turns of many steps at once, and pops compiled. It is the same, whichever way."""
 
     height: int
     width: int
+
+    @abstractmethod
+    def walk(self) -> TorchSteps | CompiledSteps:
+        """At its beginning."""
 
     @abstractmethod
     def in_turn(self, symbols: Ints) -> Iterator[Turns]:
@@ -48,6 +61,17 @@ class TurnsWalk(NetWalk):
                 tick(min(done + 1, self.count), self.count)
         if tick is not None:
             tick(self.count, self.count)
+
+
+    def pop(self, source: Source, tick: Tick | None = None) -> Ints:
+        """See codec.interface.Block."""
+        compiled.expect(prod(self.shape))
+        walk = self.walk() if isinstance(source, Handed) and compiled.runs() else None
+        if not (isinstance(walk, CompiledSteps) and isinstance(source, Handed)):
+            return super().pop(source, tick)
+        found = np.zeros(self.shape, np.int64)
+        source.words = walk.pop(source.words, found.reshape(self.height * self.width, -1), tick, self.count)
+        return found
 
 
 def several_fronts(height: int, width: int, positions: int) -> Iterator[tuple[Ints, Ints]]:

@@ -106,18 +106,50 @@ def test_steps_that_are_pushed_together_give_the_same_bits(
     assert ticks[-1] == (grid.count, grid.count)
 
 
+@pytest.mark.parametrize("length", [0, 1, 4, 9, 60, 4000])
+@pytest.mark.parametrize(("large", "loud"), [(3, 1.0), (3, 8.0), (0, 1.0)])
+def test_any_bytes_are_popped_alike(length: int, large: int, loud: float) -> None:
+    """Where they end, symbols are 0 from the next step on; what lies below is left as it was."""
+    grid, symbols = block(prior(0, large, loud), (9, 14))
+    data = np.random.default_rng(length).bytes(length).rstrip(b"\0")
+
+    def popped() -> tuple[Ints, bytes, Ints, bytes]:
+        any_bytes, below = Stack(data), Stack(data)
+        found = grid.pop(any_bytes)
+        with carrier(numba=False):
+            grid.push(symbols, below)
+        return found, any_bytes.to_bytes(), grid.pop(below), below.to_bytes()
+
+    plain, fast = both(popped)
+    assert np.array_equal(plain[0], fast[0])
+    assert plain[1] == fast[1]
+    for _, _, again, below in (plain, fast):
+        assert np.array_equal(again, symbols)
+        assert below == data
+
+
+def test_progress_is_told_while_steps_are_popped() -> None:
+    grid, symbols = block(prior(0, 3, 1.0), (9, 14))
+    stack, ticks = Stack(bytes(range(1, 30))), list[tuple[int, int]]()
+    with carrier(numba=True):
+        grid.push(symbols, stack)
+        grid.pop(stack, lambda done, total: ticks.append((done, total)))
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == (grid.count, grid.count)
+
+
 def test_what_compiled_steps_serve() -> None:
     net = prior(1, 0, 1.0)
     grid, _ = block(net, (3, 4))
     with carrier(numba=True):
         assert compiled_latents.serves(net, CPU)
-        assert isinstance(grid._walk(), compiled_latents.CompiledSteps)
+        assert isinstance(grid.walk(), compiled_latents.CompiledSteps)
         assert isinstance(net, LatentPrior)
         dithered = LatentBlock(net, np.ones(grid.shape, np.int64), 0, CPU)
-        assert isinstance(dithered._walk(), latent_steps.TorchSteps)
+        assert isinstance(dithered.walk(), latent_steps.TorchSteps)
     with carrier(numba=False):
         assert not compiled_latents.serves(net, CPU)
-        assert isinstance(grid._walk(), latent_steps.TorchSteps)
+        assert isinstance(grid.walk(), latent_steps.TorchSteps)
 
 
 def test_arrays_follow_what_a_prior_is_frozen_to() -> None:

@@ -214,6 +214,13 @@ ENTRIES = [
         "6fcbf1aff0b5c6709895db3050af251b4e44c183e544e412154c7f4a7f4f0530",
     ),
     Entry(
+        41,
+        "agave-cifar10",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey, in three qualities (AGAVE, CIFAR-10)",
+        "e98cc1c9db6af4c669715907a91c6f291163512cc40666f07ebe432ed547f2ea",
+    ),
+    Entry(
         32,
         "vlae-mnist",
         VLAE,

@@ -35,7 +35,7 @@ from vlcodec.models.photo.texture import NOISE, NOISE_BITS
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
-POOL, POOL_STEPS = 160, 4000  # pictures that patches are cut from, and steps until others take their places
+POOL, POOL_STEPS = 240, 1500  # pictures that patches are cut from, and steps until others take their places
 LARGEST = 320  # side of the part of a picture that is taken
 QUALITIES, LOWER = 5.5, 1.3  # from 1 on; the larger the power, the more of the lowest
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated

@@ -192,8 +192,8 @@ def test_columns_say_what_they_are() -> None:
         "channels": 3,
         "bytes_in": len(picture(0)),
         "bytes_out": len(file),
-        "model": "agave-cifar10-6",
-        "weights": "af08",
+        "model": "agave-cifar10-41",
+        "weights": "e98c",
         "codec": vlcodec.__version__,
         "error": None,
     }
@@ -203,8 +203,8 @@ def test_what_fits_no_picture_is_refused_at_once() -> None:
     with pytest.raises(ModelError, match="unknown model"):
         CompressBatch(CompressOptions(model="nobody", device="cpu"))
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"quality": 5}, "has qualities 1 to 1, not 5"),
-        ({"quality": 0, "lossless": True}, "has qualities 1 to 1, not 0"),
+        ({"quality": 5}, "has qualities 1 to 3, not 5"),
+        ({"quality": 0, "lossless": True}, "has qualities 1 to 3, not 0"),
         ({"threshold": 9}, "a threshold is for models of black and white"),
         ({"model": "vapnev-cifar10", "lossless": True}, "lossless, it makes archives alone"),
     ]

@@ -155,7 +155,7 @@ def test_survival(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(survival, "SINGLES", 1)
     classifiers.save(classifiers.Classifier(3, 10, 4), tmp_path / "a.pt")
     out = tmp_path / "a.json"
-    survival.main(["agave-cifar10", str(cifar_folder), str(tmp_path / "a.pt"), "--pictures", "4", "--out", str(out)])
+    survival.main(["agave-cifar10-6", str(cifar_folder), str(tmp_path / "a.pt"), "--pictures", "4", "--out", str(out)])
     found = json.loads(out.read_text())
     names = [row["name"] for row in found["rows"]]
     assert [name.partition(", ")[0] for name in names] == ["-q 1", "-q 1", "principal components", "JPEG", "WebP"]

@@ -236,6 +236,7 @@ def test_models() -> None:
         ("dvaepp-caltech101", 39, [1, 2, 3, 4, 5]),
         ("dvaepp-cifar10", 40, [1, 2, 3, 4, 5]),
         ("vlae-cifar10", 31, [1]),
+        ("agave-cifar10", 41, [1, 2, 3]),
         ("vlae-mnist", 32, [1, 2, 3]),
         ("vlae-caltech101", 33, [1, 2, 3]),
         ("vlae-omniglot", 34, [1, 2, 3]),

@@ -126,6 +126,7 @@ def train(wanted: Training) -> tuple[nn.Module, Config]:
             if not config["net"]["restoration_blocks"]:
                 raise ModelError("part texture is trained from weights with a network that mends")
             config["net"] |= texture_training.SHAPE
+            config["layers"] = texture_training.layers_of(config["layers"])
         given |= {"shape": _shape(config["net"]), "weights": weights}
         if wanted.part == "pixels":
             return pixel_training.train_pixels(pictures, wanted.out, **given), config

@@ -24,7 +24,7 @@ from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
 from vlcodec.models.photo.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
 from vlcodec.models.photo.restoration import CELL, mended, rows_of, strips_of
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
-from vlcodec.models.photo.texture import texture_of
+from vlcodec.models.photo.texture import WHOLE, texture_of
 from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
@@ -39,11 +39,12 @@ GUIDE_SHARE = 25_600  # a guide's width is a tenth of a step, in levels: half th
 @dataclass(frozen=True)
 class Layer:
     """base: quality of the latents, 0-based. first, last: the residual's step, in hundredths of those that its prior
-    knows, at this quality and just before the next one."""
+    knows, at this quality and just before the next one. texture: sixteenths of it that pixels are drawn with."""
 
     base: int
     first: int
     last: int
+    texture: int = WHOLE
 
     def at(self, hundredths: int) -> tuple[int, int]:
         """Step and hundredths beyond it, so far on the way to the next quality."""
@@ -51,12 +52,12 @@ class Layer:
 
 
 class LayeredLatents(PhotoLatents):
-    """See codec.interface.LatentNet and Layered."""
+    """See codec.interface.LatentNet, Layered and Textured."""
 
-    def at(self, level: int, beyond: int) -> LayeredLatents:
-        """With a step of the residual that its prior knows, or so many hundredths beyond it."""
+    def at(self, level: int, beyond: int, texture: int) -> LayeredLatents:
+        """With a step of the residual that its prior knows, or so many hundredths beyond it; so much texture."""
         steps = self.net.shape.residual_steps
-        self._level, self._beyond_level = level, beyond
+        self._level, self._beyond_level, self._texture = level, beyond, texture
         self._quantiser = between(steps[level], steps[level + 1], beyond) if beyond else steps[level]
         near = TEXTURED_GUIDE if self.net.shape.texture_blocks else self._quantiser**2 // GUIDE_SHARE
         self.guide = max(1, min(self.guide, near))
@@ -105,7 +106,7 @@ class LayeredLatents(PhotoLatents):
         mean, added = partial(self.mean_of, fz), partial(self.residual_of, fz.symbols)
         with exact_inference():
             for strip in strips_of(cells, reach, mean, added, fz.body, self.step_told):
-                more = texture_of(*nets, strip, rows_of(fz.added), fz.seed)[0, :, :width]
+                more = texture_of(*nets, strip, rows_of(fz.added), fz.seed, self._texture)[0, :, :width]
                 first = strip.pixels.start - rows.start
                 own = full[first : first + len(more), :, :COLOURS]
                 own += more[: len(own)]
@@ -172,8 +173,9 @@ class LayeredModel(PhotoModel):
 
     def single(self, quality: int, hundredths: int = 0) -> LayeredLatents:
         """See codec.interface.Model."""
-        layer = self._layers[quality - 1]
-        return self.latents(LayeredLatents, layer.base).at(*layer.at(hundredths))
+        layer, following = self._layers[quality - 1], self._layers[min(quality, self.qualities - 1)]
+        texture = layer.texture + (following.texture - layer.texture) * hundredths // 100
+        return self.latents(LayeredLatents, layer.base).at(*layer.at(hundredths), texture)
 
     def golden(self) -> Iterator[Ints]:
         """See codec.interface.Model: the residual's first, then what latents and pixels are made with."""

@@ -19,6 +19,8 @@ from vlcodec.models.layers.exact import LINEAR, SQUARE, STREAM, Layer
 from vlcodec.models.layers.resnet import ResBlock, depth_to_space, space_to_depth
 from vlcodec.models.photo.restoration import CELL, Rendered, Restoration, Strip, pixels_of
 
+WHOLE = 16  # of what the network makes, in shares of it
+MOST = 192  # of it, in 1/4 level: 48 levels, so that no pixel is a wild one
 NOISE = 16  # channels
 NOISE_BITS = 10
 _SHARES = np.arange(4, dtype=np.uint64) * np.uint64(16)  # of a word: four values
@@ -49,15 +51,18 @@ class Texture(nn.Module):
         return added
 
 
-def texture_of(restoration: Restoration, texture: Texture, strip: Strip, added: Rendered, seed: int) -> Tensor:
+def texture_of(
+    restoration: Restoration, texture: Texture, strip: Strip, added: Rendered, seed: int, share: int
+) -> Tensor:
     """What frozen nets add to a strip's rows of pixels, (1, rows, W, 3) in 1/4 level.
 
-    strip: with as many rows around as both nets see. added: to the latents' mean image, mended.
+    strip: with as many rows around as both nets see. added: to the latents' mean image, mended. share: in sixteenths.
     """
     mean, _, _, step = strip.seen
     whole = mean + space_to_depth(added(pixels_of(strip.around)), CELL)
     noise = noise_of(seed, strip.around, mean.shape[2]).to(whole)
-    return depth_to_space(strip.inner(texture(whole, restoration.hidden(*strip.seen), noise, step)), CELL)
+    found = strip.inner(texture(whole, restoration.hidden(*strip.seen), noise, step))
+    return depth_to_space((share * found / WHOLE + 0.5).floor().clamp(-MOST, MOST), CELL)
 
 
 def noise_of(seed: int, rows: range, width: int) -> Tensor:

@@ -3,10 +3,10 @@
     loss = LPIPS + STATISTICS |ln of local energies, less the original's| + AVERAGES squared errors of averages
            + PIXELS squared errors
 
-the last two as shares of the mean image's. Energies are of differences of brightness between neighbours, to the right,
-below and across, at three scales, over squares of 8 x 8, half of which overlap: the one statistic of a texture that
-errors of pixels do not ask for. LPIPS sees patches at random places of its grid, so that patterns of the grid do not
-pay.
+the last two as shares of the mean image's. Energies are those of each frequency of 8 x 8 cosine transforms, of
+brightness and two colours, at two scales, over squares of 24 x 24: what a texture is like, whatever its phases, which
+errors of pixels do not ask for. Patterns that repeat, which LPIPS alone lets pass, have the wrong ones. LPIPS sees
+patches at random places of its grid, so that patterns of the grid do not pay.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from vlcodec.models.photo.layered import Layer, LayeredModel
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape, averages
 from vlcodec.models.photo.perceptual import Perceptual
 from vlcodec.models.photo.pools import PoolTask, random_part
+from vlcodec.models.photo.residual import COLOUR_MATRIX, COSINES, MATRIX_UNIT
 from vlcodec.models.photo.restoration import CELL
 from vlcodec.models.photo.restoration_training import seen_by as seen_before
-from vlcodec.models.photo.texture import NOISE, NOISE_BITS
+from vlcodec.models.photo.texture import NOISE, NOISE_BITS, WHOLE
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 
@@ -39,11 +40,13 @@ POOL, POOL_STEPS = 240, 1500  # pictures that patches are cut from, and steps un
 LARGEST = 320  # side of the part of a picture that is taken
 QUALITIES, LOWER = 5.5, 1.3  # from 1 on; the larger the power, the more of the lowest
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
-STATISTICS, AVERAGES, PIXELS = 0.4, 0.05, 0.02  # weights beside LPIPS
+STATISTICS, AVERAGES, PIXELS = 0.6, 0.05, 0.02  # weights beside LPIPS
 LEAST = 0.3, 4.0  # of the mean image's errors, averages' and pixels', in levels^2
-BLOCK, SCALES = 8, 3
-SMALLEST = 48  # patch
+BLOCK = 8  # side of averages
+SCALES, OVERLAP, AROUND = 2, 4, 5  # of energies; pixels from a transform to the next one; so many of these along a side
+SMALLEST = 64  # patch
 MOVED = 8  # pixels: patches of LPIPS begin at one of these, down and to the right
+LOWEST = 24  # sixteenths of it that pixels of the lowest quality are drawn with: LPIPS is as good from 16 to 28
 SHAPE: dict[str, Any] = {"texture_channels": 64, "texture_blocks": 3}
 
 
@@ -65,6 +68,11 @@ def seen_by(model: LayeredModel, pixels: Pixels, quality: float) -> Seen:
         hidden = net.hidden(mean, added, body, step)
         mended = mean + added + net.leave(hidden)
     return Seen(before.levels, mended[0].cpu().to(torch.int16), hidden[0].cpu().to(torch.int16), before.step)
+
+
+def layers_of(layers: Sequence[Sequence[int]]) -> list[list[int]]:
+    """What a configuration says of each quality, with texture."""
+    return [[*layer[:3], WHOLE if number else LOWEST] for number, layer in enumerate(layers)]
 
 
 class TextureTask(PoolTask):
@@ -152,13 +160,15 @@ def unlike(one: Tensor, other: Tensor) -> Tensor:
 
 
 def energies(pictures: Tensor) -> Iterator[Tensor]:
-    """Roots of local mean squares of differences, in levels; see the module."""
-    x = (pictures * pictures.new_tensor([0.5, 0.25, 0.25])).sum(-1)[:, None]
+    """(N, 191, h, w) roots of local mean squares of coefficients, in levels, at least 1, but for the average
+    brightness; see the module."""
+    cosines, colours = ((matrix / MATRIX_UNIT).to(pictures) for matrix in (COSINES, COLOUR_MATRIX))
+    each = torch.einsum("kc,ai,bj->kabcij", colours, cosines, cosines)
+    filters, x = each.flatten(0, 2)[1:], pictures.permute(0, 3, 1, 2)
     for scale in range(SCALES):
         x = F.avg_pool2d(x, 2) if scale else x
-        down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
-        for difference in (right, down, right[..., 1:, :] - right[..., :-1, :]):
-            yield (F.avg_pool2d(difference.square(), BLOCK, BLOCK // 2) + 1).sqrt()
+        found = F.conv2d(x, filters, stride=OVERLAP).square()
+        yield (F.avg_pool2d(found, AROUND, 2) + 1).sqrt()
 
 
 def train_texture(

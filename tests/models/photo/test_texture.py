@@ -18,7 +18,7 @@ from vlcodec.models.photo import restoration
 from vlcodec.models.photo.codec import Features, golden_pictures
 from vlcodec.models.photo.layered import TEXTURED_GUIDE, Layer, LayeredLatents, LayeredModel
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.texture import NOISE, noise_of
+from vlcodec.models.photo.texture import MOST, NOISE, noise_of
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,20 @@ def test_bands_and_strips_draw_as_one(latents: LayeredLatents, fz: Features, mon
     for rows in (1, 5, 64):
         monkeypatch.setattr(restoration, "ROWS", rows)
         assert torch.equal(torch.cat([draw(range(0, 32)), draw(range(32, 70)), draw(range(68, 72))[2:]]), whole)
+
+
+def test_a_quality_has_its_share_of_texture(net: GridAgave, fz: Features) -> None:
+    """In between there is as much of it; none is a wild pixel, whatever the network makes."""
+    layers = [Layer(0, 0, 0, 24), Layer(0, 0, 0, 0), Layer(0, 0, 0, 1 << 10)]
+    model = LayeredModel(frozen_copy(net), torch.device("cpu"), 0.5, (100, 115), layers)
+    nets = [model.single(*which) for which in ((1, 0), (1, 50), (2, 0), (3, 0))]
+    assert [latents._texture for latents in nets] == [24, 12, 0, 1 << 10]
+    mean = nets[0].render(fz, range(72), 36)
+    lowest, half, none, far = (latents.to_draw(latents.seeded(fz, 3), range(72), 36) - mean for latents in nets)
+    assert not none.any()
+    assert (lowest - 2 * half)[mean.abs() < 512 - MOST].abs().max() <= 2  # clear of the ends
+    assert lowest.any()
+    assert far.abs().max() <= MOST < 4 * 60
 
 
 def test_without_a_residual_pixels_are_drawn_near_to_the_mean_image(latents: LayeredLatents, fz: Features) -> None:

@@ -138,7 +138,7 @@ class LogisticMixture(Ordered):
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.mixture_cdf(edges, *self._parameters())
+            return kernels.mixture_cdf(edges, *self.parameters())
         total = self._mass(edges)
         total -= total >> self._floor_shift
         total += edges << (CDF_BITS - self._floor_shift - LEVEL_BITS)
@@ -173,7 +173,7 @@ class LogisticMixture(Ordered):
         if compiled.runs():
             from vlcodec.codec.coding import kernels
 
-            return kernels.mixture_counts(first, base, step, *self._parameters())
+            return kernels.mixture_counts(first, base, step, *self.parameters())
         return super()._counts(first, base, step)
 
     def around(self, digits: Sequence[Ints], digit: Ints) -> tuple[Ints, Ints]:
@@ -181,10 +181,11 @@ class LogisticMixture(Ordered):
         from vlcodec.codec.coding import kernels
 
         base, step, first = self._next(digits)
-        counts, place = kernels.mixture_around(first, digit, base, step, *self._parameters())
+        counts, place = kernels.mixture_around(first, digit, base, step, *self.parameters())
         return place, counts
 
-    def _parameters(self) -> tuple[Ints, Ints, Ints, int, Ints, Ints]:
+    def parameters(self) -> tuple[Ints, Ints, Ints, int, Ints, Ints]:
+        """What kernels take: weights (n, K) in 2^-16, centres, scales, the floor's shift, and tables."""
         return self._weight, self.centre, self.scale, self._floor_shift, slopes(), sigmoids()
 
 

@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
@@ -47,7 +48,7 @@ def rate_distortion_rounded(block: LatentBlock, centres: Ints) -> Ints:
     places = np.flatnonzero(chosen != CENTRE)  # the symbol of 0 has none nearer to 0
     for step in block.given(symbols, places):  # which has seen all symbols before its first step
         k = chosen[step.index] - CENTRE
-        nearer, _ = _nearer(step, k, centre[step.index], LATENT_PRICE)
+        nearer, _ = nearer_of(step, k, centre[step.index], LATENT_PRICE)
         chosen[step.index] = nearer + CENTRE
     return symbols
 
@@ -72,7 +73,7 @@ def _rounded_once(
     each, logits = block.priced(symbols)
     for step in each:
         mu = centres[step.index].astype(np.int64)
-        found, asked = _nearer(step, nearest[step.index].astype(np.int64), mu, BLOCK_PRICE)
+        found, asked = nearer_of(step, nearest[step.index].astype(np.int64), mu, BLOCK_PRICE)
         k[step.index] = found
         asked -= BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT  # against 0
         block_number, coefficient = np.divmod(step.index[:: layout.group], layout.coefficients)
@@ -93,8 +94,12 @@ def _trim(steps: Ints, cost: Ints, logits: Ints) -> None:
     blocks *= (np.arange(groups) < whole.argmin(1)[:, None])[..., None]  # a view of steps
 
 
-def _nearer(step: MixtureStep, k: Ints, mu: Ints, price: int) -> tuple[Ints, Ints]:
+def nearer_of(step: MixtureStep, k: Ints, mu: Ints, price: int) -> tuple[Ints, Ints]:
     """k or one step nearer to 0, of centres mu in 1/32 step; and what these ask for, in 1/32 nat."""
+    if compiled.runs():
+        from vlcodec.models.photo import rounding_kernels
+
+        return rounding_kernels.nearer(k, mu, price, *step.distribution.parameters(), _masses())
     nearer = k - np.sign(k)
     lower = np.minimum(k, nearer).clip(-CENTRE, 254 - CENTRE) + CENTRE
     logs = log_mass(np.diff(step.distribution.cdf(lower[:, None] + np.arange(3))))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_loops import both
 from PIL import Image
 
 from vlcodec.codec.coding.latents import write_latents
@@ -14,8 +15,9 @@ from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints, Step
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.photo.rounding import NAT_UNIT, log_mass, rate_distortion_rounded
+from vlcodec.models.photo.rounding import NAT_UNIT, log_mass, nearer_of, rate_distortion_rounded
 from vlcodec.models.walks.dither import CENTRE, quantise
+from vlcodec.models.walks.latent_steps import MixtureStep
 
 
 class Independent:
@@ -80,3 +82,21 @@ def test_choices_of_a_photograph(
     assert sure > 50
     sizes = [len(write_latents(net, symbols, u)) for symbols in (plain, found)]
     assert sizes[1] < 0.98 * sizes[0]
+
+
+@pytest.mark.parametrize("price", [5, 32])
+def test_compiled_loops_choose_the_same(price: int) -> None:
+    """Far symbols and certain ones among them."""
+    rng = np.random.default_rng(price)
+    n = 4000
+    logit, offset = rng.integers(-255, 256, (n, 2)), rng.integers(-4096, 4097, (n, 2))
+    scale = rng.integers(0, 192, (n, 2))
+    k = np.where(rng.random(n) < 0.8, rng.integers(-9, 10, n), rng.integers(-1023, 1024, n))
+    mu = FINE * k + rng.integers(-FINE // 2, FINE // 2, n)
+
+    def found() -> tuple[Ints, Ints]:
+        return nearer_of(MixtureStep(LogisticMixture(logit, offset, scale), np.arange(n)), k, mu, price)
+
+    plain, fast = both(found)
+    assert np.array_equal(plain, fast)
+    assert 0 < (plain[0] != k).mean() < 0.9

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from vlcodec.models.photo.layered.perceptual import STAGES
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.perceptual import STAGES
 
 LAYERS = [[0, 0, 100], [1, 100, 200], [1, 200, 200]]
 RESIDUAL: dict[str, Any] = {

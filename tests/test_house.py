@@ -18,7 +18,7 @@ ROOMS = (
         path.parent.relative_to(ROOT).as_posix(): "vlcodec."
         + path.parent.relative_to(ROOT).as_posix().replace("/", ".")
         for top in ("codec", "models")
-        for path in sorted((ROOT / top).glob("*/__init__.py"))
+        for path in sorted((ROOT / top).glob("*/**/__init__.py"))
         if path.parent.name != "_root"
     }
     | {"codec/_root/batch": "vlcodec.batch"}
@@ -43,6 +43,7 @@ HOMES = {
     "imageio": {"vlcodec.imageio"},
     "pyarrow": {"vlcodec.batch.driver", "vlcodec.batch.outputs", "vlcodec.batch.sources"},
     "ray": {"vlcodec.batch.on_ray"},
+    "onnx": {"vlcodec.models.photo.layered.perceptual"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
     "platformdirs": {"vlcodec.codec.coding.compiled", "vlcodec.models.checks"},
     "triton": {f"vlcodec.models.walks.triton_{part}" for part in ("mixtures", "network", "steps")},

@@ -57,7 +57,7 @@ def _shape(fields: Config) -> GridShape:
 def freeze(net: nn.Module, config: Config, device: torch.device) -> Model:
     """See models.family.Family."""
     from vlcodec.models.photo.codec import PhotoModel
-    from vlcodec.models.photo.layered import Layer, LayeredModel
+    from vlcodec.models.photo.layered.codec import Layer, LayeredModel
     from vlcodec.models.photo.net import GridAgave
 
     assert isinstance(net, GridAgave)
@@ -78,17 +78,11 @@ def golden_pictures(config: Config) -> Bytes:
 
 def train(wanted: Training) -> tuple[nn.Module, Config]:
     """See models.family.Family. Raises ImageError where there is nothing to train on, ModelError for bad sizes."""
-    from vlcodec.models.photo import (
-        factor_training,
-        pixel_training,
-        residual_training,
-        restoration_training,
-        texture_training,
-        training,
-    )
+    from vlcodec.models.photo import factor_training, pixel_training, training
     from vlcodec.models.photo.data import find_pictures
-    from vlcodec.models.photo.layered import Layer
-    from vlcodec.models.photo.perceptual import read_perceptual
+    from vlcodec.models.photo.layered import residual_training, restoration_training, texture_training
+    from vlcodec.models.photo.layered.codec import Layer
+    from vlcodec.models.photo.layered.perceptual import read_perceptual
 
     if wanted.patch % 16:
         raise ModelError("a patch's side is a multiple of 16")

@@ -36,9 +36,9 @@ from vlcodec.models.layers.mixture import FINE, draw, nats
 from vlcodec.models.layers.objective import Agave, loss_of
 from vlcodec.models.layers.resnet import Down, ResBlock, Up, depth_to_space, space_to_depth
 from vlcodec.models.photo.factors import factors_of
-from vlcodec.models.photo.residual import COEFFICIENTS, GROUP
-from vlcodec.models.photo.restoration import Restoration
-from vlcodec.models.photo.texture import Texture
+from vlcodec.models.photo.layered.residual import COEFFICIENTS, GROUP
+from vlcodec.models.photo.layered.restoration import Restoration
+from vlcodec.models.photo.layered.texture import Texture
 
 BODY_STRIDE = 4  # pixels per position of the decoder's last hidden map
 STRIDE = 16

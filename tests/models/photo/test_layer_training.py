@@ -16,11 +16,12 @@ from vlcodec.models import registry
 from vlcodec.models.family import Config, Init, Training
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.resnet import depth_to_space
-from vlcodec.models.photo import family, residual_training, restoration_training, texture_training
-from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo import family
+from vlcodec.models.photo.layered import residual_training, restoration_training, texture_training
+from vlcodec.models.photo.layered.codec import Layer, LayeredModel
+from vlcodec.models.photo.layered.perceptual import read_perceptual
+from vlcodec.models.photo.layered.restoration_training import seen_by, share_left
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.perceptual import read_perceptual
-from vlcodec.models.photo.restoration_training import seen_by, share_left
 from vlcodec.models.training import loop
 
 BEYOND = "restoration.", "texture."

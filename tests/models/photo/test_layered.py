@@ -21,13 +21,22 @@ from vlcodec.codec.interface import Block, Ints
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, centred
 from vlcodec.models.layers.exact import frozen_copy
-from vlcodec.models.photo import residual, restoration
-from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import golden_pictures, padded
-from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo.layered import residual, restoration
+from vlcodec.models.photo.layered.between import between
+from vlcodec.models.photo.layered.codec import Layer, LayeredModel
+from vlcodec.models.photo.layered.residual import (
+    COEFFICIENTS,
+    GROUP,
+    MOST,
+    ORDER,
+    STEP_UNIT,
+    coefficients,
+    restored,
+    steps_of,
+)
+from vlcodec.models.photo.layered.restoration import mended
 from vlcodec.models.photo.net import RESIDUAL_LARGE, GridAgave
-from vlcodec.models.photo.residual import COEFFICIENTS, GROUP, MOST, ORDER, STEP_UNIT, coefficients, restored, steps_of
-from vlcodec.models.photo.restoration import mended
 from vlcodec.models.photo.rounding import BLOCK_PRICE
 
 RoundTrip = Callable[[Block, Ints], bytes]

@@ -14,11 +14,11 @@ from PIL import Image
 import vlcodec
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers.exact import frozen_copy
-from vlcodec.models.photo import restoration
 from vlcodec.models.photo.codec import Features, golden_pictures
-from vlcodec.models.photo.layered import TEXTURED_GUIDE, Layer, LayeredLatents, LayeredModel
+from vlcodec.models.photo.layered import restoration
+from vlcodec.models.photo.layered.codec import TEXTURED_GUIDE, Layer, LayeredLatents, LayeredModel
+from vlcodec.models.photo.layered.texture import MOST, NOISE, noise_of
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.texture import MOST, NOISE, noise_of
 
 
 @pytest.fixture(scope="module")

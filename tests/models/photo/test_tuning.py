@@ -15,11 +15,11 @@ from vlcodec.codec.errors import FormatError
 from vlcodec.codec.files import picture_file
 from vlcodec.models import registry, zoo
 from vlcodec.models.layers.exact import frozen_copy
-from vlcodec.models.photo import layered
 from vlcodec.models.photo.adapted import pack_changes, unpack_changes
+from vlcodec.models.photo.layered import codec as layered
+from vlcodec.models.photo.layered.restoration import Rendered, Restoration, mended, rows_of, strips_of
+from vlcodec.models.photo.layered.tuning import MOST, Fit, tuned
 from vlcodec.models.photo.net import GridAgave
-from vlcodec.models.photo.restoration import Rendered, Restoration, mended, rows_of, strips_of
-from vlcodec.models.photo.tuning import MOST, Fit, tuned
 
 CHANNELS = 8
 
@@ -55,7 +55,7 @@ def test_gains_of_the_least_error_are_found_again(net: Restoration, monkeypatch:
     seen, k = picture(rng), rng.integers(-12, 13, CHANNELS)
     target = mended(tuned(net, pack_changes([k])), *seen) - seen[1]
     for rows in (3, 64):
-        monkeypatch.setattr("vlcodec.models.photo.restoration.ROWS", rows)
+        monkeypatch.setattr("vlcodec.models.photo.layered.restoration.ROWS", rows)
         fit = Fit(net)
         for strip in strips_of(range(16), net.reach, seen[0], rows_of(seen[1]), *seen[2:]):
             fit.add(strip, target[:, strip.pixels.start : strip.pixels.stop])

@@ -25,14 +25,14 @@ from vlcodec.models.layers.causal_pixels import MEAN_UNIT, ORDER
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.resnet import depth_to_space
 from vlcodec.models.photo.data import Pixels
-from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo.layered.codec import Layer, LayeredModel
+from vlcodec.models.photo.layered.perceptual import Perceptual
+from vlcodec.models.photo.layered.residual import COLOUR_MATRIX, COSINES, MATRIX_UNIT
+from vlcodec.models.photo.layered.restoration import CELL
+from vlcodec.models.photo.layered.restoration_training import seen_by as seen_before
+from vlcodec.models.photo.layered.texture import NOISE, NOISE_BITS, WHOLE
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape, averages
-from vlcodec.models.photo.perceptual import Perceptual
 from vlcodec.models.photo.pools import PoolTask, random_part
-from vlcodec.models.photo.residual import COLOUR_MATRIX, COSINES, MATRIX_UNIT
-from vlcodec.models.photo.restoration import CELL
-from vlcodec.models.photo.restoration_training import seen_by as seen_before
-from vlcodec.models.photo.texture import NOISE, NOISE_BITS, WHOLE
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 

@@ -18,14 +18,14 @@ from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Bytes, Ints
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.photo.between import between
 from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
+from vlcodec.models.photo.layered.between import between
+from vlcodec.models.photo.layered.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
+from vlcodec.models.photo.layered.restoration import CELL, mended, rows_of, strips_of
+from vlcodec.models.photo.layered.texture import WHOLE, texture_of
+from vlcodec.models.photo.layered.tuning import Fit, tuned
 from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
-from vlcodec.models.photo.residual import COEFFICIENTS, SIDE, STEP_UNIT, coefficients, restored, steps_of
-from vlcodec.models.photo.restoration import CELL, mended, rows_of, strips_of
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
-from vlcodec.models.photo.texture import WHOLE, texture_of
-from vlcodec.models.photo.tuning import Fit, tuned
 from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy

@@ -24,9 +24,9 @@ from vlcodec.models.layers.mixture import FINE, LOGIT_UNIT, nats
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
+from vlcodec.models.photo.layered.residual import SIDE, STEP_UNIT, coefficients, steps_of
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
 from vlcodec.models.photo.pools import PoolTask, decoded, random_part
-from vlcodec.models.photo.residual import SIDE, STEP_UNIT, coefficients, steps_of
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 

@@ -20,7 +20,7 @@ from vlcodec.codec.errors import BoundError, FormatError
 from vlcodec.codec.interface import Ints
 from vlcodec.models.layers.resnet import space_to_depth
 from vlcodec.models.photo.adapted import pack_changes, unpack_changes
-from vlcodec.models.photo.restoration import CELL, Restoration, Strip
+from vlcodec.models.photo.layered.restoration import CELL, Restoration, Strip
 
 UNIT = 32  # of a gain
 MOST = UNIT - 1  # |k|

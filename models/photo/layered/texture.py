@@ -17,7 +17,7 @@ from vlcodec.models.layers.activations import STREAM_MAX, clip
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX
 from vlcodec.models.layers.exact import LINEAR, SQUARE, STREAM, Layer
 from vlcodec.models.layers.resnet import ResBlock, depth_to_space, space_to_depth
-from vlcodec.models.photo.restoration import CELL, Rendered, Restoration, Strip, pixels_of
+from vlcodec.models.photo.layered.restoration import CELL, Rendered, Restoration, Strip, pixels_of
 
 WHOLE = 16  # of what the network makes, in shares of it
 MOST = 192  # of it, in 1/4 level: 48 levels, so that no pixel is a wild one

@@ -19,10 +19,10 @@ from vlcodec.models.layers.causal_pixels import MEAN_UNIT, centred
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 from vlcodec.models.photo.data import Pixels
-from vlcodec.models.photo.layered import Layer, LayeredModel
+from vlcodec.models.photo.layered.codec import Layer, LayeredModel
+from vlcodec.models.photo.layered.restoration import CELL
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape, averages
 from vlcodec.models.photo.pools import PoolTask, decoded, random_part
-from vlcodec.models.photo.restoration import CELL
 from vlcodec.models.training.loop import Progress, run
 from vlcodec.models.training.recipe import begin
 

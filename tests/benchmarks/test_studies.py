@@ -18,7 +18,7 @@ from vlcodec.models.vlae import training as vlae_recipe
 
 archives, likelihood, vlae_study = map(importlib.import_module, ("archives", "likelihood", "vlae_study"))
 agave_study, singles, vapnev_study = map(importlib.import_module, ("agave_study", "singles", "vapnev_study"))
-classifiers, survival = map(importlib.import_module, ("classifiers", "survival"))
+classifiers, survival, survival_plot = map(importlib.import_module, ("classifiers", "survival", "survival_plot"))
 
 
 @pytest.mark.slow
@@ -163,6 +163,17 @@ def test_survival(cifar_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert 0 < components["bits"] <= mean["bits"]
     assert all(0 <= row["agreement"] <= 1 for row in found["rows"])
     assert all(file["most"] >= file["mean"] > mean["bits"] / 8 for file in found["files"])
+
+
+def test_agreement_over_bits() -> None:
+    """Each kind from few bits to many, whatever the table; what is told twice, once."""
+    rows = [("-q 2, mean image", 40, 0.5), ("-q 1, mean image", 20, 0.25), ("--size 24, mean image (all)", 190, 1.0)]
+    others = [("-q 1, sample", 20, 0.5), ("WebP, smallest", 900, 0.75)]
+    tables = [{"rows": [dict(zip(("name", "bits", "agreement"), row, strict=True)) for row in (*part, others[1])]}
+              for part in (rows, others)]  # fmt: skip
+    found = survival_plot.series(tables)
+    assert found["mean image"] == [(20, 25), (40, 50)]
+    assert (found["sample"], found["WebP"], found["JPEG"]) == ([(20, 50)], [(900, 75)], [])
 
 
 def test_survival_within_a_size(binary_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

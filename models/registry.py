@@ -221,6 +221,27 @@ ENTRIES = [
         "e98cc1c9db6af4c669715907a91c6f291163512cc40666f07ebe432ed547f2ea",
     ),
     Entry(
+        42,
+        "vlae-cifar10-small",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (VLAE whose window is small, CIFAR-10)",
+        "42db4ff079364be562c1b2972df7566554469e446c856d4ea0a84ea75f715013",
+    ),
+    Entry(
+        43,
+        "vlae-cifar10-grey",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (VLAE whose window is grey, so that codes keep colour, CIFAR-10)",
+        "5430afe83210b58abb674b1183843b8a4d2e2f699b89ebefc578a8ff9207bac1",
+    ),
+    Entry(
+        44,
+        "vlae-cifar10-coarse",
+        AGAVE,
+        "small pictures, 32x32, RGB and grey (VLAE whose window is every other row and column, CIFAR-10)",
+        "ce815ee0006bd83637c157f852ddbc9c00ae783dcd507ee503f8da11f4773dc9",
+    ),
+    Entry(
         32,
         "vlae-mnist",
         VLAE,

@@ -107,7 +107,7 @@ def test_other_settings_are_another_output(folder: Path, tmp_path: Path) -> None
         run(str(folder), tmp_path / "out", "compress", other, jobs=1)
     with pytest.raises(OutputError, match="not empty, and not the output of a batch"):
         run(str(folder), folder, "compress", OPTIONS, jobs=1)
-    with pytest.raises(ModelError, match="has qualities 1 to 1, not 9"):  # by a worker, whose error is the run's
+    with pytest.raises(ModelError, match="has qualities 1 to 3, not 9"):  # by a worker, whose error is the run's
         run(str(folder), tmp_path / "nine", "compress", CompressOptions(model=SMALL, quality=9), jobs=2)
     with pytest.raises(VlcodecError, match="is no folder, no file and no pattern"):
         run(str(tmp_path / "nowhere"), tmp_path / "x", "compress", OPTIONS, jobs=1)

@@ -208,7 +208,7 @@ def test_what_cannot_be_trained(photo_run: Run, agave_run: Run, vlae_run: Run, w
     """Each is one sentence, said before anything is written."""
     mnist = registry.by_name("vlae-mnist").path
     refused: list[tuple[Run, dict[str, Any], str]] = [
-        (photo_run, {"part": "gaussian"}, "are all, autoencoder, pixels, factors, residual, restoration, texture, not gaussian"),
+        (photo_run, {"part": "gaussian"}, "autoencoder, pixels, factors, residual, restoration, texture, not gaussian"),
         (photo_run, {"patch": 40}, "a patch's side is a multiple of 16"),
         (photo_run, {"batch": 3}, "a batch has at least 4"),
         (photo_run, {"init": mnist}, "model photo takes nothing from weights of vlae-mnist"),

@@ -6,7 +6,6 @@ The bits are the same; without numba, or on another device, torch walks.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
-from vlcodec.codec.coding.tables import Categorical, LogisticMixture
 from vlcodec.codec.coding.units import exponentials, sigmoids, slopes
 from vlcodec.codec.interface import Ints, Tick
 from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.exact import Layer
 from vlcodec.models.walks.block_symbols import BEYOND
-from vlcodec.models.walks.wavefront import TOP, Front, fronts, steps_of
+from vlcodec.models.walks.wavefront import TOP, fronts, steps_of
 
 SLOTS = 8  # of past steps: taps look at most six steps back
 KEPT = "_packed"  # attribute of a prior: what it was frozen to, and its arrays
@@ -37,43 +35,14 @@ def serves(prior: AnyPrior, device: torch.device) -> bool:
 
 
 class CompiledSteps:
-    """See `latent_steps.TorchSteps`. own: (1 or h w, own)."""
+    """A walk at its beginning. own: (1 or h w, own)."""
 
     def __init__(self, prior: AnyPrior, own: Tensor, height: int, width: int) -> None:
         from vlcodec.models.walks import latent_kernels
 
-        self._kernels, self._net = latent_kernels, _packed(prior)
+        self._net = _packed(prior)
         self._tables = latent_kernels.Tables(exponentials(), slopes(), sigmoids())
         self._state = _state(self._net, prior, own.numpy(), height, width)
-        self._step = self._n = 0
-
-    def advance(self, at: Front) -> None:
-        """Go to a later step."""
-        self._step, self._n = at.step, at.last - at.first
-        self._kernels.advance(self._net, self._state, at.step)
-
-    def extents(self) -> Categorical:
-        """Of the blocks at the step's positions."""
-        self._kernels.extents(self._net, self._state, self._step)
-        return Categorical(self._state.extent_logits[: self._n].copy())
-
-    def tell(self, extents: Ints) -> None:
-        """The extents (n,)."""
-        self._state.extent[: self._n] = extents
-
-    def mixtures(self, group: int, rows: Ints, dither: Ints) -> LogisticMixture:
-        """Of a group's latents at the rows of the step's positions that have it; of use until the next group. dither:
-        0."""
-        self._kernels.head(self._net, self._state, self._tables, group, self._step)
-        return _Counted(self._kernels, self._state, self._tables, len(rows) * self._net.params.bias.shape[1])
-
-    def put(self, rows: Ints, part: slice, known: Ints) -> None:
-        """A group's latents (n, group) at these rows, in 1/32 step."""
-        self._state.z[rows, part] = known
-
-    def leave(self) -> None:
-        """All latents of the step are known."""
-        self._kernels.leave(self._net, self._state, self._step)
 
     def pop(self, words: Words, found: Ints, tick: Tick | None, count: int) -> Words:
         """All steps at once, from a coder's words: symbols into found (h w, symbols of a position); words that are
@@ -90,21 +59,6 @@ class CompiledSteps:
             if tick is not None:
                 tick((at.step + 1) * count // steps, count)
         return pop_kernels.words_of(coder)
-
-
-class _Counted(LogisticMixture):
-    """Mixtures whose counts the kernels make."""
-
-    def __init__(self, kernels: Any, state: Any, tables: Any, parameters: int) -> None:
-        n = parameters // (3 * state.logit.shape[1])
-        super().__init__(state.logit[:n], state.centre[:n], state.scale[:n])
-        self._kernels, self._state, self._tables, self._n = kernels, state, tables, n
-
-    def counts(self, digits: Sequence[Ints]) -> Any:
-        """See codec.interface.Distribution; in float32, as the coder takes them. The first digit's were made before."""
-        if digits:
-            self._kernels.count_second(self._state, self._tables, digits[0])
-        return self._state.counts[: self._n]
 
 
 def _packed(prior: AnyPrior) -> Any:

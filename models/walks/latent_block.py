@@ -41,7 +41,7 @@ class LatentBlock(TurnsWalk):
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        walk = self.walk()
+        walk = TorchSteps(self.prior, self._own, self.height, self.device)
         for at in fronts(self.height, self.width):
             dither, rows = self._dither[at.index], np.arange(len(at.index))
             walk.advance(at)
@@ -94,11 +94,10 @@ class LatentBlock(TurnsWalk):
                 found[r * self.width : (r + grid.shape[1]) * self.width] = params.reshape(-1, *found.shape[1:])
         return found
 
-    def walk(self) -> TorchSteps | CompiledSteps:
+    def compiled(self) -> CompiledSteps | None:
         """See `turns.TurnsWalk`."""
-        if not self._dither.any() and serves(self.prior, self.device):
-            return CompiledSteps(self.prior, self._own, self.height, self.width)
-        return TorchSteps(self.prior, self._own, self.height, self.device)
+        served = not self._dither.any() and serves(self.prior, self.device)
+        return CompiledSteps(self.prior, self._own, self.height, self.width) if served else None
 
     def _parts(self) -> list[slice]:
         """The latents of each group."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vlcodec.codec.coding.compiled import loop, part, piece
+from vlcodec.codec.coding.compiled import part, piece
 from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
@@ -243,13 +243,6 @@ def head_of_group(net: Prior, state: State, tables: Tables, group: int, step: in
         m += 1
 
 
-@loop
-def count_second(state: State, tables: Tables, digits: Ints) -> None:
-    """Counts of the second digit, given the first (n,)."""
-    for at in range(len(digits)):
-        count_at(state, tables, at, digits[at] * DIGIT, 1)
-
-
 @piece
 def leave_step(net: Prior, state: State, step: int) -> None:
     """Keep what later positions see of a step's latents: see `LatentPrior.past` and `BlockPrior.past`."""
@@ -265,27 +258,3 @@ def leave_step(net: Prior, state: State, step: int) -> None:
         if len(net.told):
             seen[latents + large] = EXTENT * np.float32(state.extent[i])
         seen[-1] = FLAG
-
-
-@loop
-def advance(net: Prior, state: State, step: int) -> None:
-    """See `advance_step`."""
-    advance_step(net, state, step)
-
-
-@loop
-def extents(net: Prior, state: State, step: int) -> None:
-    """See `extents_of_step`."""
-    extents_of_step(net, state, step)
-
-
-@loop
-def head(net: Prior, state: State, tables: Tables, group: int, step: int) -> None:
-    """See `head_of_group`."""
-    head_of_group(net, state, tables, group, step)
-
-
-@loop
-def leave(net: Prior, state: State, step: int) -> None:
-    """See `leave_step`."""
-    leave_step(net, state, step)

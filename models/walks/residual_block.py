@@ -67,7 +67,7 @@ class ResidualBlock(TurnsWalk):
 
     def sequential(self) -> Generator[Step, Ints, None]:
         """See codec.interface.Steps."""
-        walk = self.walk()
+        walk = TorchSteps(self.prior, self._own, self.height, self.device)
         for at in fronts(self.height, self.width):
             walk.advance(at)
             extents = yield self._extents(walk.extents(), at.index)
@@ -163,11 +163,10 @@ class ResidualBlock(TurnsWalk):
             [torch.cat(parts).numpy() for parts in params],
         )
 
-    def walk(self) -> TorchSteps | CompiledSteps:
+    def compiled(self) -> CompiledSteps | None:
         """See `turns.TurnsWalk`."""
-        if serves(self.prior, self.device):
-            return CompiledSteps(self.prior, self._own, self.height, self.width)
-        return TorchSteps(self.prior, self._own, self.height, self.device)
+        served = serves(self.prior, self.device)
+        return CompiledSteps(self.prior, self._own, self.height, self.width) if served else None
 
     def _extents(self, extents: Categorical, index: Ints) -> Step:
         return Step(extents, index * self.layout.width + self.layout.coefficients)

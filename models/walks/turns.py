@@ -13,7 +13,6 @@ import numpy as np
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Tick
 from vlcodec.models.walks.compiled_latents import CompiledSteps, Words
-from vlcodec.models.walks.latent_steps import TorchSteps
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Front, fronts
 
@@ -42,8 +41,8 @@ class TurnsWalk(NetWalk):
     width: int
 
     @abstractmethod
-    def walk(self) -> TorchSteps | CompiledSteps:
-        """At its beginning."""
+    def compiled(self) -> CompiledSteps | None:
+        """The walk in compiled steps, where they serve."""
 
     @abstractmethod
     def in_turn(self, symbols: Ints) -> Iterator[Turns]:
@@ -66,8 +65,8 @@ class TurnsWalk(NetWalk):
     def pop(self, source: Source, tick: Tick | None = None) -> Ints:
         """See codec.interface.Block."""
         compiled.expect(prod(self.shape))
-        walk = self.walk() if isinstance(source, Handed) and compiled.runs() else None
-        if not (isinstance(walk, CompiledSteps) and isinstance(source, Handed)):
+        walk = self.compiled() if isinstance(source, Handed) else None
+        if walk is None or not isinstance(source, Handed):
             return super().pop(source, tick)
         found = np.zeros(self.shape, np.int64)
         source.words = walk.pop(source.words, found.reshape(self.height * self.width, -1), tick, self.count)

@@ -17,6 +17,7 @@ from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.residual_block import ResidualBlock
 
 CPU = torch.device("cpu")
+BELOW = bytes(range(1, 30))
 BESIDE = 5
 SIZES = [(1, 1), (1, 6), (7, 1), (9, 14), (20, 5)]
 
@@ -53,34 +54,21 @@ def block(net: AnyPrior, size: tuple[int, int]) -> tuple[LatentBlock | ResidualB
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("large", "loud"), [(3, 1.0), (3, 8.0), (0, 1.0)])
-def test_both_walks_give_the_symbols_and_the_mixtures(size: tuple[int, int], large: int, loud: float) -> None:
-    net = prior(0, large, loud)
-    grid, symbols = block(net, size)
-    stack = Stack()
+def test_both_walks_give_the_symbols(size: tuple[int, int], large: int, loud: float) -> None:
+    """Torch's and the compiled one; what lies below is left as it was."""
+    grid, symbols = block(prior(0, large, loud), size)
+    stack = Stack(BELOW)
     with carrier(numba=False):
         grid.push(symbols, stack)
     data = stack.to_bytes()
 
-    def decoded() -> list[Ints]:
-        back, found = Stack(data), list[Ints]()
-        walk = grid.sequential()
-        step = next(walk)
-        try:
-            while True:
-                known = back.pop(step.distribution, step.index)
-                if isinstance(step, latent_steps.MixtureStep):
-                    mixture = step.distribution
-                    found += [known, *(part.copy() for part in (mixture.logit, mixture.centre, mixture.scale))]
-                step = walk.send(known)
-        except StopIteration:
-            assert back.empty
-        return found
+    def popped() -> tuple[Ints, bytes]:
+        back = Stack(data)
+        return grid.pop(back), back.to_bytes()
 
-    plain, fast = both(decoded)
-    assert len(plain) == len(fast)
-    assert all(np.array_equal(*pair) for pair in zip(plain, fast, strict=True))
-    with carrier(numba=True):
-        assert np.array_equal(grid.pop(Stack(data)), symbols)
+    for found, below in both(popped):
+        assert np.array_equal(found, symbols)
+        assert below == BELOW
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -93,7 +81,7 @@ def test_steps_that_are_pushed_together_give_the_same_bits(
     ticks = list[tuple[int, int]]()
 
     def pushed() -> tuple[bytes, float]:
-        stack = Stack(bytes(range(1, 30)))
+        stack = Stack(BELOW)
         grid.push(symbols, stack, lambda done, total: ticks.append((done, total)))
         return stack.to_bytes(), grid.bits(symbols)
 
@@ -130,7 +118,7 @@ def test_any_bytes_are_popped_alike(length: int, large: int, loud: float) -> Non
 
 def test_progress_is_told_while_steps_are_popped() -> None:
     grid, symbols = block(prior(0, 3, 1.0), (9, 14))
-    stack, ticks = Stack(bytes(range(1, 30))), list[tuple[int, int]]()
+    stack, ticks = Stack(BELOW), list[tuple[int, int]]()
     with carrier(numba=True):
         grid.push(symbols, stack)
         grid.pop(stack, lambda done, total: ticks.append((done, total)))
@@ -143,13 +131,12 @@ def test_what_compiled_steps_serve() -> None:
     grid, _ = block(net, (3, 4))
     with carrier(numba=True):
         assert compiled_latents.serves(net, CPU)
-        assert isinstance(grid.walk(), compiled_latents.CompiledSteps)
+        assert grid.compiled() is not None
         assert isinstance(net, LatentPrior)
-        dithered = LatentBlock(net, np.ones(grid.shape, np.int64), 0, CPU)
-        assert isinstance(dithered.walk(), latent_steps.TorchSteps)
+        assert LatentBlock(net, np.ones(grid.shape, np.int64), 0, CPU).compiled() is None  # with dither
     with carrier(numba=False):
         assert not compiled_latents.serves(net, CPU)
-        assert isinstance(grid.walk(), latent_steps.TorchSteps)
+        assert grid.compiled() is None
 
 
 def test_arrays_follow_what_a_prior_is_frozen_to() -> None:

@@ -2,7 +2,7 @@
 
 It sees the picture, what the network that mends it has seen (`restoration`), the quantiser's step, and noise of a
 file's seed. It is trained for how pictures look, by features of a network that people's judgements were fitted to and
-by local statistics of differences (see `texture_training`), where the mean image is trained for its error. The
+by local energies of frequencies (see `texture_training`), where the mean image is trained for its error. The
 PixelCNN draws pixels near to what it makes.
 """
 

@@ -61,12 +61,10 @@ class TurnsWalk(NetWalk):
         if tick is not None:
             tick(self.count, self.count)
 
-
     def pop(self, source: Source, tick: Tick | None = None) -> Ints:
         """See codec.interface.Block."""
         compiled.expect(prod(self.shape))
-        walk = self.compiled() if isinstance(source, Handed) else None
-        if walk is None or not isinstance(source, Handed):
+        if not isinstance(source, Handed) or (walk := self.compiled()) is None:
             return super().pop(source, tick)
         found = np.zeros(self.shape, np.int64)
         source.words = walk.pop(source.words, found.reshape(self.height * self.width, -1), tick, self.count)

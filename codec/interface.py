@@ -191,9 +191,14 @@ class Refining(Protocol):
 class Layered(Protocol):
     """What a LatentNet offers besides, whose lossy files say what the mean image of the latents lacks."""
 
-    def lacking(self, pictures: Bytes, fz: Any, searched: bool = False) -> Ints:
-        """Symbols of what f(z) lacks of a picture (1, H, W, C), as far as they are worth their bits. searched: for
-        those that are worth more, in more time."""
+    def lacking(self, pictures: Bytes, fz: Any) -> Ints:
+        """Symbols of what f(z) lacks of a picture (1, H, W, C), as far as they are worth their bits."""
+
+    def searched(
+        self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None
+    ) -> tuple[Ints, Ints]:
+        """Latents' symbols, and those of what f(z) lacks, that are together worth more for their bits than the
+        posterior's, after so many steps. Equal input may give other symbols on another machine."""
 
     def residual(self, fz: Any) -> Block:
         """p of these symbols, given f(z)."""

@@ -46,16 +46,20 @@ def write(
     u = latents.dither_of(net, header.seed, 0, *pixels.shape[:3])
     symbols = latents.choose(net, pixels, u)
     seen = as_restored(net, header.near)
-    if refining and isinstance(seen, Refining):
+    layered = net if isinstance(net, Layered) and not header.lossless else None
+    lacking: Ints | None = None
+    if refining and layered is not None:
+        symbols, lacking = layered.searched(pixels, symbols, u, refining, tick(progress, "refining", 0, 1))
+    elif refining and isinstance(seen, Refining):
         coded = restored(pixels, header.near) if header.lossless else None
         symbols = seen.refined(pixels, symbols, u, refining, tick(progress, "refining", 0, 1), coded)
     chunk, *further = groups.write_groups(net, symbols, u, tick(progress, "latents", 0, 1))
-    layered = isinstance(net, Layered) and not header.lossless
-    fz = net.features(symbols, u) if header.lossless or layered else None
+    fz = net.features(symbols, u) if header.lossless or layered is not None else None
     changes = b""
-    if isinstance(net, Layered) and layered:
-        lacking, changes = groups.write_lacking(net, pixels, fz, searched=refining > 0)
-        further.append(lacking)
+    if layered is not None:
+        lacking = layered.lacking(pixels, fz) if lacking is None else lacking
+        further.append(groups.write_lacking(layered, lacking, fz))
+        changes = layered.changes(pixels, fz, lacking) if refining else b""
     parts, promised = banded(net, fz, pixels, header, jobs, progress, metered) if header.lossless else ((), {})
     return Written(File(header, chunk, parts, tuple(further), changes), u, symbols, fz, promised)
 

@@ -13,7 +13,7 @@ from vlcodec.codec.coding.latents import read_latents, write_latents
 from vlcodec.codec.coding.short_code import ShortCode
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.errors import FormatError
-from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet, Layered, Tick
+from vlcodec.codec.interface import Block, Ints, LatentNet, Layered, Tick
 
 
 @runtime_checkable
@@ -91,11 +91,11 @@ def read_groups(net: LatentNet, groups: Sequence[bytes], u: Ints, tick: Tick | N
     return symbols
 
 
-def write_lacking(net: Layered, pictures: Bytes, fz: Any, searched: bool) -> tuple[bytes, bytes]:
-    """The stack of what f(z) lacks of a picture (1, H, W, C); where it is searched for, changes of the decoder too."""
-    stack, symbols = Stack(), net.lacking(pictures, fz, searched)
+def write_lacking(net: Layered, symbols: Ints, fz: Any) -> bytes:
+    """The stack of what f(z) lacks."""
+    stack = Stack()
     net.residual(fz).push(symbols, stack)
-    return stack.to_bytes(), net.changes(pictures, fz, symbols) if searched else b""
+    return stack.to_bytes()
 
 
 def read_lacking(net: Layered, data: bytes, fz: Any, changes: bytes, tick: Tick | None = None) -> Any:

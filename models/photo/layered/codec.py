@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vlcodec.codec.coding.units import FINE
-from vlcodec.codec.interface import Bytes, Ints
+from vlcodec.codec.interface import Bytes, Ints, Tick
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
@@ -27,6 +27,7 @@ from vlcodec.models.photo.layered.tuning import Fit, tuned
 from vlcodec.models.photo.net import BODY_STRIDE, GridAgave
 from vlcodec.models.photo.rounding import BLOCK_PRICE, rounded_blocks
 from vlcodec.models.walks.correction import Edges
+from vlcodec.models.walks.dither import quantise
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.residual_block import ResidualBlock, layout_of
@@ -63,8 +64,8 @@ class LayeredLatents(PhotoLatents):
         self.guide = max(1, min(self.guide, near))
         return self
 
-    def lacking(self, pictures: Bytes, fz: Features, searched: bool = False) -> Ints:
-        """See codec.interface.Layered."""
+    def lacking(self, pictures: Bytes, fz: Features, passes: int = 1) -> Ints:
+        """See codec.interface.Layered. passes: of rounding."""
         x, steps = padded(pictures), steps_of(self._quantiser).numpy()
         centres = np.empty((x.shape[1] // SIDE, x.shape[2] // SIDE, COEFFICIENTS), np.int32)
         for rows in self._strips(x.shape[1]):
@@ -73,7 +74,27 @@ class LayeredLatents(PhotoLatents):
                 found = coefficients(lacking)[0].cpu().numpy()
             centres[rows.start // SIDE : rows.stop // SIDE] = np.floor(found * FINE / steps + 0.5)
         del x
-        return rounded_blocks(self.residual(fz), centres, PASSES if searched else 1)
+        return rounded_blocks(self.residual(fz), centres, passes)
+
+    def searched(
+        self, pictures: Bytes, symbols: Ints, u: Ints, steps: int, tick: Tick | None = None
+    ) -> tuple[Ints, Ints]:
+        """See codec.interface.Layered."""
+        fz = self.features(symbols, u)
+        lacking = self.lacking(pictures, fz, PASSES)
+        if not self.net.shape.restoration_blocks:
+            return symbols, lacking
+        from vlcodec.models.photo.layered.refining import Told, refined
+
+        layout = layout_of(self.net.residual)
+        told = Told(self.quality, steps_of(self._quantiser).to(self.device), self.step_told)
+        x = padded(pictures).to(self.device)[0]
+        latents, blocks = (
+            torch.from_numpy(k).to(self.device, torch.float32)
+            for k in (self.values(symbols, u) // FINE, layout.steps(lacking))
+        )
+        latents, blocks = refined(self.net, told, x, latents, blocks, steps, tick)
+        return quantise(FINE * to_numpy(latents), u), layout.symbols(to_numpy(blocks))
 
     def residual(self, fz: Features) -> ResidualBlock:
         """See codec.interface.Layered."""

@@ -68,14 +68,30 @@ def coefficients(residual: Tensor) -> Tensor:
     return found.flatten(3)[..., ORDER.to(device)] * (STEP_UNIT / MEAN_UNIT / _DOWN)
 
 
+def smooth_restored(values: Tensor) -> Tensor:
+    """`restored` without rounding, in float32, for gradients."""
+    cosines, colours = (part.to(values) / MATRIX_UNIT for part in (COSINES, COLOUR_MATRIX))
+    blocks = _in_blocks(values)
+    found = torch.einsum("kc,nhwkij->nhwcij", colours, cosines.t() @ blocks @ cosines)
+    return _pixels(found * (MEAN_UNIT / STEP_UNIT))
+
+
 def restored(values: Tensor) -> Tensor:
     """(N, h, w, 192) integers in 1/16 level -> the residual (N, 8 h, 8 w, 3) in 1/4 level, float32 of integers."""
-    n, h, w, _ = values.shape
-    device = values.device
-    ordered = torch.zeros(n, h, w, COEFFICIENTS, dtype=torch.float64, device=device)
-    ordered[..., ORDER.to(device)] = values.double().clamp(-MOST, MOST)
-    blocks = ordered.view(n, h, w, COLOURS, SIDE, SIDE)
+    blocks, device = _in_blocks(values.double().clamp(-MOST, MOST)), values.device
     cosines, colours = COSINES.to(device), COLOUR_MATRIX.to(device)
     found = torch.einsum("kc,nhwkij->nhwcij", colours, cosines.t() @ blocks @ cosines)
     whole = torch.floor(found / (_DOWN * STEP_UNIT // MEAN_UNIT) + 0.5)  # a power of two: exact
-    return whole.permute(0, 1, 4, 2, 5, 3).reshape(n, SIDE * h, SIDE * w, COLOURS).float()
+    return _pixels(whole).float()
+
+
+def _in_blocks(values: Tensor) -> Tensor:
+    """(N, h, w, 192), low frequencies first -> (N, h, w, 3, 8, 8)."""
+    places = torch.empty_like(ORDER).scatter_(0, ORDER, torch.arange(COEFFICIENTS)).to(values.device)
+    return values[..., places].unflatten(-1, (COLOURS, SIDE, SIDE))
+
+
+def _pixels(blocks: Tensor) -> Tensor:
+    """(N, h, w, 3, 8, 8) -> (N, 8 h, 8 w, 3)."""
+    n, h, w = blocks.shape[:3]
+    return blocks.permute(0, 1, 4, 2, 5, 3).reshape(n, SIDE * h, SIDE * w, COLOURS)

@@ -24,7 +24,7 @@ from vlcodec.models.photo.layered.restoration import CELL, Restoration, Strip
 
 UNIT = 32  # of a gain
 MOST = UNIT - 1  # |k|
-RIDGE = 1e-3  # of the mean of the squares that gains are fitted to
+RIDGES = 1e-3, 1e-2, 1e-1  # of the mean of the squares that gains are fitted to: the first that the layer takes
 
 
 class Fit:
@@ -51,12 +51,14 @@ class Fit:
 
     def gains(self, nats_per_error: float) -> bytes:
         """Packed, or nothing where they are not worth their bits; nats_per_error: of a squared 1/4 level."""
-        ridge = RIDGE * self._squares.diagonal().mean() * torch.ones_like(self._products)
-        squares = self._squares + torch.diag(ridge)
-        k = (UNIT * torch.linalg.solve(squares, self._products)).round().clamp(-MOST, MOST)
-        saved = 2 * k @ self._products / UNIT - k @ self._squares @ k / UNIT**2
-        packed = pack_changes([k.long().cpu().numpy()])
-        return packed if float(saved) * nats_per_error > 8 * len(packed) * math.log(2) else b""
+        for ridge in RIDGES:
+            added = torch.diag(ridge * self._squares.diagonal().mean() * torch.ones_like(self._products))
+            k = (UNIT * torch.linalg.solve(self._squares + added, self._products)).round().clamp(-MOST, MOST)
+            packed = pack_changes([k.long().cpu().numpy()])
+            if _taken(self._net, packed):
+                saved = 2 * k @ self._products / UNIT - k @ self._squares @ k / UNIT**2
+                return packed if float(saved) * nats_per_error > 8 * len(packed) * math.log(2) else b""
+        return b""
 
 
 def tuned(net: Restoration, packed: bytes) -> Restoration:
@@ -73,6 +75,14 @@ def tuned(net: Restoration, packed: bytes) -> Restoration:
     except BoundError as error:
         raise FormatError(f"changes of weights that the last layer does not take: {error}") from None
     return made
+
+
+def _taken(net: Restoration, packed: bytes) -> bool:
+    try:
+        tuned(net, packed)
+    except FormatError:
+        return False
+    return True
 
 
 def _scaled(k: Ints) -> Tensor:

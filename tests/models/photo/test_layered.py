@@ -24,7 +24,7 @@ from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.photo.codec import golden_pictures, padded
 from vlcodec.models.photo.layered import residual, restoration
 from vlcodec.models.photo.layered.between import between
-from vlcodec.models.photo.layered.codec import Layer, LayeredModel
+from vlcodec.models.photo.layered.codec import PASSES, Layer, LayeredModel
 from vlcodec.models.photo.layered.residual import (
     COEFFICIENTS,
     GROUP,
@@ -132,8 +132,8 @@ def test_more_passes_of_rounding_are_worth_it(model: LayeredModel) -> None:
         net = model.single(quality)
         u = np.zeros(net.shape(1, 12, 18), np.int64)
         fz = net.features(net.rounded(net.centres(picture), u), u)
-        for searched in (False, True):
-            symbols = net.lacking(picture, fz, searched)
+        for passes in (1, PASSES):
+            symbols = net.lacking(picture, fz, passes)
             error = MEAN_UNIT * padded(picture) - net.mean_of(fz, range(16)) - net.residual_of(symbols, range(16))
             squared = float(error.double().square().sum()) * (STEP_UNIT / MEAN_UNIT / net._quantiser) ** 2
             asked.append(net.residual(fz).bits(symbols) * math.log(2) + BLOCK_PRICE * squared)

@@ -18,7 +18,7 @@ from vlcodec.codec.files import picture_file
 from vlcodec.codec.interface import Bytes
 from vlcodec.estimates import expected_to_compress
 from vlcodec.models.layers.causal_pixels import centred
-from vlcodec.models.photo import refining
+from vlcodec.models.photo import refining, search
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import smooth_error
 from vlcodec.models.photo.refining import refined
@@ -72,7 +72,7 @@ def test_a_refined_file_is_worth_more(photo: PhotoModel, mode: str, quality: int
 def test_windows_cover_the_picture(photo: PhotoModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = vlcodec.compress(PICTURE, quality=2, effort=5, **OPTIONS)
     monkeypatch.setattr(refining, "SIDE", 3)
-    monkeypatch.setattr(refining, "MARGIN", 2)
+    monkeypatch.setattr(search, "MARGIN", 2)
     told = list[tuple[str, int, int]]()
     parts = vlcodec.compress(PICTURE, quality=2, effort=5, progress=lambda *at: told.append(at), **OPTIONS)
     assert [at[1:] for at in told if at[0] == "refining"][-1] == (8 * 12, 8 * 12)  # windows of 3 x 3 of 6 x 10 latents
@@ -81,7 +81,7 @@ def test_windows_cover_the_picture(photo: PhotoModel, monkeypatch: pytest.Monkey
         for data in (vlcodec.compress(PICTURE, quality=2, **OPTIONS), whole, parts)
     )
     assert several - one < 0.2 * (plain - one)
-    monkeypatch.setattr(refining, "MARGIN", 0)
+    monkeypatch.setattr(search, "MARGIN", 0)
     _, _, before, after = moved(photo)
     assert all((before[r : r + 3, c : c + 3] != after[r : r + 3, c : c + 3]).any() for r in (0, 3) for c in (0, 3, 6))
 

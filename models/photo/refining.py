@@ -51,7 +51,7 @@ class _Objective:
         """What remains to be paid given f(z), in nats, and the latents' mixtures."""
         net, split = self._net, [(self._quality, 1)]
         with torch.autocast(k.device.type, torch.bfloat16):
-            logit, centre, scale = net.prior(look_whole, FINE * k, self._own).float().chunk(3, -1)
+            logit, centre, scale = net.prior(look_whole, FINE * k, self._own).float().flatten(0, -2).chunk(3, -1)
             fz = net.decoder.render(net.decoder.body(FINE * k, split))
             return self._remaining(fz), (logit, centre, scale)
 
@@ -59,7 +59,7 @@ class _Objective:
         (k,) = grids
         at = k.clone().requires_grad_(True)
         errors, mixtures = self._smooth(at)
-        total = errors + cost(mixtures, k).sum()
+        total = errors + cost(mixtures, k.reshape(-1)).sum()
         (gradient,) = torch.autograd.grad(total, at)
         logit, centre, scale = (part.detach() for part in mixtures)
         return Found(float(total.detach()), (Grid(k, gradient, (logit, centre, scale)),))

@@ -24,7 +24,7 @@ SHARE, MOST, GROWTH = 0.25, 0.6, 1.2  # of the moves that promise something, mad
 DRAWS = 2  # of signs by which curvatures are measured
 LEAST_CURVATURE = 1.5  # nats that a move costs beside its gradient and bits, at least
 MARGIN = 4  # latents that are seen around a window
-Mixtures = tuple[Tensor, Tensor, Tensor]  # logits, centres and scales, (1, h, w, n, K)
+Mixtures = tuple[Tensor, Tensor, Tensor]  # logits, centres and scales, (m, K) of m symbols
 
 
 class Window(NamedTuple):
@@ -48,13 +48,13 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """Symbols k (1, h, w, n) in whole steps. gradient: of the objective but for their own bits. coded: where they are
-    coded, 1 or 0."""
+    """Symbols k (1, h, w, n) in whole steps. gradient: of the objective but for their own bits. places: (m,) of those
+    that are coded, counted through all of them; None is all."""
 
     k: Tensor
     gradient: Tensor
     mixtures: Mixtures
-    coded: Tensor | float = 1.0
+    places: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def curvature(errors: Callable[[Tensor], Tensor], k: Tensor, random: torch.Gener
 
 
 def cost(mixtures: Mixtures, k: Tensor) -> Tensor:
-    """Nats that the prior asks for symbols."""
+    """Nats that the prior asks for symbols (m,)."""
     logit, centre, scale = mixtures
     return nats(logit, centre, scale, k.clamp(-NEAR, NEAR))
 
@@ -125,11 +125,15 @@ def _beside(k: Tensor, signs: Tensor) -> Iterator[Tensor]:
 
 def _moved(grid: Grid, curvature: Tensor, share: Tensor, random: torch.Generator) -> Tensor:
     """Symbols of which a share has moved by a step, where that promises something. share: (1, h, w, n)."""
-    k, now = grid.k, cost(grid.mixtures, grid.k)
-    up, down = (side * grid.gradient + curvature + cost(grid.mixtures, k + side) - now for side in (1, -1))
-    drawn = torch.rand(k.shape, generator=random).to(k) < share * grid.coded
-    chosen = (torch.minimum(up, down) < 0) & drawn
-    return torch.where(chosen, torch.where(up < down, k + 1, k - 1).clamp(-NEAR, NEAR), k)
+    whole = [part.expand_as(grid.k).reshape(-1) for part in (grid.k, grid.gradient, curvature, share)]
+    k, gradient, curvature, share = whole if grid.places is None else [part[grid.places] for part in whole]
+    now = cost(grid.mixtures, k)
+    up, down = (side * gradient + curvature + cost(grid.mixtures, k + side) - now for side in (1, -1))
+    chosen = (torch.minimum(up, down) < 0) & (torch.rand(k.shape, generator=random).to(k) < share)
+    moved = torch.where(chosen, torch.where(up < down, k + 1, k - 1).clamp(-NEAR, NEAR), k)
+    if grid.places is not None:
+        moved = whole[0].index_copy(0, grid.places, moved)
+    return moved.view_as(grid.k)
 
 
 def counted(tick: Tick | None, whole: int) -> Callable[[], None]:

@@ -56,19 +56,14 @@ class _Objective:
     def __call__(self, grids: Sequence[Tensor]) -> Found:
         net, (latents, blocks) = self._net, [k.clone().requires_grad_(True) for k in grids]
         with torch.autocast(latents.device.type, torch.bfloat16):
-            latent_mixtures = _parts(net.prior(look_whole, FINE * latents, self._own))
+            latent_mixtures = _parts(net.prior(look_whole, FINE * latents, self._own).flatten(0, -2))
             body = net.decoder.body(FINE * latents, [(self._told.quality, 1)])
-        extent, mixtures, extents = self._priced(blocks, body)
-        within = torch.arange(blocks.shape[-1], device=blocks.device) < net.residual.group * extent
-        count = mixtures[0].shape[-2]  # of the coefficients that any block has
-        bits = (cost(mixtures, grids[1][..., :count]) * within[..., :count]).sum() + extents
-        total = bits + cost(latent_mixtures, grids[0]).sum() + self._errors(body, blocks)
+        places, mixtures, extents = self._priced(blocks, body)
+        bits = cost(mixtures, grids[1].reshape(-1)[places]).sum() + extents
+        total = bits + cost(latent_mixtures, grids[0].reshape(-1)).sum() + self._errors(body, blocks)
         slopes = torch.autograd.grad(total, (latents, blocks))
-        more = blocks.shape[-1] - count
-        whole = [F.pad(part.detach(), (0, 0, 0, more)) for part in mixtures]
-        known = Grid(grids[1], slopes[1], (whole[0], whole[1], whole[2]), within.to(blocks))
-        logit, centre, scale = (part.detach() for part in latent_mixtures)
-        return Found(float(total.detach()), (Grid(grids[0], slopes[0], (logit, centre, scale)), known))
+        known = Grid(grids[0], slopes[0], _kept(latent_mixtures)), Grid(grids[1], slopes[1], _kept(mixtures), places)
+        return Found(float(total.detach()), known)
 
     def errors(self, latents: Tensor, blocks: Tensor) -> Tensor:
         """Those of the picture, in nats."""
@@ -77,18 +72,23 @@ class _Objective:
         return self._errors(body, blocks)
 
     def _priced(self, blocks: Tensor, body: Tensor) -> tuple[Tensor, Mixtures, Tensor]:
-        """Extents, mixtures of the coefficients in groups that any block has, and nats of the extents."""
-        prior = self._net.residual
+        """Places of the coefficients that are coded, their mixtures, and nats of the extents."""
+        prior, places, params = self._net.residual, list[Tensor](), list[Tensor]()
         extent = prior.extent(blocks.detach())
         with torch.autocast(blocks.device.type, torch.bfloat16):
             maps = self._net.hidden_maps(body)
             own = torch.cat((self._told.step.expand(*maps.shape[:3], -1), maps), -1)
             h, base = prior.trunk(look_whole, FINE * blocks, extent, own)
-            groups = range(max(1, int(extent.max())))
-            heads = [prior.head(g, h, prior.seen(FINE * blocks, g, extent), base) for g in groups]
             logits = prior.extents(h).float() / LOGIT_UNIT
+            flat = [part.flatten(0, 2) for part in (h, FINE * blocks, extent, base)]
+            each = torch.arange(prior.group, device=blocks.device)
+            for group in range(prior.groups):
+                there = torch.nonzero(flat[2][:, 0] > group)  # (n, 1) of the blocks
+                h, z, reaches, base = (part[there[:, 0]] for part in flat)
+                params.append(prior.head(group, h, prior.seen(z, group, reaches), base).flatten(0, 1))
+                places.append((there * prior.latents + group * prior.group + each).flatten())
         nats = F.cross_entropy(logits.permute(0, 3, 1, 2), extent[..., 0].long(), reduction="sum")
-        return extent, _parts(torch.cat(heads, -2)), nats
+        return torch.cat(places), _parts(torch.cat(params)), nats
 
     def _errors(self, body: Tensor, blocks: Tensor) -> Tensor:
         net, step = self._net, self._told.step.expand(*body.shape[:3], -1)
@@ -103,6 +103,11 @@ class _Objective:
 
 def _parts(parameters: Tensor) -> Mixtures:
     logit, centre, scale = parameters.float().chunk(3, -1)
+    return logit, centre, scale
+
+
+def _kept(mixtures: Mixtures) -> Mixtures:
+    logit, centre, scale = (part.detach() for part in mixtures)
     return logit, centre, scale
 
 

@@ -14,12 +14,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import peers
 from common import Row, keep, load, ms_ssim, parser, pictures, psnr, qualities_of, say, show, smooth_errors
 from perceptual import Lpips, lpips
 from PIL import Image
 
 import vlcodec
+
+SEEDS = (0, 1, 2)  # of samples
 
 
 def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> Row:
@@ -29,14 +32,24 @@ def scores(picture: Image.Image, decoded: Image.Image, lpips: Lpips | None) -> R
     return row | ({"lpips": lpips(picture, decoded)} if lpips else {})
 
 
+def drawn(picture: Image.Image, mean: Image.Image, samples: Sequence[Image.Image]) -> Row:
+    """What samples add to the mean image: the share of the energy that it lacks, the first; the farthest level, all."""
+    original, smooth, *levels = (np.asarray(image.convert("RGB"), np.int64) for image in (picture, mean, *samples))
+    lost, added = (np.square(other - smooth).mean() for other in (original, levels[0]))
+    farthest = max(int(np.abs(other - smooth).max()) for other in levels)
+    return {"texture": float(added / lost), "farthest": farthest}
+
+
 def measure(path: Path, model: str, quality: int, effort: int, device: str, lpips: Lpips | None) -> Row:
     """One picture at one quality, and what others make of it with as many bytes."""
     picture = load(path)
     pixels = picture.width * picture.height
     data = vlcodec.compress(picture, model=model, quality=quality, effort=effort, device=device)
     row: Row = {"picture": path.name, "quality": quality, "bytes": len(data), "bits_per_pixel": 8 * len(data) / pixels}
-    for decode in ("mean", "sample"):
-        row[decode] = scores(picture, vlcodec.decompress(data, decode=decode, device=device), lpips)
+    mean = vlcodec.decompress(data, decode="mean", device=device)
+    samples = [vlcodec.decompress(data, decode="sample", seed=seed, device=device) for seed in SEEDS]
+    row |= {"mean": scores(picture, mean, lpips), "sample": scores(picture, samples[0], lpips)}
+    row |= drawn(picture, mean, samples)
     row["peers"] = {}
     for name, codec in peers.lossy().items():
         best = peers.fit(codec, picture, len(data))
@@ -60,7 +73,8 @@ def means(rows: Iterable[Row], *names: str) -> Row:
 
 def summary(rows: list[Row]) -> Row:
     """One quality, over pictures. A peer that cannot go so low on any picture has the means of its lowest files."""
-    result: Row = means(rows, "bits_per_pixel")
+    result: Row = means(rows, "bits_per_pixel", "texture")
+    result["farthest"] = max(row["farthest"] for row in rows)
     for decode in ("mean", "sample"):
         result[decode] = means((row[decode] for row in rows), *rows[0][decode])
     result["peers"] = {}
@@ -131,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print("\nErrors of luma · of chroma, averaged over 8x8 pixels, rms in levels.\n")
     show(["-q", "mean image", *rows[0]["peers"]], [smooth_cells(q, row) for q, row in mean.items()])
+    print(f"\nSamples: share of the energy that the mean image lacks; farthest level from it, of seeds {SEEDS}.\n")
+    show(["-q", "texture", "farthest"], [[str(q), f"{r['texture']:.2f}", str(r["farthest"])] for q, r in mean.items()])
     if metric:
         print("\nLPIPS, the smaller the better; of other codecs over the pictures on which they can go so low.\n")
         show(["-q", "mean image", "sample", *rows[0]["peers"]], [lpips_cells(q, row) for q, row in mean.items()])

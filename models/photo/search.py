@@ -129,7 +129,7 @@ def _moved(grid: Grid, curvature: Tensor, share: Tensor, random: torch.Generator
     k, gradient, curvature, share = whole if grid.places is None else [part[grid.places] for part in whole]
     now = cost(grid.mixtures, k)
     up, down = (side * gradient + curvature + cost(grid.mixtures, k + side) - now for side in (1, -1))
-    chosen = (torch.minimum(up, down) < 0) & (torch.rand(k.shape, generator=random).to(k) < share)
+    chosen = (torch.minimum(up, down) < 0) & (torch.rand(k.shape, generator=random, dtype=torch.float32).to(k) < share)
     moved = torch.where(chosen, torch.where(up < down, k + 1, k - 1).clamp(-NEAR, NEAR), k)
     if grid.places is not None:
         moved = whole[0].index_copy(0, grid.places, moved)

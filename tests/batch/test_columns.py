@@ -108,8 +108,9 @@ def test_no_more_lanes_than_a_device_takes(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_model_without_lanes() -> None:
     made = CompressBatch(options("photo", quality=2))({"bytes": [picture(i, 20 + i) for i in range(3)]})
+    alone: dict[str, Any] = {"model": "photo", "quality": 2, "seed": SEED, "device": "cpu", "jobs": 1}
     for number, file in enumerate(made["vlz"]):
-        wanted = vlcodec.compress(picture(number, 20 + number), quality=2, seed=SEED, device="cpu", jobs=1)
+        wanted = vlcodec.compress(picture(number, 20 + number), **alone)
         assert file == wanted
     tiny = CompressBatch(options("photo", quality=0))({"bytes": [picture(0, 40)] * 2})
     assert tiny["vlz"] == [vlcodec.compress(picture(0, 40), quality=0, seed=SEED, device="cpu", jobs=1)] * 2

@@ -23,11 +23,11 @@ from vlcodec.models.layers.resnet import depth_to_space, space_to_depth
 from vlcodec.models.photo.layered.residual import SIDE, STEP_UNIT, smooth_restored
 from vlcodec.models.photo.layered.restoration import CELL
 from vlcodec.models.photo.net import STRIDE, GridAgave, averages
-from vlcodec.models.photo.rounding import BLOCK_PRICE
 from vlcodec.models.photo.search import Found, Grid, Mixtures, cost, counted, curvature, search, windows
 
 WINDOW = 32  # latents along each side that are refined at a time
 PER_LATENT = STRIDE // SIDE  # blocks along each side
+PRICE = 6.5  # nats that a squared error of a step must save
 SMOOTH = 0.5  # what the error of a block's average counts besides
 
 
@@ -43,7 +43,7 @@ class Told:
     @property
     def nats_per_error(self) -> float:
         """Of a squared 1/4 level, in all."""
-        return BLOCK_PRICE * (STEP_UNIT / MEAN_UNIT / float(self.widths[-1])) ** 2
+        return PRICE * (STEP_UNIT / MEAN_UNIT / float(self.widths[-1])) ** 2
 
 
 class _Objective:
@@ -125,7 +125,7 @@ def refined(
     random, places = torch.Generator().manual_seed(0), list(windows(latents.shape[0], latents.shape[1], WINDOW))
     ticks = counted(tick, steps * len(places))
     shares = told.widths / told.widths[-1]
-    steepness = BLOCK_PRICE * shares.square()
+    steepness = PRICE * shares.square()
     steepness[0] *= 1 + SMOOTH
     for place in places:
         here, there = place.of(latents)[None], place.of(blocks, PER_LATENT)[None]

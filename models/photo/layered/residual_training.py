@@ -42,11 +42,8 @@ SHAPE: dict[str, Any] = {
     "residual_depth": 3,
     "residual_hidden": 64,
 }
-LAYERS = [  # base, first and last step, see `layered.Layer`
-    [0, 0, 130],
-    [1, 90, 190],
-    *([0, first, last] for first, last in pairwise((215, 305, 395, 485, 580, 685, 800, 800))),
-]
+FIRST_STEPS = 0, 130, 215, 305, 395, 485, 580, 685, 800, 800  # of each quality, and where the last one ends
+LAYERS = [[0, first, last] for first, last in pairwise(FIRST_STEPS)]  # base, first and last step, see `codec.Layer`
 
 
 class Seen(NamedTuple):

@@ -21,6 +21,8 @@ from vlcodec.models.photo.layered import residual_training, restoration_training
 from vlcodec.models.photo.layered.codec import Layer, LayeredModel
 from vlcodec.models.photo.layered.perceptual import read_perceptual
 from vlcodec.models.photo.layered.restoration_training import seen_by, share_left
+from vlcodec.models.photo.layered.texture import WHOLE
+from vlcodec.models.photo.layered.texture_training import LOWEST
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.training import loop
 
@@ -95,7 +97,7 @@ def test_texture_is_trained_by_itself(net: GridAgave, config: Config, about: dic
     made, told = family.FAMILY.train(Training(init=init, **about))
     assert told["net"]["texture_blocks"] == TEXTURE["texture_blocks"]
     assert [layer[:3] for layer in told["layers"]] == LAYERS
-    assert [layer[3] for layer in told["layers"]] == [24, 16, 16]
+    assert [layer[3] for layer in told["layers"]] == [LOWEST, WHOLE, WHOLE]
     assert all(torch.equal(made.state_dict()[k], v) for k, v in plain.items() if not k.startswith("pixels.net.first"))
     assert made.state_dict()["texture.leave.weight"].any()
 

@@ -13,7 +13,10 @@ threshold = click.option(
 )
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 quality = click.option(
-    "-q", "--quality", type=click.FloatRange(min=0), help="1 smallest to 4 best; 0: 40 bytes. Of dvaepp 1 to 5 groups."
+    "-q",
+    "--quality",
+    type=click.FloatRange(min=0),
+    help="1 smallest to 9 best, with decimals; 0: 40 bytes. Of dvaepp 1 to 5 groups.",
 )
 near_lossless = click.option(
     "--near-lossless", "near", type=click.IntRange(1, 63), help="Every level within so many of the original."

@@ -84,6 +84,14 @@ class Entry:
 
 ENTRIES = [
     Entry(
+        45,
+        "photo",
+        PHOTO,
+        "photographs, RGB and grey, any size (AGAVE objective, local PixelCNN, two layers, texture)",
+        "4030fa0253bef2d4c85f255ce679af22654915b55cca0f268119550c00af9b5e",
+        front=(1254, "c407be3627a30bc35a4757ed5b2e0f008ce2f9ccf3affe12a2b1bc5ec1f26c89"),
+    ),
+    Entry(
         37,
         "photo",
         PHOTO,

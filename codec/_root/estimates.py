@@ -34,7 +34,7 @@ PACE: dict[Work, tuple[float, float]] = {  # microseconds a pixel: of the whole 
     "kept": (3.0, 0.0),  # without a model: planes, another codec's file
 }
 PACE_OF_LEARNING = 0.175  # seconds a step, whatever the picture
-REFINING = 1.0, 900, 1152**2  # microseconds a pixel and step, bytes of memory a pixel, pixels at a time
+REFINING = 2.0, 3300, 640**2  # microseconds a pixel and step, bytes of memory a pixel, pixels at a time
 REFINING_LOSSLESS = 12.0, 12500, 640**2
 FIRST_REFINEMENTS = 5  # steps before the first
 ELSEWHERE = 4.0  # times as long, without AVX512-VNNI or without numba

@@ -77,7 +77,7 @@ def compress(
         effort: 1 to 9; from 2 on a model that can (photo's) learns the picture. A lossless or near-lossless file holds
             what it has learned, a lossy one latents that serve the picture better, as lossless ones from 7 on. Its
             bytes then depend on the machine that writes it, too; it decodes everywhere alike.
-        quality: 1 (smallest) to 4; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
+        quality: 1 (smallest) to 9; None is 3 for lossy files, and 1 for lossless ones, whose preview it is. 0 makes a
             placeholder of at most 40 bytes (a little more with a long seed). Hundredths count for models that have
             qualities between those that were trained.
         seed: of the dither and, unless told otherwise when decompressing, of the regenerated pixels.

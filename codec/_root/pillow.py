@@ -5,7 +5,7 @@
 
     image = Image.open("photo.vlz")         # the header alone is read
     image.draft(None, (400, 300))           # what is small enough may be the mean image
-    image.save("again.vlz", lossless=True)  # or quality=1 to 4
+    image.save("again.vlz", lossless=True)  # or quality=1 to 9
 
 Opening tells size, mode and number of frames; metadata and texts (`info`, `getexif`, `text`) come with the pixels, as
 may an orientation that stands behind a stored PNG's pixels. Of an animation, `seek` goes from frame to frame, and

@@ -134,7 +134,7 @@ def test_curves(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     rd.main([str(folder), "--out", str(tmp_path / "a.json"), "--device", "cpu"])
     found = json.loads((tmp_path / "a.json").read_text())
     [row] = found["pictures"]
-    assert len(row["curves"]["vlcodec"]) == len(common.qualities_of("photo")) == 4
+    assert len(row["curves"]["vlcodec"]) == len(common.qualities_of("photo")) == 9
     assert found["bd_rate"].keys() == row["bd_rate"].keys() == row["curves"].keys() - {"vlcodec"}
 
 

@@ -216,8 +216,8 @@ def test_an_archive_says_who_reads_it() -> None:
 
 
 def test_what_cannot_be_saved_says_why() -> None:
-    with pytest.raises(OSError, match="qualities 0 to 4, not 7"):
-        saved(PICTURES["L"], quality=7)
+    with pytest.raises(OSError, match="qualities 0 to 9, with two decimals, not 17"):
+        saved(PICTURES["L"], quality=17)
 
 
 def test_a_closed_picture_has_no_pixels(lossless: bytes) -> None:

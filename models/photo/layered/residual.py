@@ -22,6 +22,8 @@ COEFFICIENTS = COLOURS * SIDE * SIDE
 GROUP = 12  # coefficients that are coded together
 STEP_UNIT = 16  # units of a quantiser's step per level
 SHARES = (6, 14, 14)  # sixteenths of the step that the first coefficients have: means are seen most
+TINTS = slice(GROUP, GROUP + 2)  # means of both colours
+TINT_STEP = 600  # in 1/16 level: with a quarter of the step, what these have at most
 MATRIX_UNIT = 1024
 MOST = 1 << 16  # |coefficient|, in 1/16 level
 _COLOURS = ((1, 1, 1), (2, -1, -1), (0, 1, -1))  # of G, R, B: brightness, green, red against blue
@@ -51,11 +53,13 @@ def _order() -> list[int]:
 COSINES, COLOUR_MATRIX, ORDER = _cosines(), _rows(_COLOURS), torch.tensor(_order())
 
 
-def steps_of(step: int) -> Tensor:
-    """(192,) int64 steps of all coefficients, in 1/16 level."""
-    shares = torch.full((COEFFICIENTS,), 16)
+def steps_of(step: int | Tensor) -> Tensor:
+    """(..., 192) int64 steps of all coefficients; step: (...) of most of them, in 1/16 level."""
+    shares, whole = torch.full((COEFFICIENTS,), 16), torch.as_tensor(step).unsqueeze(-1)
     shares[: len(SHARES)] = torch.tensor(SHARES)
-    return (shares * step + 8) // 16
+    steps = (shares * whole + 8) // 16
+    steps[..., TINTS] = torch.minimum(whole, TINT_STEP + whole // 4)
+    return steps
 
 
 def coefficients(residual: Tensor) -> Tensor:

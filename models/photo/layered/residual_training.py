@@ -1,8 +1,7 @@
 """Training of the residual's prior, given what an exported autoencoder makes of whole pictures.
 
 Residuals and the decoder's hidden maps are those of the integers, as files will have them, computed once for each
-picture of a pool at a random one of the qualities, and cut into patches. Each patch is quantised with a step of its
-own.
+picture of a pool, and cut into patches. Each patch is quantised with a step of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from vlcodec.models.layers.mixture import FINE, LOGIT_UNIT, nats
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.data import Pixels
-from vlcodec.models.photo.layered.residual import SIDE, STEP_UNIT, coefficients, steps_of
+from vlcodec.models.photo.layered.residual import SIDE, coefficients, steps_of
 from vlcodec.models.photo.net import STRIDE, GridAgave, GridShape
 from vlcodec.models.photo.pools import PoolTask, decoded, random_part
 from vlcodec.models.training.loop import Progress, run
@@ -35,7 +34,6 @@ LARGEST = 512  # side of the part of a picture that is taken
 ROUNDED_FROM = 0.9  # share of the steps after which rounding is simulated
 NEAREST, DEAD = 0.5, 0.33  # what is added before a size is rounded down: a random value between these
 CLAMPED = 127
-BASES = 0, 0, 1  # qualities of the latents that files in layers have, as often as they are drawn
 SHAPE: dict[str, Any] = {
     "residual_steps": [2896, 2048, 1448, 1024, 724, 512, 362, 256, 181],
     "residual_channels": 96,
@@ -53,10 +51,10 @@ class Seen(NamedTuple):
     values: Tensor
 
 
-def seen_by(model: PhotoModel, pixels: Pixels, quality: int) -> Seen:
-    """A picture (H, W, 3), sides multiples of 16, as a model's files of a quality, counted from 0, have it."""
+def seen_by(model: PhotoModel, pixels: Pixels) -> Seen:
+    """A picture (H, W, 3), sides multiples of 16, as a model's files in layers have it: over the first quality."""
     picture = np.ascontiguousarray(pixels)[None]
-    net = model.single(quality + 1)
+    net = model.single(1)
     features = decoded(net, picture)
     mean = net.render(features, range(picture.shape[1]), picture.shape[2])[None, ..., :COLOURS]
     residual = MEAN_UNIT * centred(picture) - mean.cpu()
@@ -87,10 +85,10 @@ class ResidualTask(PoolTask):
         return maps, values, level.to(self._device), added.to(self._device), exact
 
     def seen(self, path: Path, rng: np.random.Generator) -> Seen:
-        """A part of a picture, with latents of any of the first qualities."""
+        """A part of a picture, with latents of the first quality, as files in layers have them."""
         pixels = random_part(path, rng, SIDE * self._side, LARGEST)
         height, width = (max(1, side // STRIDE) * STRIDE for side in pixels.shape[:2])
-        return seen_by(self._model, pixels[:height, :width], int(rng.choice(BASES)))
+        return seen_by(self._model, pixels[:height, :width])
 
     def _objective(self, maps: Tensor, values: Tensor, level: Tensor, added: Tensor, exact: bool) -> dict[str, Tensor]:
         """In bfloat16 until rounding is simulated."""
@@ -111,7 +109,7 @@ def residual_nats(net: GridAgave, maps: Tensor, values: Tensor, level: Tensor, a
     share = (level - below)[:, None]
     one, following = F.one_hot(below, len(steps)), F.one_hot(below + 1, len(steps))
     step = torch.exp(torch.lerp(steps[below].log(), steps[below + 1].log(), share[:, 0]))
-    widths = step[:, None, None, None] * steps_of(STEP_UNIT).to(values) / STEP_UNIT
+    widths = steps_of(step.round().long().cpu()).to(values)[:, None, None]
     k = (values.abs() / widths + added[:, None, None, None]).floor() * values.sign()
     k = k.clamp(-CLAMPED, CLAMPED)
     flags = (UNIT * torch.lerp(one.float(), following.float(), share)).round()

@@ -46,7 +46,7 @@ BLOCK = 8  # side of averages
 SCALES, OVERLAP, AROUND = 2, 4, 5  # of energies; pixels from a transform to the next one; so many of these along a side
 SMALLEST = 64  # patch
 MOVED = 8  # pixels: patches of LPIPS begin at one of these, down and to the right
-LOWEST = 22  # sixteenths of it that pixels of the lowest quality are drawn with: LPIPS is as good from 16 to 22
+LOWEST = 23  # sixteenths of it that pixels of the lowest quality are drawn with: LPIPS is as good from 16 to 23
 SHAPE: dict[str, Any] = {"texture_channels": 64, "texture_blocks": 3}
 
 

@@ -125,7 +125,8 @@ def test_the_ledger_adds_up() -> None:
     r = vlcodec.rate(Image.fromarray(picture))
     assert (r.width, r.height, r.channels, r.quality) == (18, 12, 3, 1)
     assert 8 * r.lossless_bytes == r.header_bits + r.latents_written + r.pixels_written
-    assert 8 * r.lossy_bytes < r.latents_written + 8 * 20
+    assert r.residual_written is not None
+    assert 0 < 8 * r.lossy_bytes - r.latents_written - r.residual_written < 8 * 30
     assert r.elbo == r.latents_kl + r.pixels
     assert r.overhead == 8 * r.lossless_bytes - r.elbo
     assert r.latents_naive == r.latents_kl  # rounded latents have no place in their cells

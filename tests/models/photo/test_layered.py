@@ -103,9 +103,12 @@ def test_low_frequencies_come_first_and_means_have_finer_steps() -> None:
     late = [place for place in range(64) if any(group[place] >= group[64 * k + place] for k in (1, 2))]
     assert len(late) == 4
     assert min(place // 8 + place % 8 for place in late) >= 12
-    steps = steps_of(100)
-    assert steps[ORDER == 0].tolist() == [38]
-    assert steps[3:].tolist() == [100] * (COEFFICIENTS - 3)
+    steps = steps_of(torch.tensor([100, 2000]))
+    assert steps[:, ORDER == 0].tolist() == [[38], [750]]
+    assert steps[0, 3:].tolist() == [100] * (COEFFICIENTS - 3)
+    assert steps[1, 3:].unique().tolist() == [1100, 2000]
+    assert sorted(ORDER[steps[1] == 1100].tolist()) == [64, 128]  # means of both colours
+    assert torch.equal(steps[0], steps_of(100))
     flat = coefficients(torch.full((1, 8, 8, COLOURS), 40.0))[0, 0, 0]
     assert flat[0] == pytest.approx(40 * 4 * 8 * 3**0.5, rel=1e-3)
     assert flat[1:].abs().max() < 5

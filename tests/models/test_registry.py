@@ -44,7 +44,7 @@ UNSAID: dict[int, Config] = {  # by the configs of these numbers
     31: UNTIL_31,
 }
 FILLED_IN = {registry.AGAVE: {**UNTIL_6, **UNTIL_31}, registry.PHOTO: UNTIL_37, registry.VLAE: UNTIL_5}  # by families
-MOST_BYTES = 95_000_000  # of the package's weights
+MOST_BYTES = 97_000_000  # of the package's weights
 every_entry = pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: f"{entry.name}-{entry.number}")
 
 
@@ -103,7 +103,7 @@ def test_ranges_of_numbers_lie_apart() -> None:
 
 
 def test_a_taken_number_is_refused(entries: list[Entry]) -> None:
-    with pytest.raises(ModelError, match="number 37 is taken"):
+    with pytest.raises(ModelError, match="number 45 is taken"):
         registry.add(replace(entries[0], name="other"))
     registry.add(replace(entries[0], number=110))
     assert registry.by_name("photo").number == 110
@@ -209,7 +209,7 @@ def test_a_config_is_complete(entry: Entry) -> None:
     paths = list(fields(config))
     assert len(paths) > 6
     for path in paths:
-        if path[-1] in {*FILLED_IN.get(entry.family, {}), ONLY_37}:  # without it the golden vector is another
+        if path[-1] in {*FILLED_IN.get(entry.family, {}), ONLY_37, "layers"}:  # without it the golden vector is another
             continue
         incomplete = without(config, path)
         assert path not in fields(incomplete)
@@ -281,7 +281,7 @@ def test_a_file_is_named_by_what_it_holds(changed: dict[str, str], folder: Path)
     put(folder, registry.OWN.start, **changed)
     with pytest.raises(ModelError, match="must be named by what it holds"):
         registry.by_number(registry.OWN.start)
-    assert registry.by_number(37) is registry.by_name("photo")  # the package's are found all the same
+    assert registry.by_number(45) is registry.by_name("photo")  # the package's are found all the same
 
 
 def test_a_family_that_is_not_known(folder: Path) -> None:

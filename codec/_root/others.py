@@ -24,14 +24,16 @@ NEAR = 1.15  # of the model's bytes: a quick WebP above that leaves photographs 
 PLANES_NEAR = 1.5  # of them: a PNG or WebP above that leaves planes alone
 SMALL = 1 << 14  # pixels up to which a quick WebP tells little
 NEAR_SMALL = 4.0  # of the model's bytes, up to there: it takes at most 2.4 times the best, of icons
+PART = 64  # rows from the middle: of a photograph they alone take more than a lossy file
 FLAT = 1 / 16  # bytes a pixel of a quick WebP: no model comes below
 INDEXED = ("1", "P")
 BYTES_OF_TABLES, BYTES_PER_LEVEL = 1 << 26, 20  # of memory, at most
 _KEPT = {"L": "grey", "LA": "grey", "1": "bilevel"}  # of what a WebP, which has colour alone, stands for
 
 
-def quick(whole: Whole) -> int:
-    """Bytes of a quick WebP, or PNG where a side is too long for that, or levels have 16 bits."""
+def quick(whole: Whole, size: int = 0) -> int:
+    """Bytes of a quick WebP, or PNG where a side is too long for that, or levels have 16 bits. size: of the model's
+    file, if any; where a part of the picture tells that other codecs do not come near it, the bytes of that part."""
     from vlcodec.codec.whole import WEBP_SIDE, encoded
 
     if whole.deep is not None:
@@ -40,6 +42,11 @@ def quick(whole: Whole) -> int:
         return len(png(whole.deep, level=1))
     if max(whole.image.size) > WEBP_SIDE:
         return len(encoded(whole.image, "PNG", compress_level=1))
+    width, height = whole.image.size
+    if size and height > PART:
+        part = whole.image.crop((0, (height - PART) // 2, width, (height + PART) // 2))
+        if not may_reach(whole, of_part := len(encoded(part, "WebP", method=0)), size):
+            return of_part
     return len(encoded(whole.image, "WebP", method=0))
 
 

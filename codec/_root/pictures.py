@@ -119,7 +119,7 @@ def compress(
         ours = picture_file.pack(replace(file, **kept))
         if model is not None or header.quality == placeholder.QUALITY:
             return ours
-        return others.smallest(whole, others.quick(whole) if near is None else near, ours)
+        return others.smallest(whole, others.quick(whole, len(ours)) if near is None else near, ours)
 
 
 def decompress(

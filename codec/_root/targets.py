@@ -98,7 +98,8 @@ def compress_to(
             if len(lossless) <= most:
                 return lossless
         if ours is not None:
-            return ours if model is not None or psnr is None else others.smallest(whole, others.quick(whole), ours)
+            plain = model is not None or psnr is None
+            return ours if plain else others.smallest(whole, others.quick(whole, len(ours)), ours)
         nearest = measured(made(levels[0] if psnr is None else levels[-1]))
     reached = f"the smallest has {nearest:,.0f}" if psnr is None else f"the best has {nearest:.2f}"
     raise ModelError(f"model {entry.name} makes no file {said} of this picture: {reached}")

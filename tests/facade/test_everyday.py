@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 import vlcodec
-from vlcodec import facade
+from vlcodec import facade, others
 from vlcodec.codec.errors import FormatError, ImageError
 from vlcodec.codec.files import composite_file, picture_file, stored_file
 from vlcodec.codec.files.chunks import ICC, TEXT, XMP
@@ -143,6 +143,16 @@ def test_photographs_are_the_model_s_and_their_files_what_they_were(
         assert made == vlcodec.compress(image, model="photo", **options)
         file = picture_file.unpack(made)
         assert (file.metadata, file.alpha, file.palette) == ((), b"", b"")
+
+
+def test_a_part_tells_that_no_other_codec_comes_near() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 128, 3), dtype=np.uint8)
+    whole = open_whole(Image.fromarray(noise))
+    of_all = others.quick(whole)
+    assert others.quick(whole, of_all // 8) < of_all / 3
+    assert others.quick(whole, of_all // 2) == of_all
+    noise[64:192] = 0  # the middle tells nothing
+    assert others.quick(open_whole(Image.fromarray(noise)), of_all // 8) > of_all / 3
 
 
 def test_the_file_that_came_is_kept_where_it_is_smallest() -> None:

@@ -25,6 +25,11 @@ from vlcodec.codec.errors import ModelError
 Objective = Callable[..., dict[str, Tensor]]
 Random = tuple[Tensor, Tensor | None]  # states of torch's random numbers: of the CPU, of the GPU
 
+# The last barrier, held until the process ends. DistributedDataParallel keeps the group's threads alive beyond the
+# group; a thread that dropped the last hold of a finished collective would ask for the interpreter's lock, and one that
+# asks while the interpreter ends aborts the process.
+_held: list[Any] = []
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -100,7 +105,9 @@ def joined(device: str) -> Iterator[str]:
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         yield own
-        dist.barrier()  # nobody leaves while the first one measures and writes
+        barrier = dist.barrier(async_op=True)
+        _held.append(barrier)
+        barrier.wait()  # nobody leaves while the first one measures and writes
     finally:
         dist.destroy_process_group()
 

@@ -51,6 +51,24 @@ def join_digits(digits: list[Ints], radix: tuple[int, ...]) -> Ints:
     return symbols
 
 
+def in_turn(parts: Sequence[tuple[Distribution, Ints, Ints]]) -> tuple[Ints, Ints]:
+    """What `Stack.put` takes of the symbols of several distributions, so that one call pushes what `push` would turn by
+    turn, the last one first; compiled alone.
+
+    parts: distributions, their symbols (n,), and the turn of each, (n,) integers in the order of popping; all symbols
+    of a turn are independent, and in the order in which they stand. Raises ValueError as `push`.
+    """
+    found = list[tuple[Ints, Ints, Ints]]()
+    for distribution, symbols, turns in parts:
+        _check(symbols, distribution.radix)
+        digits = split_digits(symbols, distribution.radix)
+        for i, digit in enumerate(digits):
+            found.append((*around(distribution, digits[:i], digit), turns * MOST_DIGITS + i))
+    places, counts, when = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.argsort(when, kind="stable")
+    return places[order], counts[order]
+
+
 class Stack:
     """A stack of bits. data: what `to_bytes` gave, or nothing for an empty stack."""
 
@@ -84,23 +102,6 @@ class Stack:
                 self.put(*around(distribution, digits[:i], digits[i]))
             else:
                 self.put(digits[i], distribution.counts(digits[:i]))
-
-    def push_in_turn(self, parts: Sequence[tuple[Distribution, Ints, Ints]]) -> None:
-        """Push symbols of several distributions in one call of the coder, as `push` would turn by turn, the last one
-        first; compiled alone.
-
-        parts: distributions, their symbols (n,), and the turn of each, (n,) integers in the order of popping; all
-        symbols of a turn are independent, and in the order in which they stand. Raises ValueError as `push`.
-        """
-        found = list[tuple[Ints, Ints, Ints]]()
-        for distribution, symbols, turns in parts:
-            _check(symbols, distribution.radix)
-            digits = split_digits(symbols, distribution.radix)
-            for i, digit in enumerate(digits):
-                found.append((*around(distribution, digits[:i], digit), turns * MOST_DIGITS + i))
-        places, counts, when = (np.concatenate(each) for each in zip(*found, strict=True))
-        order = np.argsort(when, kind="stable")
-        self.put(places[order], counts[order])
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """(n,) symbols. An exhausted stack gives symbols for ever: check `empty` at the end."""

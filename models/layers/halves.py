@@ -58,8 +58,10 @@ def in_halves(floats: Floats) -> Halves:
 def split(x: Tensor) -> Tensor:
     """Integers in floats, within MOST either way, (...) -> (2, ...) int8: high and low halves."""
     whole, found = x.to(torch.int16), torch.empty((2, *x.shape), dtype=torch.int8, device=x.device)
-    high = (whole + (1 << SHIFT - 1)) >> SHIFT
-    found[0], found[1] = high, whole - (high << SHIFT)
+    found[1] = whole  # int8 keeps the lowest eight bits, as a signed number
+    whole += 1 << SHIFT - 1
+    whole >>= SHIFT
+    found[0] = whole
     return found
 
 

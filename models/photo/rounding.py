@@ -22,6 +22,7 @@ from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.residual_block import ResidualBlock
+from vlcodec.models.walks.turns import ahead
 
 NAT_UNIT = FINE  # 1/32 nat, and squared errors are in (1/32 step)^2
 LATENT_PRICE = 32  # nats that a squared error of a step must save
@@ -71,13 +72,17 @@ def _rounded_once(
     steps = layout.steps(symbols)
     k, cost = steps.reshape(-1), np.zeros((steps.size // layout.coefficients, layout.groups), np.int64)
     each, logits = block.priced(symbols)
-    for step in each:
+
+    def choose(step: MixtureStep) -> None:
         mu = centres[step.index].astype(np.int64)
         found, asked = nearer_of(step, nearest[step.index].astype(np.int64), mu, BLOCK_PRICE)
         k[step.index] = found
         asked -= BLOCK_PRICE * (np.square(mu) - np.square(mu - FINE * found)) // NAT_UNIT  # against 0
         block_number, coefficient = np.divmod(step.index[:: layout.group], layout.coefficients)
         cost[block_number, coefficient // layout.group] = asked.reshape(-1, layout.group).sum(1)
+
+    for _ in ahead(choose, each):
+        pass
     del each  # all parameters are large
     _trim(steps, cost, logits)
     return layout.symbols(steps)

@@ -14,7 +14,7 @@ from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.wavefront import Front, Skewed
 
-AT_ONCE = 1 << 14  # symbols that are priced together
+AT_ONCE = 1 << 16  # symbols that are priced together
 STRIP_VALUES = 1 << 24  # parameters that are made at once (64 MiB of float32)
 
 

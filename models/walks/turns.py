@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from math import prod
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import torch
 
 from vlcodec.codec.coding import compiled
+from vlcodec.codec.coding.stack import in_turn
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Tick
 from vlcodec.models.walks.compiled_latents import CompiledSteps, Words
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Front, fronts
 
 Turns = list[tuple[Distribution, Ints, Ints]]  # distributions, their symbols, and the turn of each
+MOST_THREADS = 4  # of `ahead`: each holds mebibytes of tables
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @runtime_checkable
 class InTurn(Protocol):
     """A coder that takes several steps at once."""
 
-    def push_in_turn(self, parts: Sequence[tuple[Distribution, Ints, Ints]]) -> None:
+    def put(self, digits: Ints, counts: Ints) -> None:
         """See coding.stack.Stack."""
 
 
@@ -54,8 +61,8 @@ class TurnsWalk(NetWalk):
         if not (isinstance(stack, InTurn) and compiled.runs()):
             super().push(symbols, stack, tick)
             return
-        for done, turns in enumerate(self.in_turn(symbols)):
-            stack.push_in_turn(turns)
+        for done, digits in enumerate(ahead(in_turn, self.in_turn(symbols))):
+            stack.put(*digits)
             if tick is not None:
                 tick(min(done + 1, self.count), self.count)
         if tick is not None:
@@ -69,6 +76,23 @@ class TurnsWalk(NetWalk):
         found = np.zeros(self.shape, np.int64)
         source.words = walk.pop(source.words, found.reshape(self.height * self.width, -1), tick, self.count)
         return found
+
+
+def ahead(work: Callable[[Item], Made], items: Iterator[Item]) -> Iterator[Made]:
+    """What becomes of each item, in order: in threads, where torch has several, while the caller makes the next ones
+    and uses the ones before. `work` leaves torch alone."""
+    threads = min(torch.get_num_threads(), MOST_THREADS)
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque[Future[Made]]()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def several_fronts(height: int, width: int, positions: int) -> Iterator[tuple[Ints, Ints]]:

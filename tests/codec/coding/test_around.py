@@ -6,7 +6,7 @@ from compiled_loops import carrier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlcodec.codec.coding.stack import Stack
+from vlcodec.codec.coding.stack import Stack, in_turn
 from vlcodec.codec.coding.tables import Bernoulli, Categorical, GaussianGrid, LogisticMixture, Uniform
 from vlcodec.codec.interface import Distribution, Ints
 
@@ -68,10 +68,10 @@ def test_many_turns_at_once_are_pushed_as_one_after_the_other(seed: int) -> None
     with carrier(numba=True):
         for number in turns[: len(parts)].argsort()[::-1]:
             one.push(*parts[number][:2])
-        together.push_in_turn(parts)
+        together.put(*in_turn(parts))
     assert one.to_bytes() == together.to_bytes()
 
 
 def test_turns_hold_symbols_in_range() -> None:
     with carrier(numba=True), pytest.raises(ValueError, match=r"a symbol must lie in \[0, 256\)"):
-        Stack().push_in_turn([(mixtures(0, 2, 64), np.array([0, 256]), np.zeros(2, np.int64))])
+        in_turn([(mixtures(0, 2, 64), np.array([0, 256]), np.zeros(2, np.int64))])

@@ -97,9 +97,9 @@ class PixelTask(PoolTask):
         """In bfloat16, which holds activations of 8 bits exactly."""
         with torch.autocast(self._device.type, torch.bfloat16):
             nats = self.net.noisy_pixel_nats(x, fz, grey, noise)
-        parts = nats.split([self._restored, self._drawn, len(x) - self._restored - self._drawn])
-        near, drawn, lossless = (part.mean() if len(part) else nats.new_zeros(()) for part in parts)
-        return {"loss": nats.mean(), "lossless": lossless, "near": near, "drawn": drawn}
+        kinds = {"lossless": noise == 0, "near": noise < 0, "drawn": noise > 0}
+        means = {name: (nats * kind).sum() / kind.sum().clamp(min=1) for name, kind in kinds.items()}
+        return {"loss": nats.mean(), **means}
 
     def measure(self) -> list[dict[str, float]]:
         """On the pictures that are held out, of what would be exported."""

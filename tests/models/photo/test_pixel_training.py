@@ -93,6 +93,17 @@ def test_what_is_seen_is_what_files_have(pictures: list[Path], far: PhotoModel) 
     assert 0 < noise[2] <= 1
     assert not noise[3:].any()
 
+    def terms(some: slice) -> dict[str, float]:
+        with torch.no_grad():
+            found = task.objective(x[some], cut[some], grey[some], noise[some])
+        return {name: float(value) for name, value in found.items()}
+
+    whole, share = terms(slice(None)), terms(slice(1, None, 2))  # of a second process
+    parts = 2 * whole["near"] + whole["drawn"] + 5 * whole["lossless"]
+    assert whole["loss"] == pytest.approx(parts / 8, rel=1e-5)
+    assert share["near"] == pytest.approx(terms(slice(1, 2))["near"], rel=1e-2)
+    assert share["drawn"] == 0
+
 
 def test_what_training_begins_with(
     pictures: list[Path], tmp_path: Path, agave: Callable[[int], GridAgave], monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from vlcodec import _shared
 common, lossless, lossy, peers = map(importlib.import_module, ("common", "lossless", "lossy", "peers"))
 speed, rd, pace, growth, effort = map(importlib.import_module, ("speed", "rd", "pace", "growth", "effort"))
 near_lossless, crops, memory = map(importlib.import_module, ("near_lossless", "crops", "memory"))
+targets = importlib.import_module("targets")
 
 
 @pytest.fixture
@@ -47,6 +48,23 @@ def test_near_lossless(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["mean"]["vlcodec, 2"] < found["mean"]["vlcodec, 0"] < found["mean"]["JPEG-LS, 0"] == 8
     monkeypatch.setattr(near_lossless, "jpeg_ls_of", lambda levels, near: (levels.size, levels + 3))
     assert near_lossless.main(command) == 1
+
+
+def test_targets(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory.photo_like(64, 48).save(folder / "a.png")
+    command = [str(folder), "--shares", "0.5", "--out", str(tmp_path / "a.json")]
+    assert targets.main(command) == 0
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["kept"]
+    assert [row["wish"] for row in found["files"]] == ["bpp", "size", "psnr"]
+    assert all(abs(row["off_percent"]) < 10 for row in found["files"])
+    assert found["files"][1]["off_percent"] <= 0 <= found["files"][2]["off_percent"]
+    assert "| --psnr | 1 |" in capsys.readouterr().out
+    larger = vlcodec.compress(folder / "a.png", model="photo", quality=9)
+    monkeypatch.setattr(vlcodec, "compress_to", lambda picture, **wanted: larger)
+    assert targets.main(command) == 1
 
 
 def test_effort(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ def test_near_lossless(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["pictures"][0]["off"] == {"vlcodec, 0": 0, "JPEG-LS, 0": 0, "vlcodec, 2": 2, "JPEG-LS, 2": 1}
     assert found["mean"]["vlcodec, 2"] < found["mean"]["vlcodec, 0"] < found["mean"]["JPEG-LS, 0"] == 8
+    most = found["pictures"][0]["most_saved"]
+    assert most["0"] == 0 < found["mean"]["vlcodec, 0"] - found["mean"]["vlcodec, 2"] < most["2"]
     monkeypatch.setattr(near_lossless, "jpeg_ls_of", lambda levels, near: (levels.size, levels + 3))
     assert near_lossless.main(command) == 1
 

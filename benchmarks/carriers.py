@@ -19,6 +19,7 @@ import torch
 from common import Row, keep, parser, say, show
 
 from vlcodec.models import registry, zoo
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.probe import carry, int8_serves
@@ -27,7 +28,6 @@ from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.grow import grow
 from vlcodec.models.photo.net import GridAgave
 from vlcodec.models.photo.training import SHAPE
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 HEIGHT, WIDTH = 512, 768
 FULL = range(WIDTH, WIDTH + 120)  # wavefronts of W / 2 rows each

@@ -35,8 +35,8 @@ from vlcodec.codec.coding.walk import Walk
 from vlcodec.codec.files.picture_file import unpack
 from vlcodec.codec.interface import Distribution, Ints
 from vlcodec.models import registry, zoo
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 
 class Known:

@@ -16,11 +16,11 @@ from triton.runtime.jit import JITFunction
 
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import Stack
+from vlcodec.models.gpu.band import GpuBand
 from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import frozen_copy
 from vlcodec.models.photo.training import SHAPE
 from vlcodec.models.walks.correction import Correction, count
-from vlcodec.models.walks.gpu import GpuBand
 
 EDGES = (100, 115)
 

@@ -21,13 +21,13 @@ from vlcodec.codec.interface import Block, Distribution, Ints, Source
 from vlcodec.models import registry, zoo
 from vlcodec.models.agave import codec as small
 from vlcodec.models.agave import data as cifar10
+from vlcodec.models.blocks.residual_block import ResidualBlock
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.photo.net import GridAgave, GridShape
 from vlcodec.models.vlae import data as binary_data
 from vlcodec.models.vlae import training as train_binary
 from vlcodec.models.vlae.data import load_binary
-from vlcodec.models.walks.residual_block import ResidualBlock
 from vlcodec.models.weights.integers import freeze_from, integer_tensors
 
 BOTTOM = bytes(range(1, 24))  # what lies on a stack before a round trip

@@ -29,12 +29,14 @@ FILES = {
     for path in sorted((ROOT / room).glob("*.py"))
 }
 
+FLOORS = ("layers", "walks", "compiled", "gpu", "blocks")  # of models
+
 # The only files that may load these; a module not listed here is free.
 HOMES = {
     "click": {name for name in FILES if name.startswith("vlcodec.cli.")},
     "constriction": {"vlcodec.codec.coding.stack"},
-    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
-    "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.walks.tiles"},
+    "numba": {"vlcodec.codec.coding.compiled", "vlcodec.models.layers.pairs", "vlcodec.models.compiled.tiles"},
+    "llvmlite": {"vlcodec.models.layers.pairs", "vlcodec.models.compiled.tiles"},
     "PIL": {
         f"vlcodec.codec.{name}" for name in ("animation", "image", "peers", "sixteen", "sixteen_files", "tags", "whole")
     }
@@ -46,7 +48,7 @@ HOMES = {
     "onnx": {"vlcodec.models.photo.layered.perceptual"},
     "safetensors": {"vlcodec.models.zoo", "vlcodec.models.weights.integers"},
     "platformdirs": {"vlcodec.codec.coding.compiled", "vlcodec.models.checks"},
-    "triton": {f"vlcodec.models.walks.triton_{part}" for part in ("mixtures", "network", "steps")},
+    "triton": {f"vlcodec.models.gpu.{part}" for part in ("mixtures", "network", "steps")},
     "torch": {name for name in FILES if name.startswith("vlcodec.models.")} | {"vlcodec._shared"},
 }
 
@@ -83,6 +85,14 @@ def layer(module: str) -> int:
 def test_imports_point_one_way(module: str) -> None:
     ours = [name for name in imports(FILES[module]) if name.split(".")[0] == "vlcodec"]
     assert [name for name in ours if layer(name) > layer(module)] == []
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.split(".")[2:3] and name.split(".")[2] in FLOORS])
+def test_floors_of_models_stand_on_those_below(module: str) -> None:
+    """What all families share: each folder imports its own files and those of folders before it, and no family."""
+    below = FLOORS[: FLOORS.index(module.split(".")[2]) + 1]
+    ours = {name.split(".")[2] for name in imports(FILES[module]) if name.startswith("vlcodec.models.")}
+    assert ours <= set(below)
 
 
 def test_imports_make_no_circle() -> None:

@@ -1,12 +1,12 @@
-"""Parts of the kernels, each as a kernel of its own, for `models/walks/test_gpu.py`."""
+"""Parts of the kernels, each as a kernel of its own, for `models/gpu/test_gpu.py`."""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from vlcodec.models.walks.triton_mixtures import errors_of, floored, guided, inverse, mean_below, put_bounds, weights
-from vlcodec.models.walks.triton_network import WIDE, product, requantised, rounded
+from vlcodec.models.gpu.mixtures import errors_of, floored, guided, inverse, mean_below, put_bounds, weights
+from vlcodec.models.gpu.network import WIDE, product, requantised, rounded
 
 
 @triton.jit

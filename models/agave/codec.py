@@ -24,17 +24,17 @@ from vlcodec.models.agave.blocks import LadderBlock, LaneLadderBlock
 from vlcodec.models.agave.lanes import LadderLanes
 from vlcodec.models.agave.net import SIDE, LadderAgave
 from vlcodec.models.agave.pixel_block import LanePixelBlock
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.compiled.band import serves
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
 from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.by_quality import ByQuality
-from vlcodec.models.walks.compiled_band import serves
 from vlcodec.models.walks.dither import quantise, reconstruct
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 CROP = 8  # of the golden pictures' pixels, which are walked step by step
 

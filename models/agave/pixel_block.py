@@ -11,18 +11,18 @@ import numpy as np
 from torch import Tensor
 
 from vlcodec.codec.interface import Ints
+from vlcodec.models.blocks.pixel_block import PixelBlock, Shorts
 from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder
 from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
 from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
 from vlcodec.models.walks.correction import Mover
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_steps import MixtureStep
-from vlcodec.models.walks.pixel_block import PixelBlock, Shorts
 from vlcodec.models.walks.wavefront import fronts
 
 
 class LanePixelBlock(PixelBlock):
-    """See `walks.pixel_block.PixelBlock`; of whole pictures, without corrections."""
+    """See `blocks.pixel_block.PixelBlock`; of whole pictures, without corrections."""
 
     def __init__(self, decoder: PixelDecoder, fz: Tensor, grey: bool, guide: int | None, net: PixelLanes) -> None:
         super().__init__(decoder, fz, grey, guide)

@@ -16,6 +16,10 @@ from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.coding.walk import Settled
 from vlcodec.codec.interface import Block, Bytes, Ints, Tick
+from vlcodec.models.blocks.corrected_block import CorrectedBlock
+from vlcodec.models.blocks.latent_block import LatentBlock
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.blocks.together import pop_together
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder, centred
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.layers.table import tables
@@ -23,16 +27,12 @@ from vlcodec.models.photo.adapted import adapted, pack_changes, sizes, unpack_ch
 from vlcodec.models.photo.net import BODY_STRIDE, STRIDE, GridAgave
 from vlcodec.models.photo.rounding import rate_distortion_rounded
 from vlcodec.models.photo.told import told
-from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, Edges
 from vlcodec.models.walks.correction import count as weights_of
 from vlcodec.models.walks.dither import CENTRE, quantise
 from vlcodec.models.walks.golden import Known, both_walks, parallel_integers
-from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.net_walk import to_numpy
 from vlcodec.models.walks.pictures import in_colour, levels_of, to_pictures, to_symbols
-from vlcodec.models.walks.pixel_block import PixelBlock
-from vlcodec.models.walks.together import pop_together
 from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
 STRIP_ROWS = 64  # of the mean image at a time

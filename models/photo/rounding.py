@@ -18,11 +18,11 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.lookup import exp_table
 from vlcodec.codec.coding.units import CDF_BITS, FINE
 from vlcodec.codec.interface import Ints
+from vlcodec.models.blocks.latent_block import LatentBlock
+from vlcodec.models.blocks.residual_block import ResidualBlock
+from vlcodec.models.blocks.turns import ahead
 from vlcodec.models.walks.dither import CENTRE, quantise
-from vlcodec.models.walks.latent_block import LatentBlock
 from vlcodec.models.walks.latent_steps import MixtureStep
-from vlcodec.models.walks.residual_block import ResidualBlock
-from vlcodec.models.walks.turns import ahead
 
 NAT_UNIT = FINE  # 1/32 nat, and squared errors are in (1/32 step)^2
 LATENT_PRICE = 32  # nats that a squared error of a step must save

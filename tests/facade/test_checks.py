@@ -15,9 +15,9 @@ from vlcodec import facade
 from vlcodec.codec.errors import ModelError
 from vlcodec.codec.interface import Ints, Model, Source
 from vlcodec.models import checks, registry, zoo
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.blocks.together import pop_together
 from vlcodec.models.photo import codec as photo_codec
-from vlcodec.models.walks.pixel_block import PixelBlock
-from vlcodec.models.walks.together import pop_together
 
 ENTRY = registry.by_name("vlae-mnist")
 

@@ -21,9 +21,9 @@ from vlcodec.codec.errors import FormatError, ImageError, ModelError
 from vlcodec.codec.files import picture_file as container
 from vlcodec.codec.image import png_bytes
 from vlcodec.models import registry, zoo
+from vlcodec.models.blocks import pixel_block
 from vlcodec.models.layers import exact
 from vlcodec.models.photo.codec import PhotoLatents, golden_pictures
-from vlcodec.models.walks import pixel_block
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (1, 200), (519, 7)]
 PICTURE = Image.fromarray(np.tile(golden_pictures()[0], (2, 2, 1))[:, :28])

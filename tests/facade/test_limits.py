@@ -18,8 +18,8 @@ from vlcodec.codec.errors import ArchiveDamage, FormatError
 from vlcodec.codec.files import picture_file as container
 from vlcodec.codec.files.archive_file import ArchiveFile, ArchiveHeader, pack
 from vlcodec.models import registry
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.photo.codec import golden_pictures
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 PICTURE = Image.fromarray(np.tile(golden_pictures()[0], (2, 2, 1))[:, :28])
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Bytes, Ints, Tick
+from vlcodec.models.blocks.residual_block import ResidualBlock, layout_of
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.photo.codec import STRIP_ROWS, Features, PhotoLatents, PhotoModel, golden_pictures, padded
@@ -30,7 +31,6 @@ from vlcodec.models.walks.correction import Edges
 from vlcodec.models.walks.dither import quantise
 from vlcodec.models.walks.golden import both_walks
 from vlcodec.models.walks.net_walk import to_numpy
-from vlcodec.models.walks.residual_block import ResidualBlock, layout_of
 
 PASSES = 3  # of rounding, where it is searched for
 TEXTURED_GUIDE = 1  # levels^2 about a picture that has its texture already

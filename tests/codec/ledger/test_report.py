@@ -18,9 +18,9 @@ from vlcodec.codec.coding.stack import Stack, split_digits
 from vlcodec.codec.coding.tables import Bernoulli, Categorical, LogisticMixture, Uniform
 from vlcodec.codec.interface import Distribution, Ints
 from vlcodec.codec.ledger.report import log_mean
+from vlcodec.models.blocks.pixel_block import Pass, PixelBlock
 from vlcodec.models.layers.mixture import nats
 from vlcodec.models.photo.codec import PhotoModel, golden_pictures
-from vlcodec.models.walks.pixel_block import Pass, PixelBlock
 
 
 def mixtures(n: int, seed: int = 0) -> LogisticMixture:

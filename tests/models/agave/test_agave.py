@@ -21,15 +21,15 @@ from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Block, Bytes, Ints, LatentNet
 from vlcodec.models.agave import codec
 from vlcodec.models.agave.codec import LadderModel, golden_pictures
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.compiled import narrow_lanes, tiles
+from vlcodec.models.compiled.narrow_lanes import NarrowLanes
+from vlcodec.models.compiled.packed import packed
 from vlcodec.models.layers.causal_pixels import centred
 from vlcodec.models.layers.exact import layers
 from vlcodec.models.layers.masked import Gate, look_whole
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.walks import narrow_lanes, tiles
-from vlcodec.models.walks.narrow_lanes import NarrowLanes
-from vlcodec.models.walks.packed import packed
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 RoundTrip = Callable[[Block, Ints], bytes]
 

@@ -12,9 +12,10 @@ from vlcodec.codec.coding.meter import Meter
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import LogisticMixture, mixture_mean
 from vlcodec.codec.interface import Block, Ints
+from vlcodec.models.blocks import corrected_block
+from vlcodec.models.blocks.corrected_block import CorrectedBlock
 from vlcodec.models.photo.codec import PhotoModel
-from vlcodec.models.walks import corrected_block, correction, units
-from vlcodec.models.walks.corrected_block import CorrectedBlock
+from vlcodec.models.walks import correction, units
 from vlcodec.models.walks.correction import (
     TAPS,
     Correction,

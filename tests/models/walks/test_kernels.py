@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from compiled_loops import both
 
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.walks.correction import Correction, classes_of, count, error, likeliest_scale
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 N = 300
 

@@ -7,13 +7,13 @@ import pytest
 
 from vlcodec.codec.coding.latents import dither
 from vlcodec.codec.interface import Block, Ints
+from vlcodec.models.blocks import pixel_block
+from vlcodec.models.blocks.latent_block import LatentBlock
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.layers import exact, shifted
 from vlcodec.models.layers.masked import FIRST, NEAR
 from vlcodec.models.photo.codec import Features, PhotoLatents, PhotoModel
-from vlcodec.models.walks import pixel_block
 from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.latent_block import LatentBlock
-from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.walks.wavefront import fronts, steps_of
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 31), (9, 2), (2, 9)]

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from vlcodec.codec.interface import Ints, Step
+from vlcodec.models.blocks.turns import Turns, TurnsWalk, several_fronts
+from vlcodec.models.compiled.latents import CompiledSteps, serves
 from vlcodec.models.layers.causal_latents import LatentPrior
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
-from vlcodec.models.walks.turns import Turns, TurnsWalk, several_fronts
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
 

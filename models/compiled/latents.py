@@ -38,7 +38,7 @@ class CompiledSteps:
     """A walk at its beginning. own: (1 or h w, own)."""
 
     def __init__(self, prior: AnyPrior, own: Tensor, height: int, width: int) -> None:
-        from vlcodec.models.walks import latent_kernels
+        from vlcodec.models.compiled import latent_kernels
 
         self._net = _packed(prior)
         self._tables = latent_kernels.Tables(exponentials(), slopes(), sigmoids())
@@ -47,7 +47,7 @@ class CompiledSteps:
     def pop(self, words: Words, found: Ints, tick: Tick | None, count: int) -> Words:
         """All steps at once, from a coder's words: symbols into found (h w, symbols of a position); words that are
         left. count: of the walk's steps, for progress."""
-        from vlcodec.models.walks import pop_kernels
+        from vlcodec.models.compiled import pop_kernels
 
         size, groups = (self._state.height, self._state.width), len(self._net.hidden.bias)
         coder, room = pop_kernels.coder_of(words), pop_kernels.room_of(groups, len(self._state.weight), BEYOND)
@@ -71,7 +71,7 @@ def _packed(prior: AnyPrior) -> Any:
 
 
 def _arrays(prior: AnyPrior) -> Any:
-    from vlcodec.models.walks.latent_kernels import Dense, Prior
+    from vlcodec.models.compiled.latent_kernels import Dense, Prior
 
     net, groups = prior.net, range(prior.groups)
     taps, own = len(net.first.taps) * net.first.inputs, net.first.beside
@@ -122,7 +122,7 @@ def _floats(layer: Layer) -> tuple[Any, Any, Any]:
 
 def _state(net: Any, prior: AnyPrior, own: Any, height: int, width: int) -> Any:
     """The empty buffers of a walk."""
-    from vlcodec.models.walks.latent_kernels import DIGIT, State
+    from vlcodec.models.compiled.latent_kernels import DIGIT, State
 
     rows, channels = min(height, (width + 1) // 2), net.own.shape[1]  # of a step, at most
     slots, most = (SLOTS, TOP + height), max(channels, net.hidden.bias.shape[1])

@@ -16,8 +16,8 @@ from vlcodec.codec.coding.tables import LogisticMixture, Uniform
 from vlcodec.codec.coding.units import VARIANCE_SHIFT, scale_variances
 from vlcodec.codec.coding.walk import push_steps
 from vlcodec.codec.interface import Coder, Ints, Source, Tick
+from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.walks.correction import Correction, Edges, count, fit_correction
-from vlcodec.models.walks.pixel_block import PixelBlock
 from vlcodec.models.walks.units import WEIGHT_MIDDLE
 
 FIRST = np.zeros(1, np.int64)  # the only place of a block of one

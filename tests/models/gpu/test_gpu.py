@@ -25,13 +25,13 @@ from vlcodec.codec.coding.noise import PIXEL_PURPOSE, Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.coding.tables import DrawnMixture, LogisticMixture, guided_parameters, mixture_mean, mixture_weights
 from vlcodec.codec.interface import Ints
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.gpu import band as gpu
+from vlcodec.models.gpu.band import LAUNCH, GpuBand, bytes_of, coder_of
+from vlcodec.models.gpu.tensors import BLOCK, SHIFTS, WIDE, Sizes, fits, packed, tables
 from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.layers.exact import Layer, frozen_copy, layers
-from vlcodec.models.walks import gpu
 from vlcodec.models.walks.correction import Correction, count, error
-from vlcodec.models.walks.gpu import LAUNCH, GpuBand, bytes_of, coder_of
-from vlcodec.models.walks.gpu_tensors import BLOCK, SHIFTS, WIDE, Sizes, fits, packed, tables
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 FEATURES, GUIDE, EDGES = 2, 12, (100, 115)
 BOTTOM = b"what lies below"

@@ -9,13 +9,13 @@ import numpy as np
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Ints
+from vlcodec.models.compiled.packed import OUTPUTS, PAST_BYTES, packed, stacks
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PAST, PixelDecoder
 from vlcodec.models.layers.lanes import Ring, empty
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
 from vlcodec.models.layers.units import Wide
-from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, packed, stacks
 from vlcodec.models.walks.wavefront import fronts
 
 PROBED = 5, 6, 9  # height, width and lanes of what is tried first
@@ -79,7 +79,7 @@ class NarrowWalk(PixelWalk):
 
     def enter(self, at: Ints) -> Wide:
         """See `PixelWalk`."""
-        from vlcodec.models.walks.narrow_kernels import trunk
+        from vlcodec.models.compiled.narrow_kernels import trunk
 
         lanes, places = self._narrow, self._ring.places[at]
         lanes.predictor.put(self._x, self._predictor[at], places, self._base)
@@ -95,7 +95,7 @@ class NarrowWalk(PixelWalk):
 
     def head(self, channel: int, at: Ints, known: Wide) -> Wide:
         """See `PixelWalk`."""
-        from vlcodec.models.walks.narrow_kernels import head
+        from vlcodec.models.compiled.narrow_kernels import head
 
         lanes, base = self._narrow, self._base[self._ring.places[at], :channel]
         seen = np.ascontiguousarray(lanes.colour(FINE * known - base).transpose(0, 2, 1), np.float32)
@@ -109,7 +109,7 @@ class NarrowWalk(PixelWalk):
 
 def _available() -> bool:
     try:
-        from vlcodec.models.walks import tiles
+        from vlcodec.models.compiled import tiles
     except ImportError:
         return False
     return tiles.available()

@@ -16,7 +16,7 @@ import torch
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.stack import in_turn
 from vlcodec.codec.interface import Coder, Distribution, Ints, Source, Tick
-from vlcodec.models.walks.compiled_latents import CompiledSteps, Words
+from vlcodec.models.compiled.latents import CompiledSteps, Words
 from vlcodec.models.walks.net_walk import NetWalk
 from vlcodec.models.walks.wavefront import Front, fronts
 

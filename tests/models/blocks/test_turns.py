@@ -7,7 +7,7 @@ from itertools import count, islice
 import pytest
 import torch
 
-from vlcodec.models.walks.turns import MOST_THREADS, ahead
+from vlcodec.models.blocks.turns import MOST_THREADS, ahead
 
 
 @pytest.fixture(params=[1, 2, 6])

@@ -8,13 +8,14 @@ from compiled_loops import both, carrier
 
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.interface import Ints
+from vlcodec.models.blocks.latent_block import LatentBlock
+from vlcodec.models.blocks.residual_block import ResidualBlock
+from vlcodec.models.compiled import latents as compiled_latents
 from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.causal_latents import SEEN_MAX, LatentPrior
 from vlcodec.models.layers.exact import frozen_copy, layers
-from vlcodec.models.walks import compiled_latents, latent_steps
+from vlcodec.models.walks import latent_steps
 from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.latent_block import LatentBlock
-from vlcodec.models.walks.residual_block import ResidualBlock
 
 CPU = torch.device("cpu")
 BELOW = bytes(range(1, 30))
@@ -87,7 +88,7 @@ def test_steps_that_are_pushed_together_give_the_same_bits(
 
     for at_once in (1, 300, 1 << 14):
         for module in ("latent_block", "residual_block"):
-            monkeypatch.setattr(f"vlcodec.models.walks.{module}.AT_ONCE", at_once)
+            monkeypatch.setattr(f"vlcodec.models.blocks.{module}.AT_ONCE", at_once)
         plain, fast = both(pushed)
         assert plain == fast
     assert all(0 < done <= total for done, total in ticks)

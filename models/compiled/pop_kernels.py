@@ -16,10 +16,8 @@ from vlcodec.codec.coding.kernels import scale_row, weight_row
 from vlcodec.codec.coding.tables import Uniform
 from vlcodec.codec.coding.units import TABLE_BITS
 from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.block_symbols import FAR
-from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.front_kernels import first_row, last_row
-from vlcodec.models.walks.latent_kernels import (
+from vlcodec.models.compiled.front_kernels import first_row, last_row
+from vlcodec.models.compiled.latent_kernels import (
     DIGIT,
     Prior,
     State,
@@ -30,6 +28,8 @@ from vlcodec.models.walks.latent_kernels import (
     head_of_group,
     leave_step,
 )
+from vlcodec.models.walks.block_symbols import FAR
+from vlcodec.models.walks.dither import CENTRE
 
 LARGEST = DIGIT * DIGIT - 1  # symbol
 LOW, HALF, WORD = np.uint64((1 << TABLE_BITS) - 1), np.uint64(1 << 32), np.uint64(32)

@@ -5,11 +5,11 @@ import pytest
 
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.interface import Source
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.blocks.together import pop_together
 from vlcodec.models.photo.codec import PhotoModel
 from vlcodec.models.walks.correction import Correction, Edges, count
 from vlcodec.models.walks.golden import Known
-from vlcodec.models.walks.pixel_block import PixelBlock
-from vlcodec.models.walks.together import pop_together
 
 EDGES: Edges = (100, 115)
 

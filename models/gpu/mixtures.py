@@ -10,9 +10,9 @@ import triton
 import triton.language as tl
 
 from vlcodec.codec.coding import units
-from vlcodec.models.walks import gpu_tensors as tensors
+from vlcodec.models.gpu import tensors as tensors
+from vlcodec.models.gpu.network import AROUND, FINE, WIDE, column
 from vlcodec.models.walks import units as walk_units
-from vlcodec.models.walks.triton_network import AROUND, FINE, WIDE, column
 
 LOWEST, LEVELS, LEVEL_BITS = tl.constexpr(units.LOWEST), tl.constexpr(units.LEVELS), tl.constexpr(units.LEVEL_BITS)
 LOGIT_SPAN, WEIGHT_BITS = tl.constexpr(units.LOGIT_SPAN), tl.constexpr(units.WEIGHT_BITS)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vlcodec.codec.coding.compiled import loop
 from vlcodec.codec.interface import Ints
-from vlcodec.models.walks.net_kernels import BYTE, LEAST, MOST, SHRUNK, ZERO, rounded, to_bytes, to_stream, to_sums
-from vlcodec.models.walks.packed import Dense, Packed
+from vlcodec.models.compiled.net_kernels import BYTE, LEAST, MOST, SHRUNK, ZERO, rounded, to_bytes, to_stream, to_sums
+from vlcodec.models.compiled.packed import Dense, Packed
 
 Bytes = NDArray[np.uint8]
 Reals = NDArray[np.float32]

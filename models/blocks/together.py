@@ -13,10 +13,10 @@ from typing import cast
 import numpy as np
 
 from vlcodec.codec.interface import Ints, Source
-from vlcodec.models.walks.compiled_band import serves
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.compiled.band import serves
 from vlcodec.models.walks.correction import Mover
 from vlcodec.models.walks.latent_steps import MixtureStep
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 
 def pop_together(blocks: Sequence[PixelBlock], sources: Sequence[Source]) -> list[Ints]:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from vlcodec.codec.coding.compiled import part, passage, piece
 from vlcodec.codec.coding.units import FINE, WEIGHT_BITS
 from vlcodec.codec.interface import Ints
+from vlcodec.models.compiled.front_kernels import first_row, last_row
+from vlcodec.models.compiled.packed import OUTPUTS, Dense, Packed, Signed
+from vlcodec.models.compiled.tiles import BYTE_MAX, ROWS, SHRINK, tile
 from vlcodec.models.layers.activations import STREAM_MAX, UNIT
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, SQUASH_HALF
-from vlcodec.models.walks.front_kernels import first_row, last_row
-from vlcodec.models.walks.packed import OUTPUTS, Dense, Packed, Signed
-from vlcodec.models.walks.tiles import BYTE_MAX, ROWS, SHRINK, tile
 from vlcodec.models.walks.units import ERROR_MAX, ERROR_SHIFT
 from vlcodec.models.walks.wavefront import TOP
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from vlcodec.codec.coding.tables import Categorical, LogisticMixture, Uniform
 from vlcodec.codec.coding.units import FINE
 from vlcodec.codec.interface import Ints, Step
+from vlcodec.models.blocks.turns import Turns, TurnsWalk, several_fronts
+from vlcodec.models.compiled.latents import CompiledSteps, serves
 from vlcodec.models.layers.causal_blocks import BlockPrior
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.block_symbols import BEYOND, BlockSymbols, further, saturated
-from vlcodec.models.walks.compiled_latents import CompiledSteps, serves
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_steps import AT_ONCE, MixtureStep, TorchSteps, mixtures_of, rows_at_once
-from vlcodec.models.walks.turns import Turns, TurnsWalk, several_fronts
 from vlcodec.models.walks.wavefront import Strips, fronts, steps_of
 
 NO_DITHER = np.zeros(1, np.int64)

@@ -21,13 +21,13 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.tables import DrawnMixture, guided, guided_parameters, mixture_mean
 from vlcodec.codec.interface import Ints, Source, Tick
+from vlcodec.models.compiled.band import band_of, serves
+from vlcodec.models.gpu.band import GpuBand
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PixelDecoder
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.walks.compiled_band import band_of, serves
 from vlcodec.models.walks.correction import Correction, Errors, Mover, error, likeliest_scale, strips
 from vlcodec.models.walks.dither import CENTRE
-from vlcodec.models.walks.gpu import GpuBand
 from vlcodec.models.walks.latent_steps import MixtureStep
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 from vlcodec.models.walks.units import SHARE_SHIFT

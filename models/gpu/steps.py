@@ -12,8 +12,7 @@ import triton.language as tl
 
 from vlcodec.codec.coding import units
 from vlcodec.codec.coding.stack import WORD_BYTES as _WORD_BYTES
-from vlcodec.models.layers.causal_pixels import MEAN_UNIT as _MEAN_UNIT
-from vlcodec.models.walks.triton_mixtures import (
+from vlcodec.models.gpu.mixtures import (
     BASE,
     LOWEST,
     centres,
@@ -25,7 +24,7 @@ from vlcodec.models.walks.triton_mixtures import (
     put_bounds,
     weights,
 )
-from vlcodec.models.walks.triton_network import (
+from vlcodec.models.gpu.network import (
     FINE,
     STORED,
     WIDE,
@@ -42,6 +41,7 @@ from vlcodec.models.walks.triton_network import (
     ring,
     trunk,
 )
+from vlcodec.models.layers.causal_pixels import MEAN_UNIT as _MEAN_UNIT
 
 MEAN_SCALE = tl.constexpr(units.FINE // _MEAN_UNIT)
 TABLE_BITS, TABLE = tl.constexpr(units.TABLE_BITS), tl.constexpr(1 << units.TABLE_BITS)

@@ -19,9 +19,9 @@ from torch import Tensor
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import WORD_BYTES, Stack
 from vlcodec.codec.interface import Ints, Source, Tick
+from vlcodec.models.gpu.tensors import band_of, fits, moves_of, packed, spots_of, tables
 from vlcodec.models.layers.causal_pixels import PixelDecoder
 from vlcodec.models.walks.correction import Correction
-from vlcodec.models.walks.gpu_tensors import band_of, fits, moves_of, packed, spots_of, tables
 from vlcodec.models.walks.wavefront import steps_of
 
 CAPABILITY = (8, 0)  # of the oldest GPUs that kernels were compiled for
@@ -63,7 +63,7 @@ class GpuBand:
             return self._decoded(source, tick)
 
     def _drawn(self, noise: Noise, tick: Tick | None) -> Ints:
-        from vlcodec.models.walks import triton_steps as kernels
+        from vlcodec.models.gpu import steps as kernels
 
         sizes, net = packed(self.decoder, self.colours, self.fz.shape[3], 0)
         found, band, symbols = tables(self.fz.device), band_of(self.fz, sizes), self._symbols()
@@ -77,7 +77,7 @@ class GpuBand:
         return symbols.cpu().numpy().astype(np.int64)
 
     def _decoded(self, stack: Stack, tick: Tick | None) -> Ints:
-        from vlcodec.models.walks import triton_steps as kernels
+        from vlcodec.models.gpu import steps as kernels
 
         device, (lanes, rows, width, features) = self.fz.device, self.fz.shape
         classes = 0 if self.correction is None else len(self.correction.edges) + 1

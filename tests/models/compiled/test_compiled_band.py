@@ -12,13 +12,13 @@ from torch import Tensor
 from vlcodec.codec.coding.noise import Noise
 from vlcodec.codec.coding.stack import Stack
 from vlcodec.codec.interface import Ints
+from vlcodec.models.blocks.corrected_block import CorrectedBlock
+from vlcodec.models.blocks.pixel_block import PixelBlock
+from vlcodec.models.compiled import band as compiled_band
+from vlcodec.models.compiled.packed import packed
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder
 from vlcodec.models.layers.exact import frozen_copy
-from vlcodec.models.walks import compiled_band
-from vlcodec.models.walks.corrected_block import CorrectedBlock
 from vlcodec.models.walks.correction import Correction, count
-from vlcodec.models.walks.packed import packed
-from vlcodec.models.walks.pixel_block import PixelBlock
 
 EDGES = (100, 115)
 FEATURES = 2

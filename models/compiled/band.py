@@ -21,12 +21,12 @@ from vlcodec.codec.coding import compiled
 from vlcodec.codec.coding.tables import LogisticMixture
 from vlcodec.codec.coding.units import LOWEST, exponentials, scale_variances, sigmoids, slopes
 from vlcodec.codec.interface import Ints, Tick
+from vlcodec.models.compiled.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, PixelDecoder
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.correction import Correction, Errors
 from vlcodec.models.walks.latent_steps import MixtureStep
-from vlcodec.models.walks.packed import OUTPUTS, PAST_BYTES, Packed, features_of, fits, packed
 from vlcodec.models.walks.units import TOP as ABOVE
 from vlcodec.models.walks.wavefront import TOP, Strips, fronts, steps_of
 
@@ -60,7 +60,7 @@ def _right(decoder: PixelDecoder) -> bool:
     if decoder.net.first.frozen.weight.device.type != "cpu" or not fits(decoder):
         return False
     try:
-        from vlcodec.models.walks import tiles
+        from vlcodec.models.compiled import tiles
 
         if not tiles.available():
             return False
@@ -106,7 +106,7 @@ class CompiledBand:
         self, net: Packed, fz: Tensor, colours: int, mixtures: int, guide: int = 0,
         correction: Correction | None = None,
     ) -> None:  # fmt: skip
-        from vlcodec.models.walks import step_kernels
+        from vlcodec.models.compiled import step_kernels
 
         self._kernels, self.colours, self._fz, self._mixtures = step_kernels, colours, fz, mixtures
         self.net = net
@@ -222,7 +222,7 @@ def _state(
     net: Packed, fz: Tensor, colours: int, guide: int, correction: Correction | None, mixtures: int
 ) -> Any:
     """The empty buffers of a walk."""
-    from vlcodec.models.walks.net_kernels import SIDE, State
+    from vlcodec.models.compiled.net_kernels import SIDE, State
 
     height, width = fz.shape[1:3]
     rows = min(height, (width + 1) // 2)  # of a step, at most

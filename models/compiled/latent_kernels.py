@@ -15,10 +15,10 @@ from vlcodec.codec.coding.compiled import part, piece
 from vlcodec.codec.coding.kernels import mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import FLOOR_SHIFT
 from vlcodec.codec.interface import Ints
+from vlcodec.models.compiled.front_kernels import first_row, last_row
 from vlcodec.models.layers.activations import ACTIVATION_MAX, STREAM_MAX, UNIT
 from vlcodec.models.layers.causal_blocks import AFAR, EXTENT_UNIT, LOGIT_MAX
 from vlcodec.models.layers.causal_latents import SEEN_MAX
-from vlcodec.models.walks.front_kernels import first_row, last_row
 from vlcodec.models.walks.wavefront import TOP
 
 DIGIT = 16  # values of a digit

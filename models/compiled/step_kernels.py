@@ -14,9 +14,8 @@ from vlcodec.codec.coding.compiled import loop, part, passage
 from vlcodec.codec.coding.kernels import guide_row, inverse_of, mixture_row, scale_row, weight_row
 from vlcodec.codec.coding.units import CDF_BITS, FINE, FLOOR_SHIFT, LOWEST, SPAN, TAIL
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.causal_pixels import COLOURS
-from vlcodec.models.walks.front_kernels import first_row, last_row
-from vlcodec.models.walks.net_kernels import (
+from vlcodec.models.compiled.front_kernels import first_row, last_row
+from vlcodec.models.compiled.net_kernels import (
     MEAN_FINE,
     SIDE,
     State,
@@ -25,7 +24,8 @@ from vlcodec.models.walks.net_kernels import (
     observe_at,
     trunk_at,
 )
-from vlcodec.models.walks.packed import Packed
+from vlcodec.models.compiled.packed import Packed
+from vlcodec.models.layers.causal_pixels import COLOURS
 from vlcodec.models.walks.units import MOVE_SHIFT, SHARE_SHIFT
 
 DIGIT = 16  # values of a digit

@@ -13,11 +13,11 @@ import triton
 import triton.language as tl
 
 from vlcodec.codec.coding.units import FINE as _FINE
+from vlcodec.models.gpu import tensors as tensors
 from vlcodec.models.layers.activations import UNIT as _UNIT
 from vlcodec.models.layers.carriers import MIDDLE as _MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS as _COLOURS
 from vlcodec.models.layers.causal_pixels import SQUASH_HALF as _SQUASH_HALF
-from vlcodec.models.walks import gpu_tensors as tensors
 from vlcodec.models.walks.wavefront import SLOTS as _SLOTS
 
 FINE, UNIT, MIDDLE, COLOURS = tl.constexpr(_FINE), tl.constexpr(_UNIT), tl.constexpr(_MIDDLE), tl.constexpr(_COLOURS)

@@ -1,0 +1,1 @@
+"""What is coded of pictures: bands of pixels, grids of latents, blocks of coefficients, as walks over steps."""

@@ -1,0 +1,1 @@
+"""Steps of walks in compiled loops: the integers of torch and numpy, where the processor and numba serve."""

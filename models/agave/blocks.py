@@ -13,11 +13,11 @@ from vlcodec.codec.coding.tables import GaussianGrid, LogisticMixture
 from vlcodec.codec.interface import Distribution, Ints, Step
 from vlcodec.models.agave.lanes import LadderLanes, Told
 from vlcodec.models.agave.net import SIDE, LadderAgave
+from vlcodec.models.lanes.layers import from_lanes, shares
+from vlcodec.models.lanes.units import Wide
 from vlcodec.models.layers.causal_pixels import COLOURS
-from vlcodec.models.layers.lanes import from_lanes, shares
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
-from vlcodec.models.layers.units import Wide
 from vlcodec.models.walks.dither import reconstruct
 from vlcodec.models.walks.net_walk import NetWalk, to_numpy
 

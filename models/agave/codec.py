@@ -26,8 +26,8 @@ from vlcodec.models.agave.net import SIDE, LadderAgave
 from vlcodec.models.agave.pixel_block import LanePixelBlock
 from vlcodec.models.blocks.pixel_block import PixelBlock
 from vlcodec.models.compiled.band import serves
+from vlcodec.models.lanes.layers import in_shares, serve, to_lanes
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
-from vlcodec.models.layers.lanes import in_shares, serve, to_lanes
 from vlcodec.models.layers.posterior import CELLS, Kind
 from vlcodec.models.layers.settings import exact_inference
 from vlcodec.models.walks.by_quality import ByQuality

@@ -10,10 +10,7 @@ import numpy as np
 from vlcodec.codec.errors import BoundError
 from vlcodec.models.agave.net import SIDE, LadderAgave, LadderEncoder, Level
 from vlcodec.models.compiled.narrow_lanes import NarrowLanes
-from vlcodec.models.layers.causal_pixels import PixelDecoder
-from vlcodec.models.layers.ends import Ends
-from vlcodec.models.layers.exact import SQUARE
-from vlcodec.models.layers.lanes import (
+from vlcodec.models.lanes.layers import (
     Stream,
     depth_to_space,
     elu,
@@ -25,10 +22,13 @@ from vlcodec.models.layers.lanes import (
     space_to_depth,
     squares,
 )
+from vlcodec.models.lanes.pixels import PixelLanes
+from vlcodec.models.lanes.units import Wide
+from vlcodec.models.layers.causal_pixels import PixelDecoder
+from vlcodec.models.layers.ends import Ends
+from vlcodec.models.layers.exact import SQUARE
 from vlcodec.models.layers.mixture import SCALE_LAST
-from vlcodec.models.layers.pixel_lanes import PixelLanes
 from vlcodec.models.layers.posterior import Kind
-from vlcodec.models.layers.units import Wide
 
 Told = tuple[Wide, Wide]  # centre and scale index, (latents of a level, lanes)
 

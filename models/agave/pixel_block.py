@@ -12,9 +12,9 @@ from torch import Tensor
 
 from vlcodec.codec.interface import Ints
 from vlcodec.models.blocks.pixel_block import PixelBlock, Shorts
+from vlcodec.models.lanes.layers import in_shares, shares, to_lanes
+from vlcodec.models.lanes.pixels import PixelLanes, PixelWalk
 from vlcodec.models.layers.causal_pixels import COLOURS, PixelDecoder
-from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
-from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
 from vlcodec.models.walks.correction import Mover
 from vlcodec.models.walks.dither import CENTRE
 from vlcodec.models.walks.latent_steps import MixtureStep

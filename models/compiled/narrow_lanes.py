@@ -10,12 +10,12 @@ import numpy as np
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Ints
 from vlcodec.models.compiled.packed import OUTPUTS, PAST_BYTES, packed, stacks
+from vlcodec.models.lanes.layers import Ring, empty
+from vlcodec.models.lanes.pixels import PixelLanes, PixelWalk
+from vlcodec.models.lanes.units import Wide
 from vlcodec.models.layers.carriers import MIDDLE
 from vlcodec.models.layers.causal_pixels import COLOURS, FEATURE_MAX, MEAN_UNIT, PAST, PixelDecoder
-from vlcodec.models.layers.lanes import Ring, empty
 from vlcodec.models.layers.mixture import FINE
-from vlcodec.models.layers.pixel_lanes import PixelLanes, PixelWalk
-from vlcodec.models.layers.units import Wide
 from vlcodec.models.walks.wavefront import fronts
 
 PROBED = 5, 6, 9  # height, width and lanes of what is tried first

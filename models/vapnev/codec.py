@@ -20,8 +20,8 @@ from vlcodec.codec.coding.tables import GaussianGrid, LogisticMixture, Uniforms
 from vlcodec.codec.coding.walk import OneStep, Settled
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Distribution, Ints
+from vlcodec.models.lanes.layers import serve
 from vlcodec.models.layers.causal_pixels import COLOURS, centred
-from vlcodec.models.layers.lanes import serve
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX, Kind
 from vlcodec.models.layers.settings import exact_inference

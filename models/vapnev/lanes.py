@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.exact import SQUARE, Layer
-from vlcodec.models.layers.lanes import (
+from vlcodec.models.lanes.layers import (
     LaneLayer,
     depth_to_space,
     elu,
@@ -25,8 +23,10 @@ from vlcodec.models.layers.lanes import (
     squares,
     to_lanes,
 )
+from vlcodec.models.lanes.units import Wide
+from vlcodec.models.layers.activations import FINE_UNIT
+from vlcodec.models.layers.exact import SQUARE, Layer
 from vlcodec.models.layers.posterior import Kind
-from vlcodec.models.layers.units import Wide
 from vlcodec.models.vapnev.flow import CHANNELS, HALVES, MOST, SIDE, TURNS, Coupling, Shortcut
 from vlcodec.models.vapnev.net import Decoder, Encoder, Ends, Vapnev
 

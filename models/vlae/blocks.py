@@ -13,14 +13,14 @@ from torch import Tensor
 from vlcodec.codec.coding.tables import Bernoulli, GaussianGrid, LogisticMixture
 from vlcodec.codec.coding.walk import OneStep
 from vlcodec.codec.interface import Coder, Ints, Source, Step, Tick
+from vlcodec.models.lanes.layers import in_shares, shares, to_lanes
+from vlcodec.models.lanes.made import FlowLanes
+from vlcodec.models.lanes.units import Wide
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.lanes import in_shares, shares, to_lanes
 from vlcodec.models.layers.made import OneByOne
-from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.masked import look_whole
 from vlcodec.models.layers.posterior import CELLS, PRIOR_INDEX
 from vlcodec.models.layers.settings import exact_inference, stepwise
-from vlcodec.models.layers.units import Wide
 from vlcodec.models.vlae.lanes import PixelLanes, PixelWalk
 from vlcodec.models.vlae.net import Vlae
 from vlcodec.models.walks.dither import reconstruct

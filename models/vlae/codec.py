@@ -20,9 +20,9 @@ from vlcodec.codec.coding.tables import GaussianGrid
 from vlcodec.codec.coding.walk import OneStep, Settled
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints
+from vlcodec.models.lanes.layers import from_lanes, in_shares, serve, to_lanes
+from vlcodec.models.lanes.made import FlowLanes
 from vlcodec.models.layers.activations import FINE_UNIT
-from vlcodec.models.layers.lanes import from_lanes, in_shares, serve, to_lanes
-from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.mixture import FINE
 from vlcodec.models.layers.posterior import CELLS
 from vlcodec.models.layers.settings import exact_inference

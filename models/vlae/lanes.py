@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vlcodec.codec.interface import Ints
-from vlcodec.models.layers.exact import SQUARE
-from vlcodec.models.layers.lanes import (
+from vlcodec.models.lanes.layers import (
     LaneBlock,
     Ring,
     Stream,
@@ -21,8 +20,9 @@ from vlcodec.models.layers.lanes import (
     spread_out,
     squares,
 )
-from vlcodec.models.layers.made_lanes import FlowLanes
-from vlcodec.models.layers.units import Wide
+from vlcodec.models.lanes.made import FlowLanes
+from vlcodec.models.lanes.units import Wide
+from vlcodec.models.layers.exact import SQUARE
 from vlcodec.models.vlae.net import SIDE, BinaryPixels, Vlae, VlaeDecoder, VlaeEncoder
 
 HIGH, LOW = SIDE // 2, SIDE // 4  # sides of the grids between pixels and vectors

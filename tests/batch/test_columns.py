@@ -15,8 +15,8 @@ import vlcodec
 from vlcodec.batch import CompressBatch, CompressOptions, DecompressBatch, DecompressOptions, RateBatch, columns, lanes
 from vlcodec.codec.errors import FormatError, ModelError, VlcodecError
 from vlcodec.models import registry, zoo
+from vlcodec.models.lanes.layers import cores
 from vlcodec.models.layers import settings
-from vlcodec.models.layers.lanes import cores
 
 DIFFERENT = 7  # pictures; more are these again
 SEED = 2**40 + 5

@@ -8,12 +8,12 @@ import numpy as np
 
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Ints
+from vlcodec.models.lanes.layers import NONE, RELU, Ring, filled, neighbours, packed
+from vlcodec.models.lanes.units import Wide
 from vlcodec.models.layers.activations import UNIT
 from vlcodec.models.layers.causal_pixels import COLOURS, MEAN_UNIT, PAST, SQUASH_HALF, PixelDecoder, Squash
 from vlcodec.models.layers.exact import SQUARE, Layer
-from vlcodec.models.layers.lanes import NONE, RELU, Ring, filled, neighbours, packed
 from vlcodec.models.layers.mixture import FINE
-from vlcodec.models.layers.units import Wide
 
 
 class SquashLanes:

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from vlcodec.codec.coding import compiled
 from vlcodec.codec.errors import BoundError
+from vlcodec.models.lanes.units import BLOCK, LOW, VECTOR, WIDTH, Wide
 from vlcodec.models.layers.activations import FINE_MAX, elu_table
 from vlcodec.models.layers.exact import OWN, Layer, Taps
 from vlcodec.models.layers.resnet import Block
 from vlcodec.models.layers.settings import most_threads
-from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Wide
 
 LIMIT = 2**31  # of a sum in int32
 LARGEST = 2**15 - 1  # of a factor of 16 bits
@@ -149,7 +149,7 @@ class LaneLayer:
         beside: Wide = NONE,
     ) -> None:
         """The layer at positions with these taps, into out at the places `at`, alone or added to a stream."""
-        from vlcodec.models.layers import kernels
+        from vlcodec.models.lanes import kernels
 
         activation = active.table, active.most, active.shift
         kernels.layer(x, taps, at, beside, self.weight, self.ends, self.group, self.planes, stream, *activation, out)
@@ -203,7 +203,7 @@ def packed(layer: nn.Module, parts: int = 1, pairs: bool = True) -> LaneLayer:
 
 def _planes(weight: Wide, ends: Wide, most: int) -> int:
     """In how many planes inputs up to `most` are summed by pairs; 0 where they cannot be."""
-    from vlcodec.models.layers.pairs import available
+    from vlcodec.models.lanes.pairs import available
 
     if np.abs(weight).max(initial=0) > LARGEST or not available():
         return 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vlcodec.models.layers.lanes import empty, filled, own, packed, parts_of, spread_out
+from vlcodec.models.lanes.layers import empty, filled, own, packed, parts_of, spread_out
+from vlcodec.models.lanes.units import Wide
 from vlcodec.models.layers.made import Flow, Made
-from vlcodec.models.layers.units import Wide
 
 
 class MadeLanes:
@@ -32,7 +32,7 @@ class MadeLanes:
 
     def undo(self, x: Wide, period: int) -> None:
         """x - m(x) = noise is solved for x, in place of the noise, on a cyclic grid."""
-        from vlcodec.models.layers import kernels
+        from vlcodec.models.lanes import kernels
 
         enter, middle, leave = self._single
         part = filled(self._hidden // self._parts)  # of the hidden units

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from vlcodec.models.layers.units import BLOCK, VECTOR
+from vlcodec.models.lanes.units import BLOCK, VECTOR
 
 VECTORS = 2  # registers of lanes in a tile
 _I32, _I64 = ir.IntType(32), ir.IntType(64)

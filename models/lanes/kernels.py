@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from vlcodec.codec.coding.compiled import part, wide_kernel
-from vlcodec.models.layers.pairs import VECTORS, add_pairs
-from vlcodec.models.layers.units import BLOCK, LOW, VECTOR, WIDTH, Sums, Wide
+from vlcodec.models.lanes.pairs import VECTORS, add_pairs
+from vlcodec.models.lanes.units import BLOCK, LOW, VECTOR, WIDTH, Sums, Wide
 
 LOWEST = (1 << LOW) - 1
 MOST = 4 * WIDTH  # sums that are found together, to leave no register empty

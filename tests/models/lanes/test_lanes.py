@@ -14,12 +14,13 @@ import vlcodec
 from vlcodec.codec.errors import BoundError
 from vlcodec.codec.interface import Bytes, Ints, Model
 from vlcodec.models import registry, zoo
-from vlcodec.models.layers import lanes, pairs
+from vlcodec.models.lanes import layers as lanes
+from vlcodec.models.lanes import pairs
+from vlcodec.models.lanes.made import FlowLanes
 from vlcodec.models.layers.activations import FINE_MAX, Elu, Rectifier
 from vlcodec.models.layers.exact import OWN, SQUARE, Layer, Taps
 from vlcodec.models.layers.fine import fine_layer
 from vlcodec.models.layers.made import Flow
-from vlcodec.models.layers.made_lanes import FlowLanes
 from vlcodec.models.layers.masked import BEFORE, FIRST, NEAR, spread
 from vlcodec.models.layers.mode import set_mode
 from vlcodec.models.vlae import codec as vlae
@@ -61,7 +62,7 @@ def over_lanes(layer: Layer, x: torch.Tensor, beside: torch.Tensor | None, **opt
 @pytest.fixture(params=[False, True], ids=["each", "pairs"])
 def planes(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Whether channels are summed by twos, where the processor can."""
-    with mock.patch("vlcodec.models.layers.pairs.available", return_value=request.param and pairs.available()):
+    with mock.patch("vlcodec.models.lanes.pairs.available", return_value=request.param and pairs.available()):
         yield request.param
 
 

@@ -1,0 +1,1 @@
+"""Layers and nets over lanes: many small pictures side by side, in compiled loops."""

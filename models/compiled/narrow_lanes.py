@@ -1,6 +1,6 @@
 """A frozen 8-bit PixelDecoder over many pictures side by side, in products of bytes.
 
-What `layers.pixel_lanes` computes in int32, at several times the speed, on processors that have the instruction.
+What `lanes.pixels` computes in int32, at several times the speed, on processors that have the instruction.
 """
 
 from __future__ import annotations

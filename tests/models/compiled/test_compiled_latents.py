@@ -77,7 +77,7 @@ def test_both_walks_give_the_symbols(size: tuple[int, int], large: int, loud: fl
 def test_steps_that_are_pushed_together_give_the_same_bits(
     size: tuple[int, int], large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many; and what the ledger counts is the same."""
+    """However many, in however many threads; and what the ledger counts is the same."""
     grid, symbols = block(prior(0, large, 1.0), size)
     ticks = list[tuple[int, int]]()
 
@@ -86,7 +86,8 @@ def test_steps_that_are_pushed_together_give_the_same_bits(
         grid.push(symbols, stack, lambda done, total: ticks.append((done, total)))
         return stack.to_bytes(), grid.bits(symbols)
 
-    for at_once in (1, 300, 1 << 14):
+    for at_once, threads in ((1, 3), (300, 2), (1 << 14, 1)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         for module in ("latent_block", "residual_block"):
             monkeypatch.setattr(f"vlcodec.models.blocks.{module}.AT_ONCE", at_once)
         plain, fast = both(pushed)

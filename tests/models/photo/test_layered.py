@@ -128,6 +128,20 @@ def test_both_walks_and_the_stack(model: LayeredModel, check_round_trip: RoundTr
     check_round_trip(net.residual(fz), symbols)
 
 
+def test_threads_choose_as_one_does(model: LayeredModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With numpy's functions and with compiled loops, a few coefficients at a time or all of them."""
+    net, picture, found = model.single(3), golden_pictures(), list[Ints]()
+    u = np.zeros(net.shape(1, *picture.shape[1:3]), np.int64)
+    fz = net.features(net.rounded(net.centres(picture), u), u)
+    for numba, threads, at_once in ((False, 1, 1 << 14), (False, 3, 24), (True, 3, 24), (True, 2, 1 << 14)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        monkeypatch.setattr("vlcodec.models.blocks.residual_block.AT_ONCE", at_once)
+        with carrier(numba=numba):
+            found.append(net.lacking(picture, fz))
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+    assert found[0].any()
+
+
 def test_more_passes_of_rounding_are_worth_it(model: LayeredModel) -> None:
     """Errors and bits together, or no less at least, of a net that knows nothing."""
     picture, asked = golden_pictures(), list[float]()

@@ -26,6 +26,8 @@ from vlcodec.cli.progress import progress
 @click.option("--rows", type=click.IntRange(min=1), help="Of a shard, at most.  [default: 1000, or fewer]")
 @options.quality
 @click.option("--lossless/--lossy", default=False, help="Keep every pixel.  [default: lossy]")
+@options.near_lossless
+@options.effort
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Of all noise.  [default: 0, or the files' own]")
 @options.model
 @options.threshold
@@ -46,6 +48,8 @@ def batch(
     rows: int | None,
     quality: float | None,
     lossless: bool,
+    near: int | None,
+    effort: int | None,
     seed: int | None,
     model: str | None,
     threshold: int | None,
@@ -61,17 +65,24 @@ def batch(
     """
     asked: vlcodec.batch.CompressOptions | vlcodec.batch.DecompressOptions
     if task == "decompress":
-        if lossless or model or quality is not None or threshold is not None:
-            raise click.UsageError("files say themselves what they are: no --lossless, --model, -q or --threshold")
+        if lossless or model or any(value is not None for value in (near, effort, quality, threshold)):
+            of_files = "--lossless, --near-lossless, --model, -e, -q or --threshold"
+            raise click.UsageError(f"files say themselves what they are: no {of_files}")
         asked = vlcodec.batch.DecompressOptions(column=column, device=device, decode=decode, seed=seed)
     else:
         if decode:
             raise click.UsageError("--decode is for the task decompress")
+        if lossless and near is not None:
+            raise click.UsageError("--lossless and --near-lossless exclude each other")
+        if effort is not None and task == "rate":
+            raise click.UsageError("-e is for the task compress")
         asked = vlcodec.batch.CompressOptions(
             column=column,
             device=device,
             model=model or "photo",
             lossless=lossless,
+            near_lossless=near or 0,
+            effort=effort or 1,
             quality=quality,
             seed=seed or 0,
             threshold=threshold,

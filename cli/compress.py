@@ -26,7 +26,7 @@ from vlcodec.cli.progress import progress
 @click.option("--psnr", type=click.FloatRange(min=0), help="The least quality whose mean image has so many dB.")
 @click.option("--lossless/--lossy", default=None, help="Keep every pixel.  [default: lossy; archives lossless]")
 @options.near_lossless
-@click.option("-e", "--effort", type=click.IntRange(1, 9), help="Time spent on a file.  [default: 1]")
+@options.effort
 @options.seed
 @options.model
 @options.threshold

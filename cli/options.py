@@ -18,6 +18,7 @@ quality = click.option(
     type=click.FloatRange(min=0),
     help="1 smallest to 9 best, with decimals; 0: 40 bytes. Of dvaepp 1 to 5 groups.",
 )
+effort = click.option("-e", "--effort", type=click.IntRange(1, 9), help="Time spent on a file.  [default: 1]")
 near_lossless = click.option(
     "--near-lossless", "near", type=click.IntRange(1, 63), help="Every level within so many of the original."
 )

@@ -200,6 +200,27 @@ def test_columns_say_what_they_are() -> None:
     }
 
 
+@pytest.mark.parametrize("model", ["photo", SMALL])
+def test_near_lossless_files_and_efforts_are_those_of_one_call(model: str) -> None:
+    """Models of lanes included, which take such pictures one by one; and back, and their rates."""
+    given = [picture(number) for number in (0, 1)]
+    asked: dict[str, Any] = {"near_lossless": 2, "effort": 2}
+    made = CompressBatch(options(model, **asked))({"bytes": given})
+    wanted = [vlcodec.compress(each, model=model, seed=SEED, device="cpu", jobs=1, **asked) for each in given]
+    assert made["vlz"] == wanted
+    assert vlcodec.info(wanted[0])["near_lossless"] == 2
+    back = DecompressBatch(DecompressOptions(device="cpu"))({"bytes": wanted})
+    for one_back, original in zip(back["png"], given, strict=True):
+        levels = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (one_back, original)]
+        assert 0 < np.abs(levels[0] - levels[1]).max() <= 2
+    rates = RateBatch(options(model, near_lossless=2))({"bytes": given})
+    assert rates["elbo"] == [
+        vlcodec.rate(each, model=model, near_lossless=2, seed=SEED, device="cpu").elbo for each in given
+    ]
+    with pytest.raises(VlcodecError, match="made with an effort of 1, not 3"):
+        RateBatch(options(model, effort=3))
+
+
 def test_what_fits_no_picture_is_refused_at_once() -> None:
     with pytest.raises(ModelError, match="unknown model"):
         CompressBatch(CompressOptions(model="nobody", device="cpu"))
@@ -208,10 +229,15 @@ def test_what_fits_no_picture_is_refused_at_once() -> None:
         ({"quality": 0, "lossless": True}, "has qualities 1 to 3, not 0"),
         ({"threshold": 9}, "a threshold is for models of black and white"),
         ({"model": "vapnev-cifar10", "lossless": True}, "lossless, it makes archives alone"),
+        ({"model": "vlae-mnist", "near_lossless": 1}, "near-lossless files need a model of levels"),
     ]
     for wrong, rule in refused:
         with pytest.raises(ModelError, match=rule):
             CompressBatch(options(**wrong))
+    with pytest.raises(FormatError, match="a pixel may be off is 64: it must be from 0 to 63"):
+        CompressBatch(options(near_lossless=64))
+    with pytest.raises(VlcodecError, match="effort is from 1 to 9, not 10"):
+        CompressBatch(options(effort=10))
     with pytest.raises(FormatError, match="seed"):
         RateBatch(CompressOptions(model=SMALL, device="cpu", seed=-1))
     with pytest.raises(VlcodecError, match="decode is sample or mean"):

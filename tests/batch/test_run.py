@@ -260,7 +260,13 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     words = ("batch", "pictures", "-o", "rates", "--task", "rate", "--model", SMALL, "-j", "1")
     commands.ok(*words, "--quiet", cwd=tmp_path)
     assert len(rows(tmp_path / "rates")) == 3
-    for wrong in (("--task", "decompress", "--lossless"), ("--decode", "mean")):
+    near = ("--near-lossless", "2", "-e", "2", "--model", SMALL, "-j", "1", "--quiet")
+    commands.ok("batch", "pictures", "-o", "near", *near, cwd=tmp_path)
+    assert {vlcodec.info(row["vlz"])["near_lossless"] for row in rows(tmp_path / "near").values()} == {2}
+    for wrong in (
+        ("--task", "decompress", "--lossless"), ("--task", "decompress", "-e", "3"), ("--decode", "mean"),
+        ("--lossless", "--near-lossless", "1"), ("--task", "rate", "-e", "2"),
+    ):  # fmt: skip
         assert commands.run("batch", "pictures", "-o", "no", *wrong, cwd=tmp_path).returncode == 2
     missing = commands.failure("batch", "pictures", "-o", "rates", "-j", "1", cwd=tmp_path)
     assert "made with other settings: model, task" in missing

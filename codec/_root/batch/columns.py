@@ -14,13 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import vlcodec
 from vlcodec import beside, pictures, placeholder
-from vlcodec._shared import MAX_PIXELS, check_alone, device_of, encoder, load, memory
+from vlcodec._shared import MAX_PIXELS, check_alone, check_near, device_of, effort_steps, encoder, load, memory
 from vlcodec.batch import lanes
 from vlcodec.codec.errors import ImageError, VlcodecError
 from vlcodec.codec.files import composite_file, picture_file, stored_file
@@ -56,10 +56,12 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class CompressOptions(Options):
-    """See `vlcodec.compress`."""
+    """See `vlcodec.compress`. Rates are those of an effort of 1."""
 
     model: str = "photo"
     lossless: bool = False
+    near_lossless: int = 0
+    effort: int = 1
     quality: float | None = None
     seed: int = 0
     threshold: int | None = None
@@ -191,7 +193,9 @@ class _Coding(_Batch):
         super().__init__(options)
         entry = encoder(options.model)
         check_alone(entry, lossless)
+        check_near(entry, options.near_lossless)
         self._options, self._lossless = options, lossless
+        self._steps = effort_steps(options.effort, lossless)
         self._lanes = bool(zoo.takes(entry).archives)  # which many pictures begin side by side
         self._model = load(entry, self._device)
         self._opened(_golden(entry))  # refuses what would be every picture's error
@@ -204,10 +208,11 @@ class _Coding(_Batch):
         o = self._options
         how = (o.model, self._lossless, o.quality, o.seed, o.threshold, self._device)
         pixels, _, header = pictures.prepare(images.load(data), *how)
-        return _Given(pixels, header, len(data))
+        return _Given(pixels, replace(header, near=o.near_lossless), len(data))
 
     def _key(self, part: _Given) -> Hashable | None:
-        return part.header if self._lanes and part.header.quality != placeholder.QUALITY else None
+        alone = not self._lanes or part.header.near or part.header.quality == placeholder.QUALITY
+        return None if alone else part.header
 
     def _side_by_side(self, parts: list[_Given], metered: bool) -> lanes.Written:
         import numpy as np
@@ -233,10 +238,11 @@ class CompressBatch(_Coding):
     plain, coded = "bytes_in", "bytes_out"
 
     def __init__(self, options: CompressOptions) -> None:
-        super().__init__(options, options.lossless)
+        super().__init__(options, options.lossless or options.near_lossless > 0)
 
     def _alone(self, part: _Given) -> Row:
-        return self._row(part, pictures.file_of(self._model, part.pixels, part.header, self._threads))
+        file = pictures.file_of(self._model, part.pixels, part.header, self._threads, steps=self._steps)
+        return self._row(part, file)
 
     def _together(self, parts: list[_Given]) -> list[Row]:
         files = self._side_by_side(parts, metered=False).files
@@ -260,9 +266,9 @@ class CompressBatch(_Coding):
 
 class RateBatch(_Coding):
     """Bytes of pictures -> the fields of `vlcodec.RateReport`, but for those that hold several values, and versions; of
-    lossless files, that are not kept.
+    lossless or near-lossless files, that are not kept.
 
-    Raises ModelError for a model or device that is not here.
+    Raises ModelError for a model or device that is not here, VlcodecError for an effort.
     """
 
     columns = (
@@ -273,6 +279,8 @@ class RateBatch(_Coding):
     plain, coded = "bytes_in", "lossless_bytes"
 
     def __init__(self, options: CompressOptions) -> None:
+        if options.effort != 1:
+            raise VlcodecError(f"rates are of files that are made with an effort of 1, not {options.effort}")
         super().__init__(options, lossless=True)
 
     def _alone(self, part: _Given) -> Row:
@@ -319,7 +327,7 @@ class DecompressBatch(_Batch):
         return _Read(*pictures.opened(data, o.seed, self._device, o.max_pixels), len(data))
 
     def _key(self, part: _Read | bytes) -> Hashable | None:
-        if isinstance(part, bytes) or part.file.header.quality == placeholder.QUALITY:
+        if isinstance(part, bytes) or part.file.header.near or part.file.header.quality == placeholder.QUALITY:
             return None
         header = part.file.header
         return (header, part.seed) if zoo.takes(registry.by_number(header.model_id)).archives else None

@@ -51,13 +51,13 @@ def ours_of(picture: Image.Image, levels: Bytes, near: int) -> tuple[int, Bytes]
 
 
 class Within:
-    """What a lossless file tells of levels within their cells. See codec.interface.Coder; told: -log2 P of each level
-    given its cell, all pixels before it and f(z)."""
+    """What a lossless file tells of levels within their cells. See codec.interface.Coder; told: by N, -log2 P of each
+    level given its cell, all pixels before it and f(z)."""
 
     exhausted, bits = False, 0
 
-    def __init__(self, near: int) -> None:
-        self._width, self.told = width_of(near), 0.0
+    def __init__(self, nears: Sequence[int]) -> None:
+        self.told = dict.fromkeys(nears, 0.0)
 
     def section(self, name: str) -> None:
         """It has one."""
@@ -67,35 +67,37 @@ class Within:
 
     def push(self, distribution: Distribution, symbols: Ints) -> None:
         """Levels of mixtures alone."""
-        if isinstance(distribution, LogisticMixture):
-            first = symbols // self._width * self._width
-            edges = np.stack((first, np.minimum(first + self._width, LEVELS), symbols, symbols + 1), 1)
+        if not isinstance(distribution, LogisticMixture):
+            return
+        for near in self.told:
+            first = symbols // width_of(near) * width_of(near)
+            edges = np.stack((first, np.minimum(first + width_of(near), LEVELS), symbols, symbols + 1), 1)
             cell, own = np.diff(distribution.cdf(edges))[:, ::2].T
-            self.told += float(np.log2(cell / own).sum())
+            self.told[near] += float(np.log2(cell / own).sum())
 
     def pop(self, distribution: Distribution, index: Ints) -> Ints:
         """Raises RuntimeError: it has none."""
         raise RuntimeError("there is nothing to pop")
 
 
-def most_of(path: Path, near: int) -> float:
-    """Bits/dim that cells can save at most."""
+def most_of(path: Path, nears: Sequence[int]) -> dict[str, float]:
+    """Bits/dim that cells can save at most, by N."""
     pixels, model, header = prepare(images.load(path), MODEL, True, None, 0, None, "auto")
-    net, within = net_of(model, header), Within(near)
+    net, within = net_of(model, header), Within(nears)
     u = latents.dither_of(net, 0, 0, *pixels.shape[:3])
     fz = net.features(latents.choose(net, pixels, u), u)
     for place in bands(*pixels.shape[1:]):
         push_band(net, fz, pixels, place, within)
-    return within.told / pixels.size
+    return {str(near): told / pixels.size for near, told in within.told.items()}
 
 
 def measure(path: Path, nears: Sequence[int]) -> Row:
     """One picture: bits/dim, and the largest error, by codec and N."""
     picture = load(path)
     levels = np.asarray(picture).reshape(picture.height, picture.width, -1)
-    row: Row = {"folder": path.parent.name, "picture": path.name, "bits_per_dim": {}, "off": {}, "most_saved": {}}
+    row: Row = {"folder": path.parent.name, "picture": path.name, "bits_per_dim": {}, "off": {}}
+    row["most_saved"] = most_of(path, nears)
     for near in nears:
-        row["most_saved"][str(near)] = most_of(path, near)
         found = {"vlcodec": ours_of(picture, levels, near), "JPEG-LS": jpeg_ls_of(levels, near)}
         for name, (size, back) in found.items():
             key = f"{name}, {near}"

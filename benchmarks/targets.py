@@ -3,7 +3,7 @@
     python benchmarks/targets.py FOLDER... [--only benchmarks/held_out.txt] [--shares 0.1 0.4 0.7]
 
 Each picture is asked for values between those of its lowest and its highest quality: a share of the way, on a
-logarithmic scale for bits. Files are really made, and decoded again for PSNR.
+logarithmic scale for bits. Files are really made, and for PSNR decoded again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from PIL import Image
 import vlcodec
 
 MODEL = "photo"
+WISHES = ("bpp", "size", "psnr")
 
 
-def reached(picture: Image.Image, data: bytes) -> dict[str, float]:
-    """What can be asked for, of a file."""
-    mean = vlcodec.decompress(data, decode="mean")
-    bits = 8 * len(data) / (picture.width * picture.height)
-    return {"bpp": bits, "size": float(len(data)), "psnr": psnr(picture, mean)}
+def reached(wish: str, picture: Image.Image, data: bytes) -> float:
+    """What a file has of what can be asked for."""
+    if wish == "psnr":
+        return psnr(picture, vlcodec.decompress(data, decode="mean"))
+    return float(len(data)) if wish == "size" else 8 * len(data) / (picture.width * picture.height)
 
 
 def between(wish: str, low: float, high: float, share: float) -> float:
@@ -39,16 +40,15 @@ def measure(path: Path, shares: Sequence[float]) -> list[Row]:
     """One picture: of each wish and share what was asked and what came, and how far off that is, in %."""
     picture = load(path)
     every = qualities_of(MODEL)
-    low, high = (
-        reached(picture, vlcodec.compress(picture, model=MODEL, quality=quality)) for quality in (every[0], every[-1])
-    )
+    ends = [vlcodec.compress(picture, model=MODEL, quality=quality) for quality in (every[0], every[-1])]
     rows = list[Row]()
-    for wish in ("bpp", "size", "psnr"):
+    for wish in WISHES:
+        low, high = (reached(wish, picture, end) for end in ends)
         for share in shares:
-            asked = between(wish, low[wish], high[wish], share)
+            asked = between(wish, low, high, share)
             wanted: dict[str, Any] = {wish: int(asked) if wish == "size" else asked}
             data = vlcodec.compress_to(picture, model=MODEL, **wanted)
-            got = reached(picture, data)[wish]
+            got = reached(wish, picture, data)
             off = 100 * (got / asked - 1)
             rows.append({"picture": path.name, "wish": wish, "asked": asked, "got": got, "off_percent": off})
     return rows
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = all((row["off_percent"] >= 0) if row["wish"] == "psnr" else (row["off_percent"] <= 0) for row in rows)
     keep(chosen.out, {"kept": kept, "files": rows}, MODEL)
     table = []
-    for wish in ("bpp", "size", "psnr"):
+    for wish in WISHES:
         off = [row["off_percent"] for row in rows if row["wish"] == wish]
         table.append([f"--{wish}", str(len(off)), f"{min(off):+.2f} %", f"{max(off):+.2f} %"])
     show(["asked for", "files", "lowest", "highest"], table)

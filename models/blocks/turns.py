@@ -28,7 +28,7 @@ Made = TypeVar("Made")
 
 @runtime_checkable
 class InTurn(Protocol):
-    """A coder that takes several steps at once."""
+    """A coder that takes digits of several steps at once."""
 
     def put(self, digits: Ints, counts: Ints) -> None:
         """See coding.stack.Stack."""
